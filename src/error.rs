@@ -1,0 +1,58 @@
+//! The one error type. Every message names the argument, what was expected and what came.
+
+use std::fmt::Display;
+use std::path::PathBuf;
+
+/// What the user-facing doors of the crate (`new`, `build`, engine calls, readers) return on bad input.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An array has another shape than the network needs.
+    #[error("{argument}: expected shape {expected}, got {got}")]
+    Shape {
+        /// Name of the argument.
+        argument: String,
+        /// The shape it should have, by letters or numbers.
+        expected: String,
+        /// The shape it has.
+        got: String,
+    },
+    /// An argument has a value outside its range.
+    #[error("{argument}: expected {expected}, got {got}")]
+    Value {
+        /// Name of the argument.
+        argument: String,
+        /// The values it may have.
+        expected: String,
+        /// The value it has.
+        got: String,
+    },
+    /// A number that must be finite is NaN or infinite; whatever was being updated is untouched.
+    #[error("{what}: expected a finite number, got {got}; the step is refused and no weight was changed")]
+    NotFinite {
+        /// Which number.
+        what: String,
+        /// Its value.
+        got: f64,
+    },
+    /// A file could not be read or written.
+    #[error("{path}: {source}", path = path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    /// An [`Error::Shape`] for `argument`.
+    pub fn shape(argument: impl Into<String>, expected: impl Display, got: &[usize]) -> Self {
+        Error::Shape { argument: argument.into(), expected: expected.to_string(), got: format!("{got:?}") }
+    }
+
+    /// An [`Error::Value`] for `argument`.
+    pub fn value(argument: impl Into<String>, expected: impl Display, got: impl Display) -> Self {
+        Error::Value { argument: argument.into(), expected: expected.to_string(), got: got.to_string() }
+    }
+}

@@ -1,0 +1,5 @@
+//! Deep recurrent networks on a CPU, with gradients derived by hand.
+
+mod error;
+
+pub use error::Error;
