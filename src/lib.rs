@@ -2,6 +2,7 @@
 
 mod batch;
 mod error;
+pub mod text;
 
 pub use batch::Batch;
 pub use error::Error;
