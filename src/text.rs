@@ -1,10 +1,10 @@
 //! Text: from files to batches of token numbers.
 //!
-//! The way of a text is [`Source`] (bytes of a file, checked and stripped) → [`Cleaning`] (lines) → [`Tokens`] (characters
-//! or words) → [`Vocab`] (numbers) → [`Corpus`] (all of it) → [`Batches`] (windows of `T` steps in `B` rows). With the
-//! defaults each step does exactly what "Dive into Deep Learning" does with *The Time Machine* (`read_time_machine`,
-//! `tokenize`, `Vocab`, `load_corpus_time_machine`, `seq_data_iter_sequential`, `seq_data_iter_random`), except that the
-//! batches are time-major: `x` and `y` are `[T, B]`.
+//! The way of a text is [`Source`] (bytes of a file, checked and stripped) → [`Cleaning`] (lines) → [`Tokens`]
+//! (characters or words) → [`Vocab`] (numbers) → [`Corpus`] (all of it) → [`Batches`] (windows of `T` steps in `B`
+//! rows). With the defaults each step does exactly what "Dive into Deep Learning" does with *The Time Machine*
+//! (`read_time_machine`, `tokenize`, `Vocab`, `load_corpus_time_machine`, `seq_data_iter_sequential`,
+//! `seq_data_iter_random`), except that the batches are time-major: `x` and `y` are `[T, B]`.
 //!
 //! ```
 //! use deep_rnn::text::{Corpus, Tokens};
@@ -32,16 +32,18 @@ mod batches;
 mod builder;
 mod clean;
 mod corpus;
+mod epoch;
 mod gutenberg;
 mod ngram;
 mod source;
 mod token;
 mod vocab;
 
-pub use batches::{Batches, Epoch};
+pub use batches::Batches;
 pub use builder::CorpusBuilder;
 pub use clean::Cleaning;
 pub use corpus::Corpus;
+pub use epoch::Epoch;
 pub use ngram::{ngram_counts, zipf};
 pub use source::{Source, TIME_MACHINE_SHA1};
 pub use token::Tokens;

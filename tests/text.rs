@@ -179,7 +179,7 @@ fn too_short_a_text_is_refused() {
     assert!(Batches::random(text(8), 2, 3, 0).is_err());
     assert!(Batches::sequential(text(9), 0, 3, 0).unwrap_err().to_string().starts_with("batch_size: "));
     assert!(Batches::random(text(9), 2, 0, 0).unwrap_err().to_string().starts_with("num_steps: "));
-    for (batch_size, num_steps) in [(usize::MAX, 1), (1, usize::MAX), (usize::MAX, usize::MAX), (1 << 40, 1 << 40)] {
+    for (batch_size, num_steps) in [(usize::MAX, 1), (1, usize::MAX), (usize::MAX, usize::MAX), (usize::MAX / 2, 2)] {
         assert!(Batches::sequential(text(9), batch_size, num_steps, 0).is_err());
         assert!(Batches::random(text(9), batch_size, num_steps, 0).is_err());
     }
@@ -200,7 +200,7 @@ fn epochs_depend_on_the_seed_and_their_number_only() {
     assert_eq!(batches.epoch().nth(usize::MAX), None);
     assert_ne!(Batches::random(text.clone(), 3, 7, 12).unwrap().epoch().collect::<Vec<_>>(), epochs[0]);
 
-    // Every offset comes up; these are the same on every machine.
+    // Every offset comes up. The first are those of a ChaCha8 written for this check (key 1, stream = epoch).
     let mut batches = Batches::sequential(text, 3, 7, 1).unwrap();
     let offsets: Vec<usize> = (0..200).map(|_| batches.epoch().offset()).collect();
     assert!((0..=7).all(|offset| offsets.contains(&offset)) && offsets.iter().all(|&offset| offset <= 7));
@@ -220,8 +220,8 @@ fn types_are_shareable() {
     check::<CorpusBuilder>();
 }
 
-/// The book's `seq_data_iter_sequential` and `seq_data_iter_random` (with the windows in order), on lists: for each batch
-/// the rows of X and Y.
+/// The book's `seq_data_iter_sequential` and `seq_data_iter_random` (with the windows in order), on lists: for each
+/// batch the rows of X and Y.
 type Rows = Vec<Vec<usize>>;
 
 fn book_sequential(corpus: &[usize], batch_size: usize, num_steps: usize, offset: usize) -> Vec<(Rows, Rows)> {
@@ -249,7 +249,9 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn sequential_batches_are_the_books(len in 0..200usize, batch_size in 1..7usize, num_steps in 1..9usize, seed: u64) {
+    fn sequential_batches_are_the_books(
+        len in 0..200usize, batch_size in 1..7usize, num_steps in 1..9usize, seed: u64,
+    ) {
         let text: Vec<usize> = (0..len).collect();
         let needed = batch_size * num_steps + num_steps + 1;
         let made = Batches::sequential(text.clone(), batch_size, num_steps, seed);
@@ -299,14 +301,13 @@ proptest! {
     #[test]
     fn no_size_panics(len in 0..40usize, batch_size: usize, num_steps: usize, offset: usize, small in any::<bool>()) {
         let (batch_size, num_steps) = if small { (batch_size % 4, num_steps % 4) } else { (batch_size, num_steps) };
-        for made in [
+        let made = [
             Batches::sequential(vec![0; len], batch_size, num_steps, 0),
             Batches::random(vec![0; len], batch_size, num_steps, 0),
-        ] {
-            if let Ok(mut batches) = made {
-                prop_assert!(batches.epoch().count() > 0);
-                let _ = batches.epoch_at(offset);
-            }
+        ];
+        for mut batches in made.into_iter().flatten() {
+            prop_assert!(batches.epoch().count() > 0);
+            let _ = batches.epoch_at(offset);
         }
     }
 
@@ -351,8 +352,12 @@ proptest! {
     }
 
     #[test]
-    fn no_text_panics(bytes in prop::collection::vec(any::<u8>(), 0..80), text in "\\PC*|[*\\r\\n A-Za-z\u{307}İı\\[\\]]{0,60}") {
-        let markers = format!("{text}\r\n*** START OF THE PROJECT GUTENBERG EBOOK\r\n{text}\nEnd of Project Gutenberg\n{text}");
+    fn no_text_panics(
+        bytes in prop::collection::vec(any::<u8>(), 0..80),
+        text in "\\PC*|[*\\r\\n A-Za-z\u{307}İı\\[\\]]{0,60}",
+    ) {
+        let (start, end) = ("*** START OF THE PROJECT GUTENBERG EBOOK", "End of Project Gutenberg");
+        let markers = format!("{text}\r\n{start}\r\n{text}\n{end}\n{text}");
         for source in [Source::bytes("bytes", bytes), Source::text("text", text), Source::text("book", markers)] {
             for cleaning in Cleaning::ALL {
                 for tokens in Tokens::ALL {

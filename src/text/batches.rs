@@ -4,11 +4,11 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use ndarray::Array2;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
-use crate::{Batch, Error};
+use super::epoch::{Epoch, Rows};
+use crate::Error;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Order {
@@ -18,13 +18,14 @@ enum Order {
 
 /// Batches of `B` windows of `T` tokens, epoch after epoch.
 ///
-/// A batch has `x` and `y` of shape `[T, B]`; `y` holds the token that follows each token of `x`. Every epoch begins at a
-/// new random offset, so that the windows are cut elsewhere; with N tokens and the offset o,
+/// A batch has `x` and `y` of shape `[T, B]`; `y` holds the token that follows each token of `x`. Every epoch begins at
+/// a new random offset, so that the windows are cut elsewhere; with N tokens and the offset o,
 ///
 /// - *sequential*: o is in 0 ..= T; the text from o is laid in B rows of ⌊(N-o-1)/B⌋ tokens, and the batches go through
-///   these from left to right. Row b of a batch goes on where row b of the one before ended, so `continues` is true except
-///   in the first.
-/// - *random*: o is in 0 ..= T-1; the ⌊(N-o-1)/T⌋ windows that follow each other from o are shuffled. `continues` is false.
+///   these from left to right. Row b of a batch goes on where row b of the one before ended, so `continues` is true
+///   except in the first.
+/// - *random*: o is in 0 ..= T-1; the ⌊(N-o-1)/T⌋ windows that follow each other from o are shuffled. `continues` is
+///   false.
 ///
 /// What does not fill a row, a window or a batch is left out. Every epoch has one batch at least, whatever its offset.
 ///
@@ -70,8 +71,8 @@ impl Batches {
     /// Batches of windows from anywhere in the text, for a state that starts from zero in each.
     ///
     /// # Errors
-    /// [`Error::Value`] when `batch_size` or `num_steps` is 0, and when `tokens` are fewer than B·T + T, with which some
-    /// offset would leave no batch.
+    /// [`Error::Value`] when `batch_size` or `num_steps` is 0, and when `tokens` are fewer than B·T + T, with which
+    /// some offset would leave no batch.
     pub fn random(
         tokens: impl Into<Arc<[usize]>>,
         batch_size: usize,
@@ -108,8 +109,8 @@ impl Batches {
         self.cut(offset, &mut rng)
     }
 
-    /// The batches of an epoch with the offset given; the order of random batches is that of the next epoch. It does not
-    /// count as an epoch.
+    /// The batches of an epoch with the offset given; the order of random batches is that of the next epoch. It does
+    /// not count as an epoch.
     ///
     /// # Errors
     /// [`Error::Value`] when `offset` is above [`Batches::max_offset`].
@@ -223,85 +224,6 @@ impl fmt::Debug for Batches {
             .field("seed", &self.seed)
             .field("next_epoch", &self.epoch)
             .finish()
-    }
-}
-
-/// The batches of one epoch of [`Batches`].
-#[derive(Clone)]
-#[must_use = "an iterator does nothing until it is asked for batches"]
-pub struct Epoch {
-    tokens: Arc<[usize]>,
-    batch_size: usize,
-    num_steps: usize,
-    offset: usize,
-    rows: Rows,
-    next: usize,
-    count: usize,
-}
-
-/// Where the rows of the batches begin.
-#[derive(Clone)]
-enum Rows {
-    /// Side by side, `by` tokens from each other.
-    Side { by: usize },
-    /// One after the other from this list.
-    At(Vec<usize>),
-}
-
-impl Epoch {
-    /// Where in the text the epoch begins.
-    #[must_use]
-    pub fn offset(&self) -> usize {
-        self.offset
-    }
-
-    /// Where in the text row `row` of batch `batch` begins.
-    fn start(&self, batch: usize, row: usize) -> usize {
-        match &self.rows {
-            Rows::Side { by } => self.offset + row * by + batch * self.num_steps,
-            Rows::At(starts) => starts[batch * self.batch_size + row],
-        }
-    }
-}
-
-impl Iterator for Epoch {
-    type Item = Batch<Array2<usize>, Array2<usize>>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.next >= self.count {
-            return None;
-        }
-        let batch = self.next;
-        self.next += 1;
-        let starts: Vec<usize> = (0..self.batch_size).map(|row| self.start(batch, row)).collect();
-        let shape = (self.num_steps, self.batch_size);
-        let x = Array2::from_shape_fn(shape, |(step, row)| self.tokens[starts[row] + step]);
-        let y = Array2::from_shape_fn(shape, |(step, row)| self.tokens[starts[row] + step + 1]);
-        Some(Batch { x, y, continues: batch > 0 && matches!(self.rows, Rows::Side { .. }) })
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.count - self.next;
-        (left, Some(left))
-    }
-
-    fn nth(&mut self, n: usize) -> Option<Self::Item> {
-        self.next = self.next.saturating_add(n).min(self.count);
-        self.next()
-    }
-}
-
-impl ExactSizeIterator for Epoch {}
-
-impl std::iter::FusedIterator for Epoch {}
-
-impl fmt::Debug for Epoch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Epoch")
-            .field("offset", &self.offset)
-            .field("next", &self.next)
-            .field("count", &self.count)
-            .finish_non_exhaustive()
     }
 }
 

@@ -8,8 +8,8 @@ use crate::Error;
 
 /// Says what goes into a [`Corpus`]: texts, how they are read, and the vocabulary.
 ///
-/// Without anything said but the text it is the book's `load_corpus_time_machine()`: [`Cleaning::Book`], [`Tokens::Char`],
-/// every token counts, no reserved tokens, all of the text.
+/// Without anything said but the text it is the book's `load_corpus_time_machine()`: [`Cleaning::Book`],
+/// [`Tokens::Char`], every token counts, no reserved tokens, all of the text.
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct CorpusBuilder {
@@ -84,8 +84,8 @@ impl CorpusBuilder {
     ///
     /// # Errors
     /// What [`Source::read`] returns; [`Error::Value`] when there is no source, when nothing of a source is left after
-    /// cleaning, when [`Vocab::new`] refuses the reserved tokens, and when `min_freq` or `reserved` come with a vocabulary
-    /// that is there already.
+    /// cleaning, when [`Vocab::new`] refuses the reserved tokens, and when `min_freq` or `reserved` come with a
+    /// vocabulary that is there already.
     pub fn build(self) -> Result<Corpus, Error> {
         if self.sources.is_empty() {
             return Err(Error::value("sources", "at least one file or text", "none"));

@@ -10,8 +10,9 @@ use crate::Error;
 
 /// How a text becomes lines of kept characters.
 ///
-/// Except with [`Cleaning::Keep`], a run of characters that are not kept becomes one space, and a line neither begins nor
-/// ends with a space; a line of which nothing is kept stays as an empty line. Lines end at `\n`, `\r\n` or a lone `\r`.
+/// Except with [`Cleaning::Keep`], a run of characters that are not kept becomes one space, and a line neither begins
+/// nor ends with a space; a line of which nothing is kept stays as an empty line. Lines end at `\n`, `\r\n` or a lone
+/// `\r`.
 ///
 /// ```
 /// use deep_rnn::text::Cleaning;
@@ -23,21 +24,22 @@ use crate::Error;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cleaning {
-    /// The book's rule, `re.sub('[^A-Za-z]+', ' ', line).strip().lower()`: English letters only. It destroys text in any
-    /// other language.
+    /// The book's rule, `re.sub('[^A-Za-z]+', ' ', line).strip().lower()`: English letters only. It destroys text in
+    /// any other language.
     #[default]
     Book,
     /// Letters of every script (the Unicode property *Alphabetic*), with the combining marks that stand on them, in
     /// normal form C and lower case by the default rules of Unicode.
     ///
-    /// By these rules `Σ` at the end of a word becomes `ς`, and `İ` becomes *two* characters, `i` and U+0307. Marks that
-    /// stand on anything else go with it. Joiners (U+200C, U+200D) and soft hyphens are not letters: they become a space.
+    /// By these rules `Σ` at the end of a word becomes `ς`, and `İ` becomes *two* characters, `i` and U+0307. Marks
+    /// that stand on anything else go with it. Joiners (U+200C, U+200D) and soft hyphens are not letters: they become a
+    /// space.
     Unicode,
     /// As [`Cleaning::Unicode`], with the casing of Turkish and Azerbaijani: `I` becomes `ı` and `İ` becomes `i`
     /// (composed or as `I` and U+0307).
     Turkish,
-    /// Every character as it is, upper case and punctuation too. Only line ends are changed, to `\n`, and they are kept as
-    /// characters of the text.
+    /// Every character as it is, upper case and punctuation too. Only line ends are changed, to `\n`, and they are kept
+    /// as characters of the text.
     Keep,
 }
 

@@ -9,8 +9,8 @@ use crate::Error;
 
 /// The tokens of one or several texts, as numbers of a [`Vocab`].
 ///
-/// The tokens of all lines follow each other with nothing between the lines. Parts ([`Corpus::first`], [`Corpus::split`],
-/// [`Corpus::books`]) and clones share the tokens.
+/// The tokens of all lines follow each other with nothing between the lines. Parts ([`Corpus::first`],
+/// [`Corpus::split`], [`Corpus::books`]) and clones share the tokens.
 ///
 /// ```
 /// use deep_rnn::text::Corpus;
@@ -93,8 +93,8 @@ impl Corpus {
         self.tokens().iter().filter(|&&id| id == 0).count()
     }
 
-    /// The numbers of another text's tokens, after the same cleaning, which (but for [`Cleaning::Keep`]) takes the space
-    /// from the ends of a line.
+    /// The numbers of another text's tokens, after the same cleaning, which (but for [`Cleaning::Keep`]) takes the
+    /// space from the ends of a line.
     #[must_use]
     pub fn encode(&self, text: &str) -> Vec<usize> {
         let lines = self.cleaning.lines(text);
@@ -132,8 +132,8 @@ impl Corpus {
         (!self.rest.is_empty()).then(|| self.part(self.rest.clone()))
     }
 
-    /// Cuts off the last `fraction` of the tokens (rounded): `(training part, held-out part)`. What `max_tokens` cut off is
-    /// in neither.
+    /// Cuts off the last `fraction` of the tokens (rounded): `(training part, held-out part)`. What `max_tokens` cut
+    /// off is in neither.
     ///
     /// # Errors
     /// [`Error::Value`] when `fraction` is not between 0 and 1, or so near to one of them that a part would be empty.
@@ -158,11 +158,12 @@ impl Corpus {
         books.map(|(book, part)| (book.name.as_str(), self.part(part))).collect()
     }
 
-    /// One corpus of several, in order, as of the training parts of two authors. A part that is given twice weighs twice.
+    /// One corpus of several, in order, as of the training parts of two authors. A part that is given twice weighs
+    /// twice.
     ///
     /// # Errors
-    /// [`Error::Value`] when there is no part, and when a part's vocabulary, cleaning or kind of token is another than the
-    /// first one's.
+    /// [`Error::Value`] when there is no part, and when a part's vocabulary, cleaning or kind of token is another than
+    /// the first one's.
     pub fn join<'a>(parts: impl IntoIterator<Item = &'a Corpus>) -> Result<Corpus, Error> {
         let mut parts = parts.into_iter().peekable();
         let Some(&first) = parts.peek() else { return Err(Error::value("parts", "at least one corpus", "none")) };

@@ -5,8 +5,8 @@ use std::hash::Hash;
 
 use crate::Error;
 
-/// How often each run of `n` tokens occurs, most frequent first; runs that occur equally often stay in the order of their
-/// first occurrence. A text shorter than `n` has none.
+/// How often each run of `n` tokens occurs, most frequent first; runs that occur equally often stay in the order of
+/// their first occurrence. A text shorter than `n` has none.
 ///
 /// ```
 /// use deep_rnn::text::ngram_counts;
@@ -37,8 +37,8 @@ pub fn ngram_counts<T: Eq + Hash>(tokens: &[T], n: usize) -> Result<Vec<(&[T], u
     Ok(counts)
 }
 
-/// The points `(rank, frequency)` of Zipf's plot, to be drawn on logarithmic axes. Ranks begin at 1; `counts` are sorted
-/// already, as from [`ngram_counts`](crate::text::ngram_counts) or [`count_corpus`](crate::text::count_corpus).
+/// The points `(rank, frequency)` of Zipf's plot, to be drawn on logarithmic axes. Ranks begin at 1; `counts` are
+/// sorted already, as from [`ngram_counts`](crate::text::ngram_counts) or [`count_corpus`](crate::text::count_corpus).
 ///
 /// ```
 /// use deep_rnn::text::{count_corpus, zipf};

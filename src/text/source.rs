@@ -12,8 +12,8 @@ pub const TIME_MACHINE_SHA1: &str = "090b5e7e70c295757f55df93cb0a180b9691891a";
 
 /// A text, or the place of one.
 ///
-/// Reading it removes a byte order mark, makes every line end (`\r\n`, `\r`) a `\n`, and leaves out what Project Gutenberg
-/// adds to a book (header, licence, credits, transcriber's notes) if its marker lines are there.
+/// Reading it removes a byte order mark, makes every line end (`\r\n`, `\r`) a `\n`, and leaves out what Project
+/// Gutenberg adds to a book (header, licence, credits, transcriber's notes) if its marker lines are there.
 ///
 /// ```
 /// use deep_rnn::text::Source;
@@ -79,10 +79,10 @@ impl Source {
     /// The text.
     ///
     /// # Errors
-    /// [`Error::Io`] when the file cannot be read. [`Error::Value`], which names the file, when it has another SHA-1 than
-    /// required, when it is not UTF-8 (with the offset of the first bad byte), and when it is empty or nothing but a byte
-    /// order mark, white space and Project Gutenberg's additions; also when the required SHA-1 is not 40 hexadecimal
-    /// digits.
+    /// [`Error::Io`] when the file cannot be read. [`Error::Value`], which names the file, when it has another SHA-1
+    /// than required, when it is not UTF-8 (with the offset of the first bad byte), and when it is empty or nothing but
+    /// a byte order mark, white space and Project Gutenberg's additions; also when the required SHA-1 is not 40
+    /// hexadecimal digits.
     pub fn read(&self) -> Result<String, Error> {
         let file;
         let bytes = match &self.place {

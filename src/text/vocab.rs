@@ -40,8 +40,8 @@ where
 ///
 /// Number 0 is [`Vocab::UNK`], which stands for every token the vocabulary does not have; then come the reserved tokens
 /// in the order given, then the tokens of the text by falling count, those of equal count in the order of their first
-/// occurrence. Cloning is cheap (the tables are shared), and two vocabularies are equal when they number the same tokens
-/// alike.
+/// occurrence. Cloning is cheap (the tables are shared), and two vocabularies are equal when they number the same
+/// tokens alike.
 ///
 /// ```
 /// use deep_rnn::text::Vocab;
@@ -71,8 +71,8 @@ impl Vocab {
 
     /// The vocabulary of `tokens` that occur at least `min_freq` times, with `reserved` tokens before them.
     ///
-    /// A token of the text that is reserved, or is [`Vocab::UNK`] itself, gets no second number. No tokens at all give the
-    /// vocabulary of `<unk>` and `reserved`.
+    /// A token of the text that is reserved, or is [`Vocab::UNK`] itself, gets no second number. No tokens at all give
+    /// the vocabulary of `<unk>` and `reserved`.
     ///
     /// # Errors
     /// [`Error::Value`] when `reserved` has a token twice, or has [`Vocab::UNK`], which is always there.
@@ -93,8 +93,8 @@ impl Vocab {
         Ok(Vocab { tables: Arc::new(Tables { tokens: list, indices, freqs }) })
     }
 
-    /// The vocabulary that numbers `tokens` in the order given, as [`Vocab::tokens`] of another returned them. It knows no
-    /// counts.
+    /// The vocabulary that numbers `tokens` in the order given, as [`Vocab::tokens`] of another returned them. It knows
+    /// no counts.
     ///
     /// # Errors
     /// [`Error::Value`] when the first token is not [`Vocab::UNK`] or a token comes twice.
