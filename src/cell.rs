@@ -1,0 +1,168 @@
+//! The traits of a cell: what any recurrent network is made of.
+
+mod gru;
+mod gru_reset_before;
+mod lstm;
+mod rnn;
+
+pub use gru::{Gru, GruGates};
+pub use gru_reset_before::{GruResetBefore, GruResetBeforeSpec};
+pub use lstm::{Lstm, LstmGates};
+pub use rnn::{Activation, Rnn, RnnGates};
+
+use ndarray::linalg::general_mat_mul;
+use ndarray::{ArrayBase, Data, DataMut, ArrayView, ArrayView2, ArrayView3, ArrayViewMut, ArrayViewMut2, ArrayViewMut3, Axis, Dimension, Ix2, Ix3};
+
+use crate::{Float, Params, State};
+
+/// Something with parameters, a state and a tape: a cell, a layer, a whole network.
+///
+/// It is immutable while it runs. The state and the tape are values of the caller's.
+pub trait Recurrent: Params {
+    /// What goes from one step to the next. Every array in it is `[B, _]`. Also the type of ∂L/∂state.
+    type State: State<Self::Elem>;
+
+    /// What a forward pass keeps for the backward pass: a stack. Each backward call takes back what the matching
+    /// forward call pushed, the last one first, so an empty tape is one whose forward passes are all undone.
+    type Tape: Default + Send + Tape;
+
+    /// D, the width of an input row.
+    fn input_size(&self) -> usize;
+
+    /// H, the width of an output row.
+    fn output_size(&self) -> usize;
+
+    /// The state before the first step, for `batch` rows: all zeros.
+    fn zero_state(&self, batch: usize) -> Self::State;
+
+    /// Whether `forward` and `backward` divide their own work over the threads at hand ([`Threads`](crate::Threads)),
+    /// with results that do not depend on how many there are. The engine shards the rows of what does not.
+    #[must_use]
+    fn splits_itself(&self) -> bool {
+        false
+    }
+}
+
+/// A tape can say whether it is empty; the law "backward drains what forward pushed" is checked by it.
+pub trait Tape {
+    /// Whether every forward pass has been undone.
+    fn is_drained(&self) -> bool;
+}
+
+impl<T> Tape for Vec<T> {
+    fn is_drained(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+impl Tape for () {
+    fn is_drained(&self) -> bool {
+        true
+    }
+}
+
+impl<F: Copy + Default> Tape for crate::Record<F> {
+    fn is_drained(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+/// The four arrays of a backward call: `[B, _]` for a step, `[T, B, _]` for a sequence.
+#[derive(Debug)]
+pub struct GradIo<'a, F, Dim: Dimension> {
+    /// The input the forward call had.
+    pub x: ArrayView<'a, F, Dim>,
+    /// The output it gave.
+    pub y: ArrayView<'a, F, Dim>,
+    /// ∂L/∂y.
+    pub d_y: ArrayView<'a, F, Dim>,
+    /// ∂L/∂x, to be overwritten in full.
+    pub d_x: ArrayViewMut<'a, F, Dim>,
+}
+
+/// A recurrent cell: one step, its derivative, and from these the whole sequence.
+///
+/// Two methods are required. `scan` and `scan_backward` are loops over them that a cell may override where the whole
+/// sequence can be done faster; the results must be the same. [`gradcheck::assert_cell`](crate::gradcheck::assert_cell)
+/// holds a cell against these rules.
+///
+/// The methods panic on arrays whose shapes do not fit: they are the inside of the machine. The doors where a user's
+/// data comes in ([`Bptt`](crate::Bptt), the builders) check and return an [`Error`](crate::Error).
+pub trait RnnCell: Recurrent {
+    /// One step: `x [B, D]` and the state give `y [B, H]` and the next state. With a tape, pushes onto it what
+    /// `step_backward` will need; the results are the same without.
+    ///
+    /// # Panics
+    /// If the shapes do not fit.
+    fn step(
+        &self,
+        x: ArrayView2<'_, Self::Elem>,
+        y: ArrayViewMut2<'_, Self::Elem>,
+        state: &mut Self::State,
+        tape: Option<&mut Self::Tape>,
+    );
+
+    /// The derivative of the last step on the tape, which it takes off. `d_state` comes in as the gradient with
+    /// respect to the state after the step and goes out as that before it; `io.d_x` is overwritten; the gradients of
+    /// the parameters are added to `grads`.
+    ///
+    /// # Panics
+    /// If the shapes do not fit, or the tape holds no step.
+    fn step_backward(
+        &self,
+        io: GradIo<'_, Self::Elem, Ix2>,
+        tape: &mut Self::Tape,
+        d_state: &mut Self::State,
+        grads: &mut Self,
+    );
+
+    /// A sequence: `xs [T, B, D]` gives `ys [T, B, H]`; the same as T calls of [`step`](RnnCell::step).
+    ///
+    /// # Panics
+    /// If the shapes do not fit.
+    fn scan(
+        &self,
+        xs: ArrayView3<'_, Self::Elem>,
+        mut ys: ArrayViewMut3<'_, Self::Elem>,
+        state: &mut Self::State,
+        mut tape: Option<&mut Self::Tape>,
+    ) {
+        for (x, y) in xs.outer_iter().zip(ys.outer_iter_mut()) {
+            self.step(x, y, state, tape.as_deref_mut());
+        }
+    }
+
+    /// The derivative of the last sequence on the tape; one call undoes one call of [`scan`](RnnCell::scan).
+    ///
+    /// # Panics
+    /// If the shapes do not fit, or the tape does not hold such a sequence.
+    fn scan_backward(
+        &self,
+        mut io: GradIo<'_, Self::Elem, Ix3>,
+        tape: &mut Self::Tape,
+        d_state: &mut Self::State,
+        grads: &mut Self,
+    ) {
+        for t in (0..io.x.len_of(Axis(0))).rev() {
+            let step = GradIo {
+                x: io.x.index_axis(Axis(0), t),
+                y: io.y.index_axis(Axis(0), t),
+                d_y: io.d_y.index_axis(Axis(0), t),
+                d_x: io.d_x.index_axis_mut(Axis(0), t),
+            };
+            self.step_backward(step, tape, d_state, grads);
+        }
+    }
+}
+
+/// `grad [D, H] += aᵀ·b` for `a [B, D]` and `b [B, H]`: the line that every backward pass written by hand repeats.
+///
+/// # Panics
+/// If the shapes do not fit.
+pub fn add_outer<F: Float>(
+    grad: &mut ArrayBase<impl DataMut<Elem = F>, Ix2>,
+    a: &ArrayBase<impl Data<Elem = F>, Ix2>,
+    b: &ArrayBase<impl Data<Elem = F>, Ix2>,
+) {
+    general_mat_mul(F::one(), &a.t(), b, F::one(), grad);
+}

@@ -1,0 +1,78 @@
+//! The gated recurrent unit (Cho et al. 2014), reset after the product, as PyTorch and cuDNN have it.
+//!
+//! Backward (derived in `docs/derivations/gru.md`): dn = dh'∘(1-z);  dz = dh'∘(h - n);  da_n = dn∘(1-n²);
+//! da_r = da_n∘u_n∘r(1-r);  da_z = dz∘z(1-z);  du_r = da_r;  du_z = da_z;  du_n = da_n∘r;  dh = dh'∘z.
+
+use crate::{Float, Gated, GatedSpec, Pointwise};
+
+/// The gated recurrent unit with the reset gate after the product. With a = x·w_x + b and u = h·w_h + b_h, each cut
+/// into three:
+///
+/// ```text
+/// r = σ(a_r + u_r)   z = σ(a_z + u_z)   n = tanh(a_n + r∘u_n)      y = h' = (1 - z)∘n + z∘h
+/// ```
+///
+/// With one bias `b_h` is there too, since r multiplies its third part and the two cannot be merged. For the other
+/// form, the book's, see [`GruResetBefore`](crate::GruResetBefore); weights of the one are wrong in the other.
+///
+/// # Shapes
+/// `x [B, D]` → `y [B, H]`; state `[h]`, `[B, H]`.
+/// # Parameters
+/// `w_x [D, 3H]`, `w_h [H, 3H]`, `b [3H]`, `b_h [3H]`, gates in the order r z n, which is PyTorch's.
+/// # Memory
+/// A sequence with tape keeps 4·T·B·H + B·H numbers: r, z, n, u_n, and h before the first step.
+///
+/// ```
+/// use deep_rnn::prelude::*;
+/// use ndarray::{Array2, array};
+///
+/// let cell = Gru::<f64>::spec(1).build(2, &mut Init::seeded(1))?;
+/// let (x, mut y, mut state, h) = (array![[0.5, -1.0]], Array2::zeros((1, 1)), cell.zero_state(1), 0.3);
+/// state[0][[0, 0]] = h;
+/// cell.step(x.view(), y.view_mut(), &mut state, None);
+///
+/// let a = (x.dot(&cell.w_x()) + cell.b().unwrap()).remove_axis(ndarray::Axis(0));
+/// let u = (array![[h]].dot(&cell.w_h()) + cell.b_h().unwrap()).remove_axis(ndarray::Axis(0));
+/// let sigmoid = |a: f64| 1.0 / (1.0 + (-a).exp());
+/// let (r, z) = (sigmoid(a[0] + u[0]), sigmoid(a[1] + u[1]));
+/// let n = (a[2] + r * u[2]).tanh();
+/// assert!((y[[0, 0]] - ((1.0 - z) * n + z * h)).abs() < 1e-15);
+/// # Ok::<(), deep_rnn::Error>(())
+/// ```
+pub type Gru<F> = Gated<F, GruGates>;
+
+impl<F: Float> Gru<F> {
+    /// `units` units.
+    #[must_use]
+    pub fn spec(units: usize) -> GatedSpec<F, GruGates> {
+        GatedSpec::new(GruGates, units)
+    }
+}
+
+/// The gate maths of [`Gru`].
+#[derive(Clone, Copy, Debug)]
+pub struct GruGates;
+
+impl<F: Float> Pointwise<F> for GruGates {
+    type X = [F; 3];
+    type H = [F; 3];
+    type State = [F; 1];
+    type Saved = [F; 4];
+    const NAME: &'static str = "Gru";
+    const RECURRENT_BIAS: bool = true;
+
+    #[inline(always)]
+    fn forward(&self, x: [F; 3], u: [F; 3], [h]: [F; 1]) -> ([F; 1], [F; 4]) {
+        let (r, z) = ((x[0] + u[0]).sigmoid(), (x[1] + u[1]).sigmoid());
+        let n = Float::tanh(x[2] + r * u[2]);
+        ([(F::one() - z) * n + z * h], [r, z, n, u[2]])
+    }
+
+    #[inline(always)]
+    fn backward(&self, [r, z, n, u]: [F; 4], [h]: [F; 1], [dh]: [F; 1]) -> ([F; 3], [F; 3], [F; 1]) {
+        let da_n = dh * (F::one() - z) * n.tanh_slope();
+        let da_r = da_n * u * r.sigmoid_slope();
+        let da_z = dh * (h - n) * z.sigmoid_slope();
+        ([da_r, da_z, da_n], [da_r, da_z, da_n * r], [dh * z])
+    }
+}

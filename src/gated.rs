@@ -1,0 +1,224 @@
+//! A whole cell from the gate maths of one unit.
+
+mod backward;
+mod forward;
+mod sequence;
+mod spec;
+mod tape;
+
+pub use spec::{Bias, GatedSpec};
+pub use tape::GatedTape;
+
+use std::fmt;
+
+use ndarray::{Array1, Array2, ArrayView2, ArrayView3, ArrayViewMut2, ArrayViewMut3, Axis, Ix2, Ix3};
+
+use crate::layer::{TokenInput, TokenIo};
+use crate::pointwise::{Lanes, Pointwise};
+use crate::{Error, Float, GradIo, Recurrent, RnnCell};
+use backward::Io;
+use sequence::Input;
+
+/// The cell whose gate maths is `P`: matrix products, biases, batches, tape and fused sequences around it.
+///
+/// With G = lanes of `P::X` and K = lanes of `P::H`, per step
+///
+/// ```text
+/// a = x·w_x + b      u = h·w_h (+ b_h)      state' = P::forward(a, u, state)      y = h' = lane 0 of state'
+/// ```
+///
+/// # Shapes
+/// `x [B, D]` → `y [B, H]`; the state is one `[B, H]` array for each lane of `P::State`.
+///
+/// # Parameters
+/// `w_x [D, G·H]`, `w_h [H, K·H]`, `b [G·H]`, `b_h [K·H]`, gate after gate. Which biases there are is said by
+/// [`Bias`]. Each weight is multiplied from the right: `y = x·W`, the transpose of PyTorch's.
+///
+/// # Memory
+/// A sequence with tape keeps T·B·(saved lanes + state lanes - 1)·H + B·H numbers. Working memory besides: the packed
+/// weights once, and the gates of about 512 rows at a time.
+///
+/// # Speed
+/// The input products of many steps are one matrix product, the recurrent weight is packed once for the sequence, the
+/// weight gradients are one product over many rows, rows are divided over the threads at hand. The numbers are the same
+/// bits as those of single steps.
+#[derive(Clone)]
+pub struct Gated<F, P> {
+    w_x: Array2<F>,
+    w_h: Array2<F>,
+    b: Option<Array1<F>>,
+    b_h: Option<Array1<F>>,
+    gates: P,
+}
+
+crate::params!([F: Float, P: Pointwise<F>] Gated<F, P>, F => { w_x, w_h, b, b_h });
+
+impl<F: Float, P: Pointwise<F>> Gated<F, P> {
+    /// A cell of these arrays, say from a file.
+    ///
+    /// # Errors
+    /// If there are no units or inputs, or an array has another shape than the sizes in `w_x [D, G·H]` ask for.
+    pub fn from_arrays(
+        gates: P,
+        w_x: Array2<F>,
+        w_h: Array2<F>,
+        b: Option<Array1<F>>,
+        b_h: Option<Array1<F>>,
+    ) -> Result<Self, Error> {
+        let (inputs, columns) = w_x.dim();
+        let units = columns / P::X::N;
+        if inputs == 0 || units == 0 || columns % P::X::N != 0 {
+            let expected = format!("[D, {} H], D and H at least 1", P::X::N);
+            return Err(Error::shape("w_x", expected, w_x.shape()));
+        }
+        let (x, u) = (P::X::N * units, P::H::N * units);
+        if w_h.dim() != (units, u) {
+            return Err(Error::shape("w_h", format!("[{units}, {u}]"), w_h.shape()));
+        }
+        for (name, bias, len) in [("b", &b, x), ("b_h", &b_h, u)] {
+            if let Some(bias) = bias
+                && bias.len() != len
+            {
+                return Err(Error::shape(name, format!("[{len}]"), bias.shape()));
+            }
+        }
+        // Row-major from here on: `clone` keeps the layout, and no method gives the arrays themselves away.
+        let flat = |w: Array2<F>| if w.is_standard_layout() { w } else { w.as_standard_layout().into_owned() };
+        let line = |b: Array1<F>| if b.is_standard_layout() { b } else { b.as_standard_layout().into_owned() };
+        Ok(Gated { w_x: flat(w_x), w_h: flat(w_h), b: b.map(line), b_h: b_h.map(line), gates })
+    }
+
+    /// `w_x [D, G·H]`.
+    #[must_use]
+    pub fn w_x(&self) -> ArrayView2<'_, F> {
+        self.w_x.view()
+    }
+
+    /// `w_h [H, K·H]`.
+    #[must_use]
+    pub fn w_h(&self) -> ArrayView2<'_, F> {
+        self.w_h.view()
+    }
+
+    /// `b [G·H]`, where there is one.
+    #[must_use]
+    pub fn b(&self) -> Option<&Array1<F>> {
+        self.b.as_ref()
+    }
+
+    /// `b_h [K·H]`, where there is one.
+    #[must_use]
+    pub fn b_h(&self) -> Option<&Array1<F>> {
+        self.b_h.as_ref()
+    }
+
+    /// The gate maths.
+    #[must_use]
+    pub fn gates(&self) -> &P {
+        &self.gates
+    }
+
+    /// H.
+    fn units(&self) -> usize {
+        self.w_h.nrows()
+    }
+}
+
+impl<F: Float, P: Pointwise<F>> fmt::Display for Gated<F, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (d, h, n) = (self.input_size(), self.units(), crate::Params::num_params(self));
+        write!(f, "{}({d} -> {h}, {n} params)", P::NAME)
+    }
+}
+
+impl<F: Float, P: Pointwise<F>> fmt::Debug for Gated<F, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl<F: Float, P: Pointwise<F>> Recurrent for Gated<F, P> {
+    type State = <P::State as Lanes<F>>::Arrays;
+    type Tape = GatedTape<F>;
+
+    fn input_size(&self) -> usize {
+        self.w_x.nrows()
+    }
+    fn output_size(&self) -> usize {
+        self.units()
+    }
+    fn zero_state(&self, batch: usize) -> Self::State {
+        P::State::arrays(batch, self.units())
+    }
+    fn splits_itself(&self) -> bool {
+        true
+    }
+}
+
+impl<F: Float, P: Pointwise<F>> RnnCell for Gated<F, P> {
+    fn step(
+        &self,
+        x: ArrayView2<'_, F>,
+        y: ArrayViewMut2<'_, F>,
+        state: &mut Self::State,
+        tape: Option<&mut GatedTape<F>>,
+    ) {
+        self.scan(x.insert_axis(Axis(0)), y.insert_axis(Axis(0)), state, tape);
+    }
+
+    fn step_backward(
+        &self,
+        io: GradIo<'_, F, Ix2>,
+        tape: &mut GatedTape<F>,
+        d_state: &mut Self::State,
+        grads: &mut Self,
+    ) {
+        let one = Axis(0);
+        let (x, y, d_y) = (io.x.insert_axis(one), io.y.insert_axis(one), io.d_y.insert_axis(one));
+        self.scan_backward(GradIo { x, y, d_y, d_x: io.d_x.insert_axis(one) }, tape, d_state, grads);
+    }
+
+    fn scan(
+        &self,
+        xs: ArrayView3<'_, F>,
+        ys: ArrayViewMut3<'_, F>,
+        state: &mut Self::State,
+        tape: Option<&mut GatedTape<F>>,
+    ) {
+        self.sequence(Input::Rows(xs), ys, state, tape);
+    }
+
+    fn scan_backward(
+        &self,
+        io: GradIo<'_, F, Ix3>,
+        tape: &mut GatedTape<F>,
+        d_state: &mut Self::State,
+        grads: &mut Self,
+    ) {
+        let io = Io { input: Input::Rows(io.x), ys: io.y, d_ys: io.d_y, d_xs: Some(io.d_x) };
+        self.sequence_backward(io, tape, d_state, grads);
+    }
+}
+
+impl<F: Float, P: Pointwise<F>> TokenInput for Gated<F, P> {
+    fn forward_tokens(
+        &self,
+        tokens: ArrayView2<'_, usize>,
+        ys: ArrayViewMut3<'_, F>,
+        state: &mut Self::State,
+        tape: Option<&mut GatedTape<F>>,
+    ) {
+        self.sequence(Input::Tokens(tokens), ys, state, tape);
+    }
+
+    fn backward_tokens(
+        &self,
+        io: TokenIo<'_, F>,
+        tape: &mut GatedTape<F>,
+        d_state: &mut Self::State,
+        grads: &mut Self,
+    ) {
+        let io = Io { input: Input::Tokens(io.tokens), ys: io.y, d_ys: io.d_y, d_xs: None };
+        self.sequence_backward(io, tape, d_state, grads);
+    }
+}

@@ -1,0 +1,297 @@
+//! A gated sequence backward: step by step, last to first, the gates and the product back to h; then for the piece one
+//! product for each weight's gradient and one for the input's.
+
+use ndarray::{ArrayView2, ArrayView3, ArrayViewMut3, Axis};
+
+use super::sequence::{Input, Rows, Widths, at, at_mut, contiguous, flat, flat_mut, piece, view, view_mut};
+use super::{Gated, GatedTape};
+use crate::Float;
+use crate::kernel::matmul::{Packed, add_rows, matmul, matmul_transposed, pack, pack_transposed, packed_len};
+use crate::kernel::threads::{Divisible, divide};
+use crate::kernel::{rows, scratch};
+use crate::pointwise::{Lanes, Pointwise};
+
+/// Some rows of the batch over the steps of one piece.
+struct Part<'a, F> {
+    /// Outputs of the step before the piece, then of its own steps but the last: h before each step.
+    h: [ArrayView3<'a, F>; 2],
+    d_ys: ArrayView3<'a, F>,
+    before: ArrayView3<'a, F>,
+    saved: ArrayView3<'a, F>,
+    /// Gradient of the state.
+    d_h: &'a mut [F],
+    d_rest: &'a mut [F],
+    /// Gradients of x·w_x + b and of h·w_h.
+    d_a: ArrayViewMut3<'a, F>,
+    d_u: Option<ArrayViewMut3<'a, F>>,
+}
+
+impl<F: Float> Divisible for Part<'_, F> {
+    fn len(&self) -> usize {
+        self.d_a.len_of(Axis(1))
+    }
+    fn cut(self, at: usize) -> (Self, Self) {
+        let rows = self.len();
+        let [h_first, h_later] = self.h.map(|h| h.split_at(Axis(1), at));
+        let (d_ys_a, d_ys_b) = self.d_ys.split_at(Axis(1), at);
+        let (before_a, before_b) = self.before.split_at(Axis(1), at);
+        let (saved_a, saved_b) = self.saved.split_at(Axis(1), at);
+        let (h_at, rest_at) = (self.d_h.len() / rows * at, self.d_rest.len() / rows * at);
+        let (d_h_a, d_h_b) = self.d_h.split_at_mut(h_at);
+        let (d_rest_a, d_rest_b) = self.d_rest.split_at_mut(rest_at);
+        let (d_a_a, d_a_b) = self.d_a.split_at(Axis(1), at);
+        let (d_u_a, d_u_b) = self.d_u.map(|d_u| d_u.split_at(Axis(1), at)).unzip();
+        (
+            Part {
+                h: [h_first.0, h_later.0],
+                d_ys: d_ys_a,
+                before: before_a,
+                saved: saved_a,
+                d_h: d_h_a,
+                d_rest: d_rest_a,
+                d_a: d_a_a,
+                d_u: d_u_a,
+            },
+            Part {
+                h: [h_first.1, h_later.1],
+                d_ys: d_ys_b,
+                before: before_b,
+                saved: saved_b,
+                d_h: d_h_b,
+                d_rest: d_rest_b,
+                d_a: d_a_b,
+                d_u: d_u_b,
+            },
+        )
+    }
+}
+
+/// The arrays of a backward call.
+pub(super) struct Io<'a, F> {
+    pub(super) input: Input<'a, F>,
+    pub(super) ys: ArrayView3<'a, F>,
+    pub(super) d_ys: ArrayView3<'a, F>,
+    /// None for tokens.
+    pub(super) d_xs: Option<ArrayViewMut3<'a, F>>,
+}
+
+/// x of one piece, in row-major order.
+enum PieceInput<'a, F> {
+    Rows(&'a [F]),
+    Tokens(ArrayView2<'a, usize>),
+}
+
+/// What one piece gives to the gradients.
+struct Piece<'a, F> {
+    input: PieceInput<'a, F>,
+    /// h before the first step, `[B, H]`, and before the others.
+    h0: &'a [F],
+    hs: &'a [F],
+    d_a: &'a [F],
+    d_u: &'a [F],
+    /// Rows of one step.
+    b: usize,
+}
+
+impl<F: Float, P: Pointwise<F>> Gated<F, P> {
+    pub(super) fn sequence_backward(
+        &self,
+        io: Io<'_, F>,
+        tape: &mut GatedTape<F>,
+        d_state: &mut <P::State as Lanes<F>>::Arrays,
+        grads: &mut Self,
+    ) {
+        let Io { input, ys, d_ys, mut d_xs } = io;
+        let ((t, b), units, d) = (input.dim(), self.units(), self.w_x.nrows());
+        input.check(d);
+        assert_eq!(ys.dim(), (t, b, units), "y: [T, B, H] of this input and cell");
+        assert_eq!(d_ys.dim(), (t, b, units), "d_y: [T, B, H] of this input and cell");
+        if let Some(d_xs) = &d_xs {
+            assert_eq!(d_xs.dim(), (t, b, d), "d_x: the shape of x");
+        }
+        for array in d_state.as_ref() {
+            assert_eq!(array.dim(), (b, units), "d_state: every array is [B, H]");
+        }
+        if t == 0 || b == 0 {
+            return;
+        }
+        tape.pop_frame(t, b);
+        let Widths { x, u, more, saved: kept } = self.widths();
+        let piece = piece(t, b);
+        let absent = |there: bool, len: usize| if there { 0 } else { len };
+        let lengths = [
+            packed_len::<F>(u, units),
+            if d_xs.is_some() { packed_len::<F>(x, d) } else { 0 },
+            packed_len::<F>(piece * b, x.max(u)),
+            b * units,
+            b * more,
+            piece * b * x,
+            absent(P::SUMMED, piece * b * u),
+            absent(ys.is_standard_layout(), t * b * units),
+            absent(d_ys.is_standard_layout(), t * b * units),
+            match &input {
+                Input::Rows(xs) => absent(xs.is_standard_layout(), piece * b * d),
+                Input::Tokens(_) => 0,
+            },
+            d_xs.as_ref().map_or(0, |d_xs| absent(d_xs.is_standard_layout(), piece * b * d)),
+        ];
+        scratch::with_each(lengths, |memory| {
+            let [w_h, w_x, packed, d_h, d_rest, d_as, d_us, y_copy, d_y_copy, x_copy, d_x_copy] = memory;
+            let w_h = pack_transposed(flat(&self.w_h), u, units, w_h);
+            let w_x = d_xs.is_some().then(|| pack_transposed(flat(&self.w_x), x, d, w_x));
+            let ys = contiguous(&ys, y_copy);
+            let d_ys = view(contiguous(&d_ys, d_y_copy), t, b, units);
+            let (h, others) = d_state.as_mut().split_first_mut().expect("a state has lane 0");
+            view_mut(d_h, 1, b, units).index_axis_mut(Axis(0), 0).assign(h);
+            for (lane, array) in others.iter().enumerate() {
+                view_mut(d_rest, b, P::State::N - 1, units).index_axis_mut(Axis(1), lane).assign(array);
+            }
+            let before = view(tape.before.top(t * b * more), t, b, more);
+            let saved = view(tape.saved.top(t * b * kept), t, b, kept);
+            let h0 = tape.h.top(b * units);
+            let parts = self.parts(t * b);
+
+            let mut end = t;
+            while end > 0 {
+                let first = (end - 1) / piece * piece;
+                let (steps, n) = (end - first, (end - first) * b);
+                let here = || ndarray::Slice::from(first..end);
+                let d_a = &mut d_as[..n * x];
+                let d_u = &mut d_us[..if P::SUMMED { 0 } else { n * u }];
+                let earlier = if first == 0 { h0 } else { &ys[(first - 1) * b * units..][..b * units] };
+                let hs = &ys[first * b * units..][..(n - b) * units];
+                let part = Part {
+                    h: [view(earlier, 1, b, units), view(hs, steps - 1, b, units)],
+                    d_ys: d_ys.clone().slice_axis_move(Axis(0), here()),
+                    before: before.clone().slice_axis_move(Axis(0), here()),
+                    saved: saved.clone().slice_axis_move(Axis(0), here()),
+                    d_h: &mut *d_h,
+                    d_rest: &mut *d_rest,
+                    d_a: view_mut(d_a, steps, b, x),
+                    d_u: (!P::SUMMED).then(|| view_mut(d_u, steps, b, u)),
+                };
+                divide(part, parts, 1, &|part| self.part_backward(part, w_h));
+
+                let rows;
+                let piece = Piece {
+                    input: match &input {
+                        Input::Rows(xs) => {
+                            rows = xs.slice_axis(Axis(0), here());
+                            PieceInput::Rows(contiguous(&rows, x_copy))
+                        }
+                        Input::Tokens(tokens) => PieceInput::Tokens(tokens.slice_axis(Axis(0), here())),
+                    },
+                    h0: earlier,
+                    hs,
+                    d_a,
+                    d_u: if P::SUMMED { d_a } else { d_u },
+                    b,
+                };
+                self.weight_gradients(&piece, parts, packed, grads);
+                if let (Some(w_x), Some(d_xs)) = (w_x, &mut d_xs) {
+                    let mut d_xs = d_xs.slice_axis_mut(Axis(0), here());
+                    input_gradient(&mut d_xs, d_a, w_x, parts, d_x_copy);
+                }
+                end = first;
+            }
+            h.assign(&view(d_h, 1, b, units).index_axis(Axis(0), 0));
+            for (lane, array) in others.iter_mut().enumerate() {
+                array.assign(&view(d_rest, b, P::State::N - 1, units).index_axis(Axis(1), lane));
+            }
+        });
+        tape.h.pop(b * units);
+        tape.before.pop(t * b * more);
+        tape.saved.pop(t * b * kept);
+    }
+
+    fn part_backward(&self, part: Part<'_, F>, w_h: Packed<'_, F>) {
+        let Part { h, d_ys, before, saved, d_h, d_rest, mut d_a, mut d_u } = part;
+        let (steps, b, x) = d_a.dim();
+        for t in (0..steps).rev() {
+            rows::backward(rows::Backward {
+                gates: &self.gates,
+                units: self.units(),
+                saved: at(&saved, t),
+                h: if t == 0 { at(&h[0], 0) } else { at(&h[1], t - 1) },
+                before: at(&before, t),
+                d_y: at(&d_ys, t),
+                d_h: &mut *d_h,
+                d_rest: &mut *d_rest,
+                d_x: at_mut(&mut d_a, t),
+                d_u: d_u.as_mut().map_or(&mut [], |d_u| at_mut(d_u, t)),
+            });
+            // The rest of the way back to h: through h·w_h.
+            match &mut d_u {
+                None => matmul(d_h, at_mut(&mut d_a, t), x, b, w_h),
+                Some(d_u) => matmul(d_h, at_mut(d_u, t), w_h.depth(), b, w_h),
+            }
+        }
+    }
+
+    /// Adds the piece's share: xᵀ·d_a, hᵀ·d_u and the sums of their rows, last row first.
+    fn weight_gradients(&self, piece: &Piece<'_, F>, parts: usize, memory: &mut [F], grads: &mut Self) {
+        let &Piece { ref input, h0, hs, d_a, d_u, b } = piece;
+        let (units, d) = (self.units(), self.w_x.nrows());
+        let Widths { x, u, .. } = self.widths();
+        let n = d_a.len() / x;
+        if let Some(b) = &mut grads.b {
+            add_rows(flat_mut(b), d_a);
+        }
+        if let Some(b_h) = &mut grads.b_h {
+            add_rows(flat_mut(b_h), d_u);
+        }
+        if u > 0 {
+            let d_u = pack(d_u, n, u, memory);
+            let all = Rows { first: 0, width: u, numbers: flat_mut(&mut grads.w_h) };
+            divide(all, parts, 1, &|rows| {
+                let m = rows.len();
+                if n > b {
+                    matmul_transposed(rows.numbers, &hs[rows.first..], units, m, d_u.rows(b, n - b));
+                }
+                matmul_transposed(rows.numbers, &h0[rows.first..], units, m, d_u.rows(0, b));
+            });
+        }
+        match input {
+            PieceInput::Rows(xs) => {
+                let d_a = pack(d_a, n, x, memory);
+                let all = Rows { first: 0, width: x, numbers: flat_mut(&mut grads.w_x) };
+                divide(all, parts, 1, &|rows| {
+                    let m = rows.len();
+                    matmul_transposed(rows.numbers, &xs[rows.first..], d, m, d_a);
+                });
+            }
+            PieceInput::Tokens(tokens) => {
+                let w_x = flat_mut(&mut grads.w_x);
+                for (r, d_a) in d_a.chunks_exact(x).enumerate().rev() {
+                    let row = &mut w_x[tokens[[r / b, r % b]] * x..][..x];
+                    row.iter_mut().zip(d_a).for_each(|(sum, g)| *sum += *g);
+                }
+            }
+        }
+    }
+}
+
+/// ∂L/∂x = d_a·w_xᵀ.
+fn input_gradient<F: Float>(
+    d_xs: &mut ArrayViewMut3<'_, F>,
+    d_a: &[F],
+    w_x: Packed<'_, F>,
+    parts: usize,
+    copy: &mut [F],
+) {
+    let (t, b, d) = d_xs.dim();
+    match d_xs.as_slice_mut() {
+        Some(d_xs) => {
+            divide(Rows { first: 0, width: d, numbers: d_xs }, parts, 1, &|rows| {
+                let (m, x) = (rows.len(), w_x.depth());
+                rows.numbers.fill(F::zero());
+                matmul(rows.numbers, &d_a[rows.first * x..], x, m, w_x);
+            });
+        }
+        None => {
+            let copy = &mut copy[..t * b * d];
+            input_gradient(&mut view_mut(copy, t, b, d), d_a, w_x, parts, &mut []);
+            d_xs.assign(&view(copy, t, b, d));
+        }
+    }
+}

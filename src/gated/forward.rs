@@ -1,0 +1,179 @@
+//! A gated sequence forward: one product for the inputs of a piece, then step by step the recurrent product and the gates.
+
+use ndarray::{ArrayViewMut3, Axis};
+
+use super::sequence::{Input, Weight, Widths, at_mut, contiguous, flat, piece, view, view_mut};
+use super::{Gated, GatedTape};
+use crate::Float;
+use crate::kernel::matmul::{pack, packed_len};
+use crate::kernel::threads::{Divisible, divide};
+use crate::kernel::{rows, scratch};
+use crate::pointwise::{Lanes, Pointwise};
+
+/// A whole sequence of fewer rows than this is not worth packing a weight for.
+const WORTH_PACKING: usize = 12;
+
+/// Some rows of the batch over all steps.
+struct Part<'a, F> {
+    input: Input<'a, F>,
+    ys: ArrayViewMut3<'a, F>,
+    h0: &'a [F],
+    /// The state lanes beyond h.
+    rest: &'a mut [F],
+    /// Those lanes before each step, and what the gates saved.
+    tape: Option<(ArrayViewMut3<'a, F>, ArrayViewMut3<'a, F>)>,
+}
+
+impl<F: Float> Divisible for Part<'_, F> {
+    fn len(&self) -> usize {
+        self.ys.len_of(Axis(1))
+    }
+    fn cut(self, at: usize) -> (Self, Self) {
+        let rows = self.len();
+        let (input_a, input_b) = self.input.cut(at);
+        let (ys_a, ys_b) = self.ys.split_at(Axis(1), at);
+        let (h0_a, h0_b) = self.h0.split_at(self.h0.len() / rows * at);
+        let middle = self.rest.len() / rows * at;
+        let (rest_a, rest_b) = self.rest.split_at_mut(middle);
+        let (tape_a, tape_b) = match self.tape {
+            None => (None, None),
+            Some((before, saved)) => {
+                let ((before_a, before_b), (saved_a, saved_b)) =
+                    (before.split_at(Axis(1), at), saved.split_at(Axis(1), at));
+                (Some((before_a, saved_a)), Some((before_b, saved_b)))
+            }
+        };
+        (
+            Part { input: input_a, ys: ys_a, h0: h0_a, rest: rest_a, tape: tape_a },
+            Part { input: input_b, ys: ys_b, h0: h0_b, rest: rest_b, tape: tape_b },
+        )
+    }
+}
+
+impl<F: Float, P: Pointwise<F>> Gated<F, P> {
+    pub(super) fn sequence(
+        &self,
+        input: Input<'_, F>,
+        mut ys: ArrayViewMut3<'_, F>,
+        state: &mut <P::State as Lanes<F>>::Arrays,
+        tape: Option<&mut GatedTape<F>>,
+    ) {
+        let ((t, b), units) = (input.dim(), self.units());
+        input.check(self.w_x.nrows());
+        assert_eq!(ys.dim(), (t, b, units), "ys: [T, B, H] of this input and cell");
+        for array in state.as_ref() {
+            assert_eq!(array.dim(), (b, units), "state: every array is [B, H]");
+        }
+        if t == 0 || b == 0 {
+            return;
+        }
+        if !ys.is_standard_layout() {
+            return scratch::with(t * b * units, |copy| {
+                self.sequence(input, view_mut(copy, t, b, units), state, tape);
+                ys.assign(&view(copy, t, b, units));
+            });
+        }
+        let Widths { more, saved: kept, .. } = self.widths();
+        let (h, others) = state.as_mut().split_first_mut().expect("a state has lane 0");
+        scratch::with(b * (units + more), |memory| {
+            let (h0, rest) = memory.split_at_mut(b * units);
+            view_mut(h0, 1, b, units).index_axis_mut(Axis(0), 0).assign(h);
+            for (lane, array) in others.iter().enumerate() {
+                view_mut(rest, b, P::State::N - 1, units).index_axis_mut(Axis(1), lane).assign(array);
+            }
+            let tape = tape.map(|tape| {
+                tape.push_frame(t, b);
+                tape.h.push(b * units).copy_from_slice(h0);
+                (view_mut(tape.before.push(t * b * more), t, b, more), view_mut(tape.saved.push(t * b * kept), t, b, kept))
+            });
+            self.with_weights(t * b, |w_x, w_h| {
+                let part = Part { input, ys: ys.view_mut(), h0, rest: &mut *rest, tape };
+                divide(part, self.parts(t * b), 1, &|part| self.part(part, w_x, w_h));
+            });
+            for (lane, array) in others.iter_mut().enumerate() {
+                array.assign(&view(rest, b, P::State::N - 1, units).index_axis(Axis(1), lane));
+            }
+        });
+        h.assign(&ys.index_axis(Axis(0), t - 1));
+    }
+
+    /// Calls `f` with both weights, packed if they will be used often enough.
+    fn with_weights(&self, rows: usize, f: impl FnOnce(Weight<'_, F>, Weight<'_, F>)) {
+        let Widths { x, u, .. } = self.widths();
+        let (d, units) = (self.w_x.nrows(), self.units());
+        let (w_x, w_h) = (flat(&self.w_x), flat(&self.w_h));
+        if rows < WORTH_PACKING {
+            return f(Weight::Plain { w: w_x, k: d, n: x }, Weight::Plain { w: w_h, k: units, n: u });
+        }
+        scratch::with(packed_len::<F>(d, x), |memory_x| {
+            scratch::with(packed_len::<F>(units, u), |memory_h| {
+                f(Weight::Packed(pack(w_x, d, x, memory_x)), Weight::Packed(pack(w_h, units, u, memory_h)));
+            });
+        });
+    }
+
+    fn part(&self, part: Part<'_, F>, w_x: Weight<'_, F>, w_h: Weight<'_, F>) {
+        let Part { input, mut ys, h0, rest, mut tape } = part;
+        let (t, b, units) = ys.dim();
+        let Widths { x, u, .. } = self.widths();
+        let d = self.w_x.nrows();
+        let piece = piece(t, b);
+        scratch::with(x + piece * b * (x + d) + b * u, |memory| {
+            let (bias, memory) = memory.split_at_mut(x);
+            let (xs, memory) = memory.split_at_mut(piece * b * x);
+            let (copy, us) = memory.split_at_mut(piece * b * d);
+            self.fill_bias(bias);
+            for first in (0..t).step_by(piece) {
+                let steps = piece.min(t - first);
+                let xs = &mut xs[..steps * b * x];
+                xs.chunks_exact_mut(x).for_each(|row| row.copy_from_slice(bias));
+                match &input {
+                    Input::Rows(all) => {
+                        let all = all.slice_axis(Axis(0), (first..first + steps).into());
+                        w_x.times(xs, contiguous(&all, copy), steps * b);
+                    }
+                    Input::Tokens(all) => {
+                        let all = all.slice_axis(Axis(0), (first..first + steps).into());
+                        for (row, token) in xs.chunks_exact_mut(x).zip(all) {
+                            let w = &flat(&self.w_x)[token * x..][..x];
+                            row.iter_mut().zip(w).for_each(|(sum, w)| *sum += *w);
+                        }
+                    }
+                }
+                for (step, xs) in (first..).zip(xs.chunks_exact_mut(b * x)) {
+                    let (mut past, mut now) = ys.view_mut().split_at(Axis(0), step);
+                    let h = if step == 0 { h0 } else { &*at_mut(&mut past, step - 1) };
+                    if P::SUMMED {
+                        w_h.times(xs, h, b);
+                    } else if u > 0 {
+                        match &self.b_h {
+                            Some(b_h) => us.chunks_exact_mut(u).for_each(|row| row.copy_from_slice(flat(b_h))),
+                            None => us.fill(F::zero()),
+                        }
+                        w_h.times(us, h, b);
+                    }
+                    rows::forward(rows::Forward {
+                        gates: &self.gates,
+                        units,
+                        x: xs,
+                        u: us,
+                        h,
+                        y: at_mut(&mut now, 0),
+                        rest: &mut *rest,
+                        tape: tape.as_mut().map(|(before, saved)| (at_mut(before, step), at_mut(saved, step))),
+                    });
+                }
+            }
+        });
+    }
+
+    /// What every row of x·w_x starts from: the bias, or the sum of both where the gates only use the sum.
+    fn fill_bias(&self, bias: &mut [F]) {
+        bias.fill(F::zero());
+        let second = if P::SUMMED { self.b_h.as_ref() } else { None };
+        for b in [self.b.as_ref(), second].into_iter().flatten() {
+            bias.iter_mut().zip(b).for_each(|(sum, b)| *sum += *b);
+        }
+    }
+}
+

@@ -1,0 +1,116 @@
+//! How a gated cell is to be built.
+
+use std::marker::PhantomData;
+
+use ndarray::s;
+
+use super::Gated;
+use crate::pointwise::{Lanes, Pointwise};
+use crate::{Error, Float, Init, Scheme, Spec};
+
+/// Which biases a cell has.
+///
+/// PyTorch gives every cell two, added to x·w_x and to h·w_h. Where the gates only use the sum, the second adds nothing
+/// to what the cell can compute, but it changes training: both get the same gradient, so plain SGD moves their sum
+/// twice as far, and the global norm that a clip looks at counts both. The book's run with PyTorch's layers has two.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Bias {
+    /// None.
+    None,
+    /// One, `b`; and `b_h` beside it in a cell that does more with h·w_h than add it (the reset-after GRU), where the
+    /// two cannot be merged.
+    #[default]
+    One,
+    /// Both, `b` and `b_h`, as in PyTorch and the book's run.
+    Two,
+}
+
+/// Builds a [`Gated`] cell: units, gate maths, biases, starting values.
+#[derive(Clone, Debug)]
+pub struct GatedSpec<F, P> {
+    units: usize,
+    gates: P,
+    bias: Bias,
+    scheme: Scheme,
+    lane_biases: Vec<(usize, f64)>,
+    float: PhantomData<F>,
+}
+
+impl<F: Float, P: Pointwise<F>> GatedSpec<F, P> {
+    /// A cell of `units` units with one bias and PyTorch's starting values.
+    #[must_use]
+    pub fn new(gates: P, units: usize) -> Self {
+        let (bias, scheme) = (Bias::default(), Scheme::default());
+        GatedSpec { units, gates, bias, scheme, lane_biases: Vec::new(), float: PhantomData }
+    }
+
+    /// Which biases it has.
+    #[must_use]
+    pub fn bias(mut self, bias: Bias) -> Self {
+        self.bias = bias;
+        self
+    }
+
+    /// How its arrays start.
+    #[must_use]
+    pub fn init(mut self, scheme: Scheme) -> Self {
+        self.scheme = scheme;
+        self
+    }
+
+    /// Where the bias of gate number `lane` starts, instead of where the scheme would have it. With two biases the first
+    /// starts there and the second at 0.
+    #[must_use]
+    pub fn lane_bias(mut self, lane: usize, value: f64) -> Self {
+        self.lane_biases.push((lane, value));
+        self
+    }
+
+    pub(crate) fn gates_mut(&mut self) -> &mut P {
+        &mut self.gates
+    }
+
+    /// The cell for inputs of `input_size` columns.
+    ///
+    /// # Errors
+    /// If there are no units or inputs, a size is too large for memory to be counted, the scheme is unusable, or a lane
+    /// with a bias of its own does not exist or the cell has no bias.
+    pub fn build(&self, input_size: usize, init: &mut Init) -> Result<Gated<F, P>, Error> {
+        let units = self.units;
+        for (name, value) in [("units", units), ("input_size", input_size)] {
+            if value == 0 {
+                return Err(Error::value(name, "at least 1", value));
+            }
+        }
+        let widest = P::X::N.max(P::H::N).checked_mul(units).and_then(|w| w.checked_mul(units.max(input_size)));
+        if widest.is_none_or(|n| n > isize::MAX as usize / 64) {
+            let got = format!("{units} units of {input_size} inputs");
+            return Err(Error::value("units", "a matrix that memory can hold", got));
+        }
+        let scheme = self.scheme.check()?;
+        let (x, u) = (P::X::N, P::H::N);
+        let w_x = scheme.weights(init, input_size, x, units, false);
+        let w_h = scheme.weights(init, units, u, units, true);
+        let mut b = (self.bias != Bias::None).then(|| scheme.bias::<F>(init, x * units, units));
+        let second = self.bias == Bias::Two || self.bias == Bias::One && P::RECURRENT_BIAS;
+        let mut b_h = (second && u > 0).then(|| scheme.bias::<F>(init, u * units, units));
+        for &(lane, value) in &self.lane_biases {
+            if lane >= x || !value.is_finite() {
+                return Err(Error::value("lane_bias", format!("a finite value for a lane below {x}"), format!("{value} for {lane}")));
+            }
+            let Some(b) = &mut b else { return Err(Error::value("lane_bias", "a cell with a bias", "Bias::None")) };
+            b.slice_mut(s![lane * units..(lane + 1) * units]).fill(F::from_f64(value));
+            if let Some(b_h) = b_h.as_mut().filter(|_| lane < u) {
+                b_h.slice_mut(s![lane * units..(lane + 1) * units]).fill(F::zero());
+            }
+        }
+        Gated::from_arrays(self.gates.clone(), w_x, w_h, b, b_h)
+    }
+}
+
+impl<F: Float, P: Pointwise<F>> Spec for GatedSpec<F, P> {
+    type Layer = Gated<F, P>;
+    fn build(&self, input_size: usize, init: &mut Init) -> Result<Gated<F, P>, Error> {
+        GatedSpec::build(self, input_size, init)
+    }
+}

@@ -1,0 +1,136 @@
+//! Starting values: seeded, and the same numbers on every platform.
+
+use ndarray::{Array, Array1, Array2, Dimension, ShapeBuilder};
+use ndarray_rand::RandomExt;
+use ndarray_rand::rand::SeedableRng;
+use ndarray_rand::rand::distr::{Distribution, StandardUniform};
+use ndarray_rand::rand::Rng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::{Error, Float};
+
+/// A source of starting values.
+///
+/// Numbers are drawn in `f64` from ChaCha8 and rounded, so `f32` and `f64` networks of one seed start at the same place
+/// up to rounding, and no value depends on the platform's maths library.
+#[derive(Clone, Debug)]
+pub struct Init {
+    rng: ChaCha8Rng,
+}
+
+/// The normal distribution by the polar-free form of Box and Muller (1958), with logarithm and cosine from `libm`, so
+/// that the numbers are the same everywhere.
+struct Normal;
+
+impl Distribution<f64> for Normal {
+    fn sample<R: Rng + ?Sized>(&self, rng: &mut R) -> f64 {
+        let (u, v): (f64, f64) = (StandardUniform.sample(rng), StandardUniform.sample(rng));
+        (-2.0 * libm::log(1.0 - u)).sqrt() * libm::cos(2.0 * std::f64::consts::PI * v)
+    }
+}
+
+impl Init {
+    /// The numbers of `seed`.
+    #[must_use]
+    pub fn seeded(seed: u64) -> Self {
+        Init { rng: ChaCha8Rng::seed_from_u64(seed) }
+    }
+
+    /// Uniform on [-bound, bound).
+    pub fn uniform<F: Float, Sh: ShapeBuilder<Dim = D>, D: Dimension>(&mut self, shape: Sh, bound: f64) -> Array<F, D> {
+        let unit: Array<f64, D> = Array::random_using(shape, StandardUniform, &mut self.rng);
+        unit.mapv(|u| F::from_f64((2.0 * u - 1.0) * bound))
+    }
+
+    /// Normal with mean 0 and standard deviation `sigma`.
+    pub fn normal<F: Float, Sh: ShapeBuilder<Dim = D>, D: Dimension>(&mut self, shape: Sh, sigma: f64) -> Array<F, D> {
+        let unit: Array<f64, D> = Array::random_using(shape, Normal, &mut self.rng);
+        unit.mapv(|z| F::from_f64(z * sigma))
+    }
+
+    /// Uniform on ±√(6 / (rows + columns)) (Glorot and Bengio 2010).
+    pub fn xavier<F: Float>(&mut self, (rows, cols): (usize, usize)) -> Array2<F> {
+        self.uniform((rows, cols), (6.0 / (rows + cols).max(1) as f64).sqrt())
+    }
+
+    /// A matrix with orthonormal columns, or rows where it is wider than high (Saxe et al. 2014).
+    pub fn orthogonal<F: Float>(&mut self, (rows, cols): (usize, usize)) -> Array2<F> {
+        if rows < cols {
+            return self.orthogonal((cols, rows)).reversed_axes().as_standard_layout().into_owned();
+        }
+        let mut q: Array2<f64> = self.normal((rows, cols), 1.0);
+        for j in 0..cols {
+            // Gram-Schmidt, twice, which is enough for full precision.
+            for _ in 0..2 {
+                for i in 0..j {
+                    let along: f64 = (0..rows).map(|r| q[[r, i]] * q[[r, j]]).sum();
+                    for r in 0..rows {
+                        q[[r, j]] -= along * q[[r, i]];
+                    }
+                }
+            }
+            let norm = (0..rows).map(|r| q[[r, j]] * q[[r, j]]).sum::<f64>().sqrt();
+            for r in 0..rows {
+                q[[r, j]] /= norm;
+            }
+        }
+        q.mapv(F::from_f64)
+    }
+}
+
+/// How a layer's arrays start.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub enum Scheme {
+    /// Everything, biases too, uniform on ±1/√H, H the layer's units: PyTorch's.
+    #[default]
+    PyTorch,
+    /// Weights normal with this standard deviation, biases 0: the book's scratch models with 0.01.
+    Normal(f64),
+    /// Xavier for what multiplies x, gate by gate; orthogonal for what multiplies h, gate by gate; biases 0.
+    XavierOrthogonal,
+}
+
+impl Scheme {
+    /// Refuses a standard deviation that is negative or not finite.
+    pub(crate) fn check(self) -> Result<Self, Error> {
+        match self {
+            Scheme::Normal(sigma) if !(sigma >= 0.0 && sigma.is_finite()) => {
+                Err(Error::value("scheme", "a finite standard deviation of 0 or more", sigma))
+            }
+            scheme => Ok(scheme),
+        }
+    }
+
+    /// `gates` matrices `[rows, units]` side by side.
+    pub(crate) fn weights<F: Float>(
+        self,
+        init: &mut Init,
+        rows: usize,
+        gates: usize,
+        units: usize,
+        recurrent: bool,
+    ) -> Array2<F> {
+        let shape = (rows, gates * units);
+        match self {
+            Scheme::PyTorch => init.uniform(shape, 1.0 / (units as f64).sqrt()),
+            Scheme::Normal(sigma) => init.normal(shape, sigma),
+            Scheme::XavierOrthogonal => {
+                let mut all = Array2::zeros(shape);
+                for mut gate in all.axis_chunks_iter_mut(ndarray::Axis(1), units) {
+                    let gate_shape = (rows, units);
+                    gate.assign(&if recurrent { init.orthogonal::<F>(gate_shape) } else { init.xavier(gate_shape) });
+                }
+                all
+            }
+        }
+    }
+
+    /// A bias of `len` numbers in a layer of `units`.
+    pub(crate) fn bias<F: Float>(self, init: &mut Init, len: usize, units: usize) -> Array1<F> {
+        match self {
+            Scheme::PyTorch => init.uniform(len, 1.0 / (units as f64).sqrt()),
+            Scheme::Normal(_) | Scheme::XavierOrthogonal => Array1::zeros(len),
+        }
+    }
+}

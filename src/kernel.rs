@@ -1,0 +1,11 @@
+//! Inner loops: matrix products and the loop over units, for whatever processor the program finds itself on.
+//!
+//! Nothing here knows a cell. Every sum runs in one fixed order whatever the blocking: element (i, j) of a product
+//! takes its terms one after the other along the inner dimension. So results are the same bits for a step and a
+//! sequence, for one row and many, and for any number of threads.
+
+pub(crate) mod dispatch;
+pub(crate) mod matmul;
+pub(crate) mod rows;
+pub(crate) mod scratch;
+pub(crate) mod threads;

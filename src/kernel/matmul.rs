@@ -1,0 +1,351 @@
+//! Matrix products on operands packed once and used many times.
+//!
+//! The right operand is cut into panels of 256 bytes of columns, each stored as one run of memory. A tile of up to 6
+//! rows of the result stays in registers while the inner dimension goes by. Written plainly, compiled for each level by
+//! [`dispatch`](super::dispatch): the compiler keeps the tile in registers because no index in it is a run-time number.
+
+use super::dispatch::{Job, dispatch};
+use crate::Float;
+
+/// Columns of a panel.
+const fn panel_width<F>() -> usize {
+    256 / size_of::<F>()
+}
+
+/// The length of the memory for a packed `[k, n]` operand.
+pub(crate) const fn packed_len<F>(k: usize, n: usize) -> usize {
+    n.div_ceil(panel_width::<F>()) * panel_width::<F>() * k
+}
+
+/// A packed operand `[k, n]`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Packed<'a, F> {
+    /// The rows in use.
+    first: usize,
+    k: usize,
+    /// The rows that are there.
+    height: usize,
+    n: usize,
+    panels: &'a [F],
+}
+
+impl<F> Packed<'_, F> {
+    /// k, the inner dimension.
+    pub(crate) fn depth(&self) -> usize {
+        self.k
+    }
+
+    /// The operand's rows `first` to `first + k`.
+    pub(crate) fn rows(self, first: usize, k: usize) -> Self {
+        debug_assert!(first + k <= self.k);
+        Packed { first: self.first + first, k, ..self }
+    }
+}
+
+/// Packs `b [k, n]` (row-major) into `memory`.
+pub(crate) fn pack<'a, F: Float>(b: &[F], k: usize, n: usize, memory: &'a mut [F]) -> Packed<'a, F> {
+    let width = panel_width::<F>();
+    let panels = &mut memory[..packed_len::<F>(k, n)];
+    if k > 0 {
+        for (j, panel) in panels.chunks_exact_mut(k * width).enumerate() {
+            let used = width.min(n - j * width);
+            for (row, to) in b.chunks_exact(n).zip(panel.chunks_exact_mut(width)) {
+                to[..used].copy_from_slice(&row[j * width..][..used]);
+                to[used..].fill(F::zero());
+            }
+        }
+    }
+    Packed { first: 0, k, height: k, n, panels }
+}
+
+/// Packs the transpose of `w [n, k]` (row-major): an operand `[k, n]`.
+pub(crate) fn pack_transposed<'a, F: Float>(w: &[F], k: usize, n: usize, memory: &'a mut [F]) -> Packed<'a, F> {
+    const BLOCK: usize = 16; // rows of `w` read side by side: their lines stay in L1 while columns are written
+    let width = panel_width::<F>();
+    let panels = &mut memory[..packed_len::<F>(k, n)];
+    if k > 0 {
+        for (j, panel) in panels.chunks_exact_mut(k * width).enumerate() {
+            let used = width.min(n - j * width);
+            if used < width {
+                panel.fill(F::zero());
+            }
+            for c in (0..used).step_by(BLOCK) {
+                let rows = &w[(j * width + c) * k..];
+                let block = BLOCK.min(used - c);
+                for (p, to) in panel.chunks_exact_mut(width).enumerate() {
+                    for (i, to) in to[c..c + block].iter_mut().enumerate() {
+                        *to = rows[i * k + p];
+                    }
+                }
+            }
+        }
+    }
+    Packed { first: 0, k, height: k, n, panels }
+}
+
+/// `c [m, n] += a [m, k] · b`; rows of `a` begin `lda` numbers apart, rows of `c` are `n` long.
+pub(crate) fn matmul<F: Float>(c: &mut [F], a: &[F], lda: usize, m: usize, b: Packed<'_, F>) {
+    if m > 0 && b.n > 0 && b.k > 0 {
+        dispatch(Product::<F, false> { c, a, lda, m, b });
+    }
+}
+
+/// `c [m, n] += aᵀ · b` for `a [k, m]`, whose rows begin `lda` numbers apart; the k terms are added last to first, as a
+/// backward pass meets them.
+pub(crate) fn matmul_transposed<F: Float>(c: &mut [F], a: &[F], lda: usize, m: usize, b: Packed<'_, F>) {
+    if m > 0 && b.n > 0 && b.k > 0 {
+        dispatch(Product::<F, true> { c, a, lda, m, b });
+    }
+}
+
+/// As [`matmul`] for a `b [k, n]` (row-major) used too few times to be worth packing; the same bits.
+pub(crate) fn matmul_unpacked<F: Float>(c: &mut [F], a: &[F], lda: usize, m: usize, b: &[F], k: usize, n: usize) {
+    if m > 0 && n > 0 && k > 0 {
+        dispatch(Rows { c, a, lda, m, b, k, n });
+    }
+}
+
+/// Adds the rows of `a [_, n]`, last to first, to `sum [n]`.
+pub(crate) fn add_rows<F: Float>(sum: &mut [F], a: &[F]) {
+    if !sum.is_empty() {
+        for row in a.chunks_exact(sum.len()).rev() {
+            sum.iter_mut().zip(row).for_each(|(s, x)| *s += *x);
+        }
+    }
+}
+
+struct Product<'a, F, const TRANSPOSED: bool> {
+    c: &'a mut [F],
+    a: &'a [F],
+    lda: usize,
+    m: usize,
+    b: Packed<'a, F>,
+}
+
+impl<F: Float, const TRANSPOSED: bool> Job for Product<'_, F, TRANSPOSED> {
+    type Output = ();
+    #[inline(always)]
+    fn run<const FUSED: bool, const WIDE: bool>(self) {
+        // Columns of a tile: 4 registers of 64 bytes, 2 of 32, or 2 of 16.
+        match (size_of::<F>(), WIDE, FUSED) {
+            (4, true, _) => self.panels::<64, 64, 6, FUSED>(),
+            (4, false, true) => self.panels::<16, 64, 6, FUSED>(),
+            (4, false, false) => self.panels::<8, 64, 4, FUSED>(),
+            (_, true, _) => self.panels::<32, 32, 6, FUSED>(),
+            (_, false, true) => self.panels::<8, 32, 6, FUSED>(),
+            (_, false, false) => self.panels::<4, 32, 4, FUSED>(),
+        }
+    }
+}
+
+impl<F: Float, const TRANSPOSED: bool> Product<'_, F, TRANSPOSED> {
+    /// Goes over blocks of the inner dimension (a panel's block stays in L2), panels, columns of a tile, rows.
+    #[inline(always)]
+    fn panels<const COLS: usize, const WIDTH: usize, const ROWS: usize, const FUSED: bool>(self) {
+        const BLOCK: usize = 512;
+        let Product { c, a, lda, m, b: Packed { first: start, k, height, n, panels } } = self;
+        let tiles = m.div_ceil(ROWS);
+        for block in 0..k.div_ceil(BLOCK) {
+            // A transposed product takes its terms from the end, so its blocks go from the end too.
+            let first = if TRANSPOSED { k.div_ceil(BLOCK) - 1 - block } else { block } * BLOCK;
+            let depth = BLOCK.min(k - first);
+            let a = if TRANSPOSED { &a[first * lda..] } else { &a[first..] };
+            for (j, panel) in panels.chunks_exact(height * WIDTH).enumerate() {
+                let panel = &panel[(start + first) * WIDTH..][..depth * WIDTH];
+                for column in (j * WIDTH..n.min((j + 1) * WIDTH)).step_by(COLS) {
+                    let b = &panel[column - j * WIDTH..];
+                    let mut row = 0;
+                    for tile in 0..tiles {
+                        // Tiles of nearly equal height: 32 rows as 6 6 5 5 5 5, not 6 6 6 6 6 2.
+                        let rows = m / tiles + usize::from(tile < m % tiles);
+                        let a = if TRANSPOSED { &a[row..] } else { &a[row * lda..] };
+                        let c = &mut c[row * n + column..];
+                        macro_rules! tile {
+                            ($($r:literal)*) => { match rows {
+                                $( $r => edge::<F, $r, COLS, WIDTH, FUSED, TRANSPOSED>(c, n, n - column, a, lda, depth, b), )*
+                                _ => unreachable!("a tile has 1 to 6 rows"),
+                            } };
+                        }
+                        tile!(1 2 3 4 5 6);
+                        row += rows;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A tile whose columns may reach past the matrix: then it works on a copy.
+#[inline(always)]
+fn edge<F: Float, const R: usize, const COLS: usize, const WIDTH: usize, const FUSED: bool, const TRANSPOSED: bool>(
+    c: &mut [F],
+    ldc: usize,
+    columns: usize,
+    a: &[F],
+    lda: usize,
+    depth: usize,
+    b: &[F],
+) {
+    if columns >= COLS {
+        tile::<F, R, COLS, WIDTH, FUSED, TRANSPOSED>(c, ldc, a, lda, depth, b);
+    } else {
+        let mut copy = [[F::zero(); COLS]; R];
+        for (i, row) in copy.iter_mut().enumerate() {
+            row[..columns].copy_from_slice(&c[i * ldc..][..columns]);
+        }
+        tile::<F, R, COLS, WIDTH, FUSED, TRANSPOSED>(copy.as_flattened_mut(), COLS, a, lda, depth, b);
+        for (i, row) in copy.iter().enumerate() {
+            c[i * ldc..][..columns].copy_from_slice(&row[..columns]);
+        }
+    }
+}
+
+/// The tile itself: `R` rows and `COLS` columns, all in registers.
+#[inline(always)]
+fn tile<F: Float, const R: usize, const COLS: usize, const WIDTH: usize, const FUSED: bool, const TRANSPOSED: bool>(
+    c: &mut [F],
+    ldc: usize,
+    a: &[F],
+    lda: usize,
+    depth: usize,
+    b: &[F],
+) {
+    let mut sums = [[F::zero(); COLS]; R];
+    for (i, row) in sums.iter_mut().enumerate() {
+        row.copy_from_slice(&c[i * ldc..][..COLS]);
+    }
+    if TRANSPOSED {
+        let a = &a[..(depth - 1) * lda + R];
+        for (column, b) in a.chunks(lda).zip(b.chunks(WIDTH)).rev() {
+            let (column, b) = (&column[..R], &b[..COLS]);
+            for i in 0..R {
+                for j in 0..COLS {
+                    sums[i][j] = column[i].mul_add_if::<FUSED>(b[j], sums[i][j]);
+                }
+            }
+        }
+    } else {
+        let rows: [&[F]; R] = std::array::from_fn(|i| &a[i * lda..][..depth]);
+        for p in 0..depth {
+            let b = &b[p * WIDTH..][..COLS];
+            let column: [F; R] = std::array::from_fn(|i| rows[i][p]);
+            for i in 0..R {
+                for j in 0..COLS {
+                    sums[i][j] = column[i].mul_add_if::<FUSED>(b[j], sums[i][j]);
+                }
+            }
+        }
+    }
+    for (i, row) in sums.iter().enumerate() {
+        c[i * ldc..][..COLS].copy_from_slice(row);
+    }
+}
+
+/// Few rows against an operand in its own layout: whole rows of it stream by, eight at a time.
+struct Rows<'a, F> {
+    c: &'a mut [F],
+    a: &'a [F],
+    lda: usize,
+    m: usize,
+    b: &'a [F],
+    k: usize,
+    n: usize,
+}
+
+impl<F: Float> Job for Rows<'_, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run<const FUSED: bool, const WIDE: bool>(self) {
+        const TOGETHER: usize = 8;
+        let Rows { c, a, lda, m, b, k, n } = self;
+        let mut p = 0;
+        while p < k {
+            let together = if k - p >= TOGETHER { TOGETHER } else { 1 };
+            let b = &b[p * n..][..together * n];
+            for (i, c) in c.chunks_exact_mut(n).take(m).enumerate() {
+                let a = &a[i * lda + p..][..together];
+                if together == TOGETHER {
+                    let row: [&[F]; TOGETHER] = std::array::from_fn(|q| &b[q * n..][..n]);
+                    for j in 0..n {
+                        let mut sum = c[j];
+                        for q in 0..TOGETHER {
+                            sum = a[q].mul_add_if::<FUSED>(row[q][j], sum);
+                        }
+                        c[j] = sum;
+                    }
+                } else {
+                    for (c, b) in c.iter_mut().zip(b) {
+                        *c = a[0].mul_add_if::<FUSED>(*b, *c);
+                    }
+                }
+            }
+            p += together;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers<F: Float>(n: usize, seed: usize) -> Vec<F> {
+        (0..n).map(|i| F::from_f64(((i * 7919 + seed * 104_729) % 1000) as f64 / 500.0 - 1.0)).collect()
+    }
+
+    /// The loop that the kernels are measured against.
+    fn naive<F: Float>(c: &[F], a: &[F], b: &[F], (m, k, n): (usize, usize, usize)) -> Vec<f64> {
+        let at = |i: usize, j: usize| -> f64 { (0..k).map(|p| a[i * k + p].as_f64() * b[p * n + j].as_f64()).sum() };
+        (0..m * n).map(|x| c[x].as_f64() + at(x / n, x % n)).collect()
+    }
+
+    fn transposed<F: Float>(a: &[F], rows: usize, cols: usize) -> Vec<F> {
+        (0..rows * cols).map(|x| a[x % cols * rows + x / cols]).collect()
+    }
+
+    fn check<F: Float>(tolerance: f64) {
+        let sizes = [1, 2, 3, 5, 6, 7, 8, 13, 16, 17, 31, 33, 64, 65, 130];
+        for (s, &m) in sizes.iter().enumerate() {
+            for &k in &[1, 2, 7, 8, 9, 64, 513, 1030] {
+                let n = sizes[(s * 5 + k) % sizes.len()];
+                let (a, b, c) = (numbers::<F>(m * k, 1), numbers::<F>(k * n, 2), numbers::<F>(m * n, 3));
+                let expected = naive(&c, &a, &b, (m, k, n));
+                let close = |got: &[F], what: &str| {
+                    for (x, (g, e)) in got.iter().zip(&expected).enumerate() {
+                        let error = (g.as_f64() - e).abs();
+                        assert!(error <= tolerance * k as f64, "{what} {m}x{k}x{n} at {x}: {g} against {e}");
+                    }
+                };
+                let mut memory = vec![F::zero(); packed_len::<F>(k, n)];
+                let packed = pack(&b, k, n, &mut memory);
+                let mut whole = c.clone();
+                matmul(&mut whole, &a, k, m, packed);
+                close(&whole, "matmul");
+
+                let mut rows = c.clone();
+                matmul_unpacked(&mut rows, &a, k, m, &b, k, n);
+                assert!(rows == whole, "unpacked has other bits, {m}x{k}x{n}");
+                let cut = m / 2;
+                let mut halves = c.clone();
+                matmul(&mut halves[..cut * n], &a, k, cut, packed);
+                matmul(&mut halves[cut * n..], &a[cut * k..], k, m - cut, packed);
+                assert!(halves == whole, "parts have other bits, {m}x{k}x{n}");
+
+                let mut by_transpose = c.clone();
+                matmul_transposed(&mut by_transpose, &transposed(&a, k, m), m, m, packed);
+                close(&by_transpose, "matmul_transposed");
+
+                let mut memory = vec![F::zero(); packed_len::<F>(k, n)];
+                let packed = pack_transposed(&transposed(&b, n, k), k, n, &mut memory);
+                let mut again = c.clone();
+                matmul(&mut again, &a, k, m, packed);
+                assert!(again == whole, "pack_transposed differs, {m}x{k}x{n}");
+            }
+        }
+    }
+
+    #[test]
+    fn products_agree_with_the_naive_loop_and_have_the_same_bits_in_every_blocking() {
+        check::<f32>(2e-7);
+        check::<f64>(4e-16);
+    }
+}

@@ -1,0 +1,104 @@
+//! How many threads a pass may use, and the one way work is divided over them.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use crate::Error;
+
+thread_local! {
+    static AT_HAND: Cell<usize> = const { Cell::new(1) };
+}
+
+/// A number of threads to compute with.
+///
+/// Inside [`install`](Threads::install) the layers of this crate divide their work over the threads; outside they run
+/// on the caller's. Results are the same bits for any number. Threads sleep while there is nothing to do.
+#[derive(Clone, Debug)]
+pub struct Threads {
+    number: usize,
+    pool: Option<Arc<rayon::ThreadPool>>,
+}
+
+impl Threads {
+    /// `number` threads; for 1 none is started.
+    ///
+    /// # Errors
+    /// If `number` is 0, or above 1024, or the system refuses to start them.
+    pub fn new(number: usize) -> Result<Self, Error> {
+        if !(1..=1024).contains(&number) {
+            return Err(Error::value("threads", "1 to 1024", number));
+        }
+        let pool = if number == 1 {
+            None
+        } else {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(number).thread_name(|i| format!("deep-rnn-{i}"));
+            Some(Arc::new(pool.build().map_err(|e| Error::value("threads", "a number the system can start", e))?))
+        };
+        Ok(Threads { number, pool })
+    }
+
+    /// How many.
+    #[must_use]
+    pub fn number(&self) -> usize {
+        self.number
+    }
+
+    /// Calls `f` with the threads at hand.
+    pub fn install<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
+        match &self.pool {
+            None => with_at_hand(1, f),
+            Some(pool) => pool.install(|| with_at_hand(self.number, f)),
+        }
+    }
+}
+
+/// Sets the number of threads for the time of one call, also when the call panics.
+fn with_at_hand<R>(number: usize, f: impl FnOnce() -> R) -> R {
+    struct Restore(usize);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            AT_HAND.set(self.0);
+        }
+    }
+    let _restore = Restore(AT_HAND.replace(number));
+    f()
+}
+
+/// The number of threads the current pass may use.
+pub(crate) fn at_hand() -> usize {
+    AT_HAND.get()
+}
+
+/// Calls `f` so that whatever it runs finds one thread at hand: for work that is one part of a division already.
+pub(crate) fn alone<R>(f: impl FnOnce() -> R) -> R {
+    with_at_hand(1, f)
+}
+
+/// Work over `len` equal places that can be cut in two.
+pub(crate) trait Divisible: Send + Sized {
+    fn len(&self) -> usize;
+    fn cut(self, at: usize) -> (Self, Self);
+}
+
+/// Divides `work` into `parts` parts of nearly equal length, each a multiple of `grain` but for the last, and runs `f`
+/// on each, in parallel.
+pub(crate) fn divide<W: Divisible>(work: W, parts: usize, grain: usize, f: &(impl Fn(W) + Sync)) {
+    let blocks = work.len().div_ceil(grain.max(1));
+    let parts = parts.min(blocks);
+    if parts <= 1 {
+        return f(work);
+    }
+    let left = parts / 2;
+    let at = (blocks * left / parts) * grain;
+    let (first, second) = work.cut(at);
+    rayon::join(|| alone(|| divide(first, left, grain, f)), || alone(|| divide(second, parts - left, grain, f)));
+}
+
+impl<'a, T: Send> Divisible for &'a mut [T] {
+    fn len(&self) -> usize {
+        <[T]>::len(self)
+    }
+    fn cut(self, at: usize) -> (&'a mut [T], &'a mut [T]) {
+        self.split_at_mut(at)
+    }
+}

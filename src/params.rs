@@ -1,0 +1,301 @@
+//! What an optimiser, a clip, a file and a parameter counter walk over.
+
+use ndarray::{Array, ArrayViewD, ArrayViewMutD, Dimension, Zip};
+
+use crate::Float;
+
+/// A thing with named arrays of numbers: a cell, a layer, a whole network, or the gradient of one.
+///
+/// The gradient of a `P` is a `P`: build it with [`zeros_like`](Params::zeros_like), let a backward pass add to it. For
+/// a struct of arrays the macro [`params!`](crate::params!) writes the impl. Arrays, `Option`, `Vec` and tuples of
+/// `Params` are `Params` too, so structs nest; names are joined by dots (`0.w_x`).
+///
+/// Every walk goes over the same arrays in the same order, under names that are unique.
+pub trait Params: Clone + Send + Sync {
+    /// `f32` or `f64`.
+    type Elem: Float;
+
+    /// Calls `f` with the name and a view of each array.
+    fn visit<'a>(&'a self, f: &mut dyn FnMut(&str, ArrayViewD<'a, Self::Elem>));
+
+    /// As [`visit`](Params::visit), to change the numbers.
+    fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(&str, ArrayViewMutD<'a, Self::Elem>));
+
+    /// Calls `f` with each array of `self` and the array of `other` in the same place.
+    ///
+    /// `params!` writes one that allocates nothing; the provided one collects a list.
+    ///
+    /// # Panics
+    /// If `other` has fewer arrays than `self`.
+    #[track_caller]
+    fn zip_mut(
+        &mut self,
+        other: &Self,
+        f: &mut dyn FnMut(ArrayViewMutD<'_, Self::Elem>, ArrayViewD<'_, Self::Elem>),
+    ) {
+        let mut theirs = Vec::new();
+        other.visit(&mut |_, view| theirs.push(view));
+        let mut theirs = theirs.into_iter();
+        self.visit_mut(&mut |name, view| match theirs.next() {
+            Some(other) => f(view, other),
+            None => panic!("zip_mut: {name} has no partner in the other value"),
+        });
+    }
+
+    /// A copy with every number 0: where gradients gather.
+    #[must_use]
+    fn zeros_like(&self) -> Self {
+        let mut zeros = self.clone();
+        zeros.set_zero();
+        zeros
+    }
+
+    /// Sets every number to 0.
+    fn set_zero(&mut self) {
+        self.visit_mut(&mut |_, mut view| view.fill(num_traits::zero()));
+    }
+
+    /// How many numbers there are.
+    #[must_use]
+    fn num_params(&self) -> usize {
+        let mut n = 0;
+        self.visit(&mut |_, view| n += view.len());
+        n
+    }
+
+    /// √ of the sum of squares of all numbers, summed in `f64`.
+    #[must_use]
+    fn norm(&self) -> f64 {
+        let mut sum = 0.0;
+        self.visit(&mut |_, view| sum += sum_of_squares(&view));
+        sum.sqrt()
+    }
+
+    /// Multiplies every number by `k`.
+    fn scale(&mut self, k: Self::Elem) {
+        self.visit_mut(&mut |_, mut view| view.map_inplace(|x| *x *= k));
+    }
+
+    /// Adds `k` times `other`.
+    ///
+    /// # Panics
+    /// If the two have different arrays.
+    fn add_scaled(&mut self, other: &Self, k: Self::Elem) {
+        self.zip_mut(other, &mut |mut a, b| Zip::from(&mut a).and(&b).for_each(|a, &b| *a += k * b));
+    }
+
+    /// Whether no number is NaN or infinite.
+    #[must_use]
+    fn is_finite(&self) -> bool {
+        let mut finite = true;
+        self.visit(&mut |_, view| finite &= view.iter().all(|x| num_traits::float::FloatCore::is_finite(*x)));
+        finite
+    }
+}
+
+/// Eight running sums, so that the loop becomes vector code, in an order that depends on the length alone.
+fn sum_of_squares<F: Float>(view: &ArrayViewD<'_, F>) -> f64 {
+    let Some(slice) = view.as_slice_memory_order() else {
+        return view.iter().map(|x| x.as_f64() * x.as_f64()).sum();
+    };
+    let mut sums = [0.0; 8];
+    let chunks = slice.chunks_exact(8);
+    let rest: f64 = chunks.remainder().iter().map(|x| x.as_f64() * x.as_f64()).sum();
+    for chunk in chunks {
+        for (sum, x) in sums.iter_mut().zip(chunk) {
+            *sum += x.as_f64() * x.as_f64();
+        }
+    }
+    sums.iter().sum::<f64>() + rest
+}
+
+impl<F: Float, D: Dimension> Params for Array<F, D> {
+    type Elem = F;
+    fn visit<'a>(&'a self, f: &mut dyn FnMut(&str, ArrayViewD<'a, F>)) {
+        f("", self.view().into_dyn());
+    }
+    fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(&str, ArrayViewMutD<'a, F>)) {
+        f("", self.view_mut().into_dyn());
+    }
+    #[track_caller]
+    fn zip_mut(&mut self, other: &Self, f: &mut dyn FnMut(ArrayViewMutD<'_, F>, ArrayViewD<'_, F>)) {
+        f(self.view_mut().into_dyn(), other.view().into_dyn());
+    }
+}
+
+impl<P: Params> Params for Option<P> {
+    type Elem = P::Elem;
+    fn visit<'a>(&'a self, f: &mut dyn FnMut(&str, ArrayViewD<'a, P::Elem>)) {
+        self.iter().for_each(|p| p.visit(f));
+    }
+    fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(&str, ArrayViewMutD<'a, P::Elem>)) {
+        self.iter_mut().for_each(|p| p.visit_mut(f));
+    }
+    #[track_caller]
+    fn zip_mut(&mut self, other: &Self, f: &mut dyn FnMut(ArrayViewMutD<'_, P::Elem>, ArrayViewD<'_, P::Elem>)) {
+        assert_eq!(self.is_some(), other.is_some(), "zip_mut: an array is there in only one of the two values");
+        self.iter_mut().zip(other).for_each(|(a, b)| a.zip_mut(b, f));
+    }
+}
+
+impl<P: Params> Params for Vec<P> {
+    type Elem = P::Elem;
+    fn visit<'a>(&'a self, f: &mut dyn FnMut(&str, ArrayViewD<'a, P::Elem>)) {
+        for (i, p) in self.iter().enumerate() {
+            p.visit(&mut |name, view| joined(&Index(i), name, |name| f(name, view)));
+        }
+    }
+    fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(&str, ArrayViewMutD<'a, P::Elem>)) {
+        for (i, p) in self.iter_mut().enumerate() {
+            p.visit_mut(&mut |name, view| joined(&Index(i), name, |name| f(name, view)));
+        }
+    }
+    #[track_caller]
+    fn zip_mut(&mut self, other: &Self, f: &mut dyn FnMut(ArrayViewMutD<'_, P::Elem>, ArrayViewD<'_, P::Elem>)) {
+        assert_eq!(self.len(), other.len(), "zip_mut: the two values have different numbers of layers");
+        self.iter_mut().zip(other).for_each(|(a, b)| a.zip_mut(b, f));
+    }
+}
+
+macro_rules! tuple_params {
+    ($first:ident 0 $(, $p:ident $i:tt)*) => {
+        impl<$first: Params $(, $p: Params<Elem = $first::Elem>)*> Params for ($first, $($p,)*) {
+            type Elem = $first::Elem;
+            fn visit<'a>(&'a self, f: &mut dyn FnMut(&str, ArrayViewD<'a, Self::Elem>)) {
+                self.0.visit(&mut |name, view| joined(&"0", name, |name| f(name, view)));
+                $( self.$i.visit(&mut |name, view| joined(&stringify!($i), name, |name| f(name, view))); )*
+            }
+            fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(&str, ArrayViewMutD<'a, Self::Elem>)) {
+                self.0.visit_mut(&mut |name, view| joined(&"0", name, |name| f(name, view)));
+                $( self.$i.visit_mut(&mut |name, view| joined(&stringify!($i), name, |name| f(name, view))); )*
+            }
+            #[track_caller]
+            fn zip_mut(
+                &mut self, other: &Self, f: &mut dyn FnMut(ArrayViewMutD<'_, Self::Elem>, ArrayViewD<'_, Self::Elem>),
+            ) {
+                self.0.zip_mut(&other.0, f);
+                $( self.$i.zip_mut(&other.$i, f); )*
+            }
+        }
+    };
+}
+crate::for_each_tuple!(tuple_params);
+
+/// One part of a dotted name.
+#[doc(hidden)]
+pub trait NamePart {
+    fn append(&self, name: &mut NameBuffer);
+}
+
+struct Index(usize);
+
+impl NamePart for Index {
+    fn append(&self, name: &mut NameBuffer) {
+        let mut digits = [0; 20];
+        let mut at = digits.len();
+        let mut rest = self.0;
+        while rest > 0 || at == digits.len() {
+            at -= 1;
+            digits[at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        name.push(&digits[at..]);
+    }
+}
+
+impl NamePart for &str {
+    fn append(&self, name: &mut NameBuffer) {
+        name.push(self.as_bytes());
+    }
+}
+
+/// A name being put together: on the stack, so that walking the arrays allocates nothing, unless it is a long one.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct NameBuffer {
+    bytes: [u8; 96],
+    len: usize,
+    spilled: Vec<u8>,
+}
+
+impl NameBuffer {
+    fn push(&mut self, part: &[u8]) {
+        let end = self.len + part.len();
+        if self.spilled.is_empty() && end <= self.bytes.len() {
+            self.bytes[self.len..end].copy_from_slice(part);
+        } else {
+            if self.spilled.is_empty() {
+                self.spilled.extend_from_slice(&self.bytes[..self.len]);
+            }
+            self.spilled.extend_from_slice(part);
+        }
+        self.len = end;
+    }
+}
+
+/// Calls `f` with `part.rest`, or with the one that is not empty.
+#[doc(hidden)]
+pub fn joined<R>(part: &dyn NamePart, rest: &str, f: impl FnOnce(&str) -> R) -> R {
+    let mut name = NameBuffer { bytes: [0; 96], len: 0, spilled: Vec::new() };
+    part.append(&mut name);
+    if name.len > 0 && !rest.is_empty() {
+        name.push(b".");
+    }
+    name.push(rest.as_bytes());
+    let bytes = if name.spilled.is_empty() { &name.bytes[..name.len] } else { &name.spilled[..] };
+    f(std::str::from_utf8(bytes).unwrap_or(rest))
+}
+
+/// Implements [`Params`] for a struct by its fields, each an array, an `Option` of one, or a `Params` itself.
+///
+/// ```
+/// use deep_rnn::{Float, Params, params};
+/// use ndarray::{Array1, Array2};
+///
+/// #[derive(Clone)]
+/// struct Dense<F> { w: Array2<F>, b: Option<Array1<F>> }
+/// params!(Dense<F> { w, b });                              // impl<F: Float> Params for Dense<F>
+///
+/// #[derive(Clone)]
+/// struct Twice<C> { first: C, second: C }
+/// params!([C: Params] Twice<C>, C::Elem => { first, second });   // any other generics: list them, then the element
+///
+/// let dense = Dense { w: Array2::<f32>::ones((3, 2)), b: None };
+/// let twice = Twice { first: dense.clone(), second: dense };
+/// let mut names = Vec::new();
+/// twice.visit(&mut |name, _| names.push(name.to_string()));
+/// assert_eq!(names, ["first.w", "second.w"]);
+/// assert_eq!(twice.num_params(), 12);
+/// ```
+#[macro_export]
+macro_rules! params {
+    ($name:ident $(<F>)? { $($field:ident),* $(,)? }) => {
+        $crate::params!([F: $crate::Float] $name<F>, F => { $($field),* });
+    };
+    ([$($generics:tt)*] $type:ty, $elem:ty => { $($field:ident),* $(,)? }) => {
+        impl<$($generics)*> $crate::Params for $type {
+            type Elem = $elem;
+            fn visit<'a>(&'a self, f: &mut dyn FnMut(&str, $crate::ndarray::ArrayViewD<'a, Self::Elem>)) {
+                $( $crate::Params::visit(&self.$field, &mut |name, view| {
+                    $crate::__joined(&stringify!($field), name, |name| f(name, view))
+                }); )*
+            }
+            fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(&str, $crate::ndarray::ArrayViewMutD<'a, Self::Elem>)) {
+                $( $crate::Params::visit_mut(&mut self.$field, &mut |name, view| {
+                    $crate::__joined(&stringify!($field), name, |name| f(name, view))
+                }); )*
+            }
+            #[track_caller]
+            fn zip_mut(
+                &mut self,
+                other: &Self,
+                f: &mut dyn FnMut(
+                    $crate::ndarray::ArrayViewMutD<'_, Self::Elem>,
+                    $crate::ndarray::ArrayViewD<'_, Self::Elem>,
+                ),
+            ) {
+                $( $crate::Params::zip_mut(&mut self.$field, &other.$field, f); )*
+            }
+        }
+    };
+}
