@@ -1,17 +1,10 @@
 //! The traits of a cell: what any recurrent network is made of.
 
-mod gru;
-mod gru_reset_before;
-mod lstm;
-mod rnn;
-
-pub use gru::{Gru, GruGates};
-pub use gru_reset_before::{GruResetBefore, GruResetBeforeSpec};
-pub use lstm::{Lstm, LstmGates};
-pub use rnn::{Activation, Rnn, RnnGates};
-
 use ndarray::linalg::general_mat_mul;
-use ndarray::{ArrayBase, Data, DataMut, ArrayView, ArrayView2, ArrayView3, ArrayViewMut, ArrayViewMut2, ArrayViewMut3, Axis, Dimension, Ix2, Ix3};
+use ndarray::{
+    ArrayBase, ArrayView, ArrayView2, ArrayView3, ArrayViewMut, ArrayViewMut2, ArrayViewMut3, Axis, Data, DataMut,
+    Dimension, Ix2, Ix3,
+};
 
 use crate::{Float, Params, State};
 

@@ -35,6 +35,7 @@ pub trait Float:
     + LowerExp
     + Send
     + Sync
+    + bytemuck::Pod
     + sealed::Sealed
 {
     /// `"f32"` or `"f64"`.

@@ -2,9 +2,9 @@
 
 use ndarray::{Array, Array1, Array2, Dimension, ShapeBuilder};
 use ndarray_rand::RandomExt;
+use ndarray_rand::rand::Rng;
 use ndarray_rand::rand::SeedableRng;
 use ndarray_rand::rand::distr::{Distribution, StandardUniform};
-use ndarray_rand::rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::{Error, Float};

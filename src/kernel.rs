@@ -9,3 +9,4 @@ pub(crate) mod matmul;
 pub(crate) mod rows;
 pub(crate) mod scratch;
 pub(crate) mod threads;
+pub(crate) mod views;

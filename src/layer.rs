@@ -4,11 +4,13 @@ mod bidirectional;
 mod chain;
 mod linear;
 mod one_hot;
+mod reversed;
 
 pub use bidirectional::{Bidirectional, BidirectionalSpec, BidirectionalTape, Merge};
 pub use chain::Chain;
 pub use linear::{Linear, LinearSpec};
 pub use one_hot::OneHot;
+pub use reversed::Reversed;
 
 use ndarray::{ArrayView2, ArrayView3, ArrayViewMut3, Ix3};
 

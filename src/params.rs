@@ -28,11 +28,7 @@ pub trait Params: Clone + Send + Sync {
     /// # Panics
     /// If `other` has fewer arrays than `self`.
     #[track_caller]
-    fn zip_mut(
-        &mut self,
-        other: &Self,
-        f: &mut dyn FnMut(ArrayViewMutD<'_, Self::Elem>, ArrayViewD<'_, Self::Elem>),
-    ) {
+    fn zip_mut(&mut self, other: &Self, f: &mut dyn FnMut(ArrayViewMutD<'_, Self::Elem>, ArrayViewD<'_, Self::Elem>)) {
         let mut theirs = Vec::new();
         other.visit(&mut |_, view| theirs.push(view));
         let mut theirs = theirs.into_iter();
@@ -271,6 +267,29 @@ pub fn joined<R>(part: &dyn NamePart, rest: &str, f: impl FnOnce(&str) -> R) -> 
 macro_rules! params {
     ($name:ident $(<F>)? { $($field:ident),* $(,)? }) => {
         $crate::params!([F: $crate::Float] $name<F>, F => { $($field),* });
+    };
+    // A struct around one other value whose names it keeps.
+    ([$($generics:tt)*] $type:ty, $elem:ty => $field:ident) => {
+        impl<$($generics)*> $crate::Params for $type {
+            type Elem = $elem;
+            fn visit<'a>(&'a self, f: &mut dyn FnMut(&str, $crate::ndarray::ArrayViewD<'a, Self::Elem>)) {
+                $crate::Params::visit(&self.$field, f);
+            }
+            fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(&str, $crate::ndarray::ArrayViewMutD<'a, Self::Elem>)) {
+                $crate::Params::visit_mut(&mut self.$field, f);
+            }
+            #[track_caller]
+            fn zip_mut(
+                &mut self,
+                other: &Self,
+                f: &mut dyn FnMut(
+                    $crate::ndarray::ArrayViewMutD<'_, Self::Elem>,
+                    $crate::ndarray::ArrayViewD<'_, Self::Elem>,
+                ),
+            ) {
+                $crate::Params::zip_mut(&mut self.$field, &other.$field, f);
+            }
+        }
     };
     ([$($generics:tt)*] $type:ty, $elem:ty => { $($field:ident),* $(,)? }) => {
         impl<$($generics)*> $crate::Params for $type {

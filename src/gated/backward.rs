@@ -3,11 +3,12 @@
 
 use ndarray::{ArrayView2, ArrayView3, ArrayViewMut3, Axis};
 
-use super::sequence::{Input, Rows, Widths, at, at_mut, contiguous, flat, flat_mut, piece, view, view_mut};
+use super::sequence::{Input, Widths, piece};
 use super::{Gated, GatedTape};
 use crate::Float;
 use crate::kernel::matmul::{Packed, add_rows, matmul, matmul_transposed, pack, pack_transposed, packed_len};
 use crate::kernel::threads::{Divisible, divide};
+use crate::kernel::views::{Rows, at, at_mut, contiguous, flat, flat_mut, view, view_mut};
 use crate::kernel::{rows, scratch};
 use crate::pointwise::{Lanes, Pointwise};
 

@@ -2,11 +2,12 @@
 
 use ndarray::{ArrayViewMut3, Axis};
 
-use super::sequence::{Input, Weight, Widths, at_mut, contiguous, flat, piece, view, view_mut};
+use super::sequence::{Input, Weight, Widths, piece};
 use super::{Gated, GatedTape};
 use crate::Float;
 use crate::kernel::matmul::{pack, packed_len};
 use crate::kernel::threads::{Divisible, divide};
+use crate::kernel::views::{at_mut, contiguous, flat, view, view_mut};
 use crate::kernel::{rows, scratch};
 use crate::pointwise::{Lanes, Pointwise};
 
@@ -84,10 +85,13 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
             let tape = tape.map(|tape| {
                 tape.push_frame(t, b);
                 tape.h.push(b * units).copy_from_slice(h0);
-                (view_mut(tape.before.push(t * b * more), t, b, more), view_mut(tape.saved.push(t * b * kept), t, b, kept))
+                (
+                    view_mut(tape.before.push(t * b * more), t, b, more),
+                    view_mut(tape.saved.push(t * b * kept), t, b, kept),
+                )
             });
             self.with_weights(t * b, |w_x, w_h| {
-                let part = Part { input, ys: ys.view_mut(), h0, rest: &mut *rest, tape };
+                let part = Part { input: input.view(), ys: ys.view_mut(), h0, rest: &mut *rest, tape };
                 divide(part, self.parts(t * b), 1, &|part| self.part(part, w_x, w_h));
             });
             for (lane, array) in others.iter_mut().enumerate() {
@@ -176,4 +180,3 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         }
     }
 }
-

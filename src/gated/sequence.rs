@@ -3,12 +3,12 @@
 //! Time is cut into pieces of about [`ROWS`] rows. Rows of the batch are divided over the threads where steps follow
 //! each other, rows of the results where they do not. No sum depends on the pieces or the parts.
 
-use ndarray::{ArrayBase, ArrayView2, ArrayView3, ArrayViewMut3, Axis, Data, DataMut, Dimension};
+use ndarray::{ArrayView2, ArrayView3, Axis};
 
 use super::Gated;
 use crate::Float;
 use crate::kernel::matmul::{Packed, matmul, matmul_unpacked};
-use crate::kernel::threads::{self, Divisible};
+use crate::kernel::threads;
 use crate::pointwise::{Lanes, Pointwise};
 
 /// Rows (steps times batch) done together: deep enough for the product of the weight gradients, few enough for cache.
@@ -46,6 +46,14 @@ impl<F: Float> Input<'_, F> {
         }
     }
 
+    /// The same for a shorter time.
+    pub(super) fn view(&self) -> Input<'_, F> {
+        match self {
+            Input::Rows(xs) => Input::Rows(xs.view()),
+            Input::Tokens(tokens) => Input::Tokens(tokens.view()),
+        }
+    }
+
     /// The first rows and the others.
     pub(super) fn cut(self, at: usize) -> (Self, Self) {
         match self {
@@ -76,70 +84,6 @@ impl<F: Float> Weight<'_, F> {
             Weight::Plain { w, k, n } => matmul_unpacked(c, a, k, m, w, k, n),
         }
     }
-}
-
-/// Some rows of a matrix, from row number `first` on.
-pub(super) struct Rows<'a, F> {
-    pub(super) first: usize,
-    pub(super) width: usize,
-    pub(super) numbers: &'a mut [F],
-}
-
-impl<F: Float> Divisible for Rows<'_, F> {
-    fn len(&self) -> usize {
-        self.numbers.len() / self.width
-    }
-    fn cut(self, at: usize) -> (Self, Self) {
-        let Rows { first, width, numbers } = self;
-        let (a, b) = numbers.split_at_mut(at * width);
-        (Rows { first, width, numbers: a }, Rows { first: first + at, width, numbers: b })
-    }
-}
-
-/// The numbers of an array that is kept in row-major order.
-#[track_caller]
-pub(super) fn flat<F, S: Data<Elem = F>, D: Dimension>(a: &ArrayBase<S, D>) -> &[F] {
-    a.as_slice().expect("kept in row-major order")
-}
-
-#[track_caller]
-pub(super) fn flat_mut<F, S: DataMut<Elem = F>, D: Dimension>(a: &mut ArrayBase<S, D>) -> &mut [F] {
-    a.as_slice_mut().expect("kept in row-major order")
-}
-
-/// The array's numbers in row-major order: its own, or copied into `copy` where they lie otherwise.
-pub(super) fn contiguous<'a, F: Float>(a: &ArrayView3<'a, F>, copy: &'a mut [F]) -> &'a [F] {
-    match a.to_slice() {
-        Some(numbers) => numbers,
-        None => {
-            let copy = &mut copy[..a.len()];
-            let (t, b, width) = a.dim();
-            view_mut(copy, t, b, width).assign(a);
-            copy
-        }
-    }
-}
-
-/// A `[t, b, width]` view of numbers in row-major order.
-#[track_caller]
-pub(super) fn view<F>(numbers: &[F], t: usize, b: usize, width: usize) -> ArrayView3<'_, F> {
-    ArrayView3::from_shape((t, b, width), numbers).expect("a buffer of this length")
-}
-
-#[track_caller]
-pub(super) fn view_mut<F>(numbers: &mut [F], t: usize, b: usize, width: usize) -> ArrayViewMut3<'_, F> {
-    ArrayViewMut3::from_shape((t, b, width), numbers).expect("a buffer of this length")
-}
-
-/// The rows of step `t` of a part: they lie side by side.
-#[track_caller]
-pub(super) fn at<'a, F>(a: &ArrayView3<'a, F>, t: usize) -> &'a [F] {
-    a.clone().index_axis_move(Axis(0), t).to_slice().expect("rows of one step lie side by side")
-}
-
-#[track_caller]
-pub(super) fn at_mut<'a, F>(a: &'a mut ArrayViewMut3<'_, F>, t: usize) -> &'a mut [F] {
-    a.index_axis_mut(Axis(0), t).into_slice().expect("rows of one step lie side by side")
 }
 
 /// Steps of one piece.

@@ -96,7 +96,11 @@ impl<F: Float, P: Pointwise<F>> GatedSpec<F, P> {
         let mut b_h = (second && u > 0).then(|| scheme.bias::<F>(init, u * units, units));
         for &(lane, value) in &self.lane_biases {
             if lane >= x || !value.is_finite() {
-                return Err(Error::value("lane_bias", format!("a finite value for a lane below {x}"), format!("{value} for {lane}")));
+                return Err(Error::value(
+                    "lane_bias",
+                    format!("a finite value for a lane below {x}"),
+                    format!("{value} for {lane}"),
+                ));
             }
             let Some(b) = &mut b else { return Err(Error::value("lane_bias", "a cell with a bias", "Bias::None")) };
             b.slice_mut(s![lane * units..(lane + 1) * units]).fill(F::from_f64(value));

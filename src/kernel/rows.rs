@@ -1,8 +1,8 @@
 //! The loop over the units of some rows: loads blocks of lanes, calls the gate maths for each unit, stores blocks.
 
 use super::dispatch::{Job, dispatch};
-use crate::pointwise::{BLOCK, Lanes, Pointwise};
 use crate::Float;
+use crate::pointwise::{BLOCK, Lanes, Pointwise};
 
 /// Copies `width` units that begin at `unit` of each lane of a row (`[lanes, units]`) into a block; zeros fill it up.
 #[inline(always)]
@@ -80,8 +80,7 @@ impl<F: Float, P: Pointwise<F>> Job for Forward<'_, F, P> {
                     store(others, &mut before[r * more..][..more], units, unit, width);
                 }
                 for i in 0..BLOCK {
-                    let (after, keep) =
-                        gates.forward(P::X::get(&xs, i), P::H::get(&us, i), P::State::get(&state, i));
+                    let (after, keep) = gates.forward(P::X::get(&xs, i), P::H::get(&us, i), P::State::get(&state, i));
                     after.put(&mut state, i);
                     keep.put(&mut saved, i);
                 }

@@ -49,7 +49,7 @@ impl<F: Float> GatedSpec<F, RnnGates<F>> {
 
 /// The gate maths of [`Rnn`].
 #[derive(Clone, Copy, Debug)]
-pub struct RnnGates<F> {
+pub struct RnnGates<F: Float> {
     activation: Activation<F>,
 }
 
@@ -85,7 +85,7 @@ impl<F: Float> Pointwise<F> for RnnGates<F> {
 /// The function φ of a vanilla cell.
 #[derive(Clone, Copy)]
 #[non_exhaustive]
-pub enum Activation<F> {
+pub enum Activation<F: Float> {
     /// tanh a.
     Tanh,
     /// max(a, 0); slope 0 at 0.

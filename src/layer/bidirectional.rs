@@ -1,0 +1,217 @@
+//! A sequence read from both ends.
+
+use std::fmt;
+
+use ndarray::{ArrayView3, ArrayViewMut3, Axis, Ix3, Zip};
+
+use super::{Reversed, SeqLayer};
+use crate::kernel::scratch;
+use crate::{Error, GradIo, Init, Record, Recurrent, Spec, Tape};
+
+/// How the outputs of the two directions become one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Merge {
+    /// Side by side: the forward direction's columns, then the backward direction's.
+    #[default]
+    Concat,
+    /// Added; both must be of one width.
+    Sum,
+}
+
+/// Two layers over the same sequence, one from the first step to the last, one from the last to the first; the output of
+/// step t is made of both outputs at t (Schuster and Paliwal 1997). The two have weights of their own, and may be of
+/// different kinds and, concatenated, of different widths.
+///
+/// # Shapes
+/// `xs [T, B, D]` → `ys [T, B, H + H']` (concat) or `[T, B, H]` (sum). State: the pair of theirs; the second is that of
+/// the backward direction, before step T - 1 on the way in and after step 0 on the way out.
+/// # Parameters
+/// Theirs, under `forward.` and `backward.`.
+/// # Memory
+/// Theirs; with `Sum`, both outputs (2·T·B·H numbers) besides.
+#[derive(Clone)]
+pub struct Bidirectional<A, B = A> {
+    forward: A,
+    backward: Reversed<B>,
+    merge: Merge,
+}
+
+crate::params!([A: SeqLayer, B: SeqLayer<Elem = A::Elem>] Bidirectional<A, B>, A::Elem => { forward, backward });
+
+impl Bidirectional<()> {
+    /// Both directions by one spec.
+    #[must_use]
+    pub fn spec<S: Spec>(both: S, merge: Merge) -> BidirectionalSpec<S> {
+        BidirectionalSpec { both, merge }
+    }
+}
+
+impl<A: SeqLayer, B: SeqLayer<Elem = A::Elem>> Bidirectional<A, B> {
+    /// The layer of these two.
+    ///
+    /// # Errors
+    /// If they take inputs of different widths, or are to be added and have outputs of different widths.
+    pub fn new(forward: A, backward: B, merge: Merge) -> Result<Self, Error> {
+        let widths = |name: &str, a: usize, b: usize| {
+            if a == b { Ok(()) } else { Err(Error::value(name, format!("{a}, as in the forward direction"), b)) }
+        };
+        widths("input_size of the backward direction", forward.input_size(), backward.input_size())?;
+        if merge == Merge::Sum {
+            widths("output_size of the backward direction", forward.output_size(), backward.output_size())?;
+        }
+        Ok(Bidirectional { forward, backward: Reversed::new(backward), merge })
+    }
+
+    /// The layer that goes from the first step to the last.
+    pub fn forward_layer(&self) -> &A {
+        &self.forward
+    }
+
+    /// The layer that goes from the last step to the first.
+    pub fn backward_layer(&self) -> &B {
+        self.backward.inner()
+    }
+}
+
+impl<A: SeqLayer + fmt::Debug, B: SeqLayer<Elem = A::Elem> + fmt::Debug> fmt::Debug for Bidirectional<A, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Bidirectional({:?}, {:?}, {:?})", self.forward, self.backward.inner(), self.merge)
+    }
+}
+
+/// Builds a [`Bidirectional`] layer.
+#[derive(Clone, Copy, Debug)]
+pub struct BidirectionalSpec<S> {
+    both: S,
+    merge: Merge,
+}
+
+impl<S: Spec> Spec for BidirectionalSpec<S> {
+    type Layer = Bidirectional<S::Layer>;
+    fn build(&self, input_size: usize, init: &mut Init) -> Result<Self::Layer, Error> {
+        let forward = self.both.build(input_size, init)?;
+        Bidirectional::new(forward, self.both.build(input_size, init)?, self.merge)
+    }
+}
+
+/// Both tapes; and both outputs, where their sum does not tell them.
+#[derive(Clone, Debug, Default)]
+pub struct BidirectionalTape<A, B, F> {
+    forward: A,
+    backward: B,
+    outputs: Record<F>,
+}
+
+impl<A: Tape, B: Tape, F: Copy + Default> Tape for BidirectionalTape<A, B, F> {
+    fn is_drained(&self) -> bool {
+        self.forward.is_drained() && self.backward.is_drained() && self.outputs.is_empty()
+    }
+}
+
+impl<A: SeqLayer, B: SeqLayer<Elem = A::Elem>> Recurrent for Bidirectional<A, B> {
+    type State = (A::State, B::State);
+    type Tape = BidirectionalTape<A::Tape, B::Tape, A::Elem>;
+
+    fn input_size(&self) -> usize {
+        self.forward.input_size()
+    }
+    fn output_size(&self) -> usize {
+        match self.merge {
+            Merge::Concat => self.forward.output_size() + self.backward.output_size(),
+            Merge::Sum => self.forward.output_size(),
+        }
+    }
+    fn zero_state(&self, batch: usize) -> Self::State {
+        (self.forward.zero_state(batch), self.backward.zero_state(batch))
+    }
+    fn splits_itself(&self) -> bool {
+        self.forward.splits_itself() && self.backward.splits_itself()
+    }
+}
+
+impl<A: SeqLayer, B: SeqLayer<Elem = A::Elem>> SeqLayer for Bidirectional<A, B> {
+    fn forward(
+        &self,
+        xs: ArrayView3<'_, A::Elem>,
+        mut ys: ArrayViewMut3<'_, A::Elem>,
+        (first, second): &mut Self::State,
+        tape: Option<&mut Self::Tape>,
+    ) {
+        let (t, b, _) = xs.dim();
+        let h = self.forward.output_size();
+        match self.merge {
+            Merge::Concat => {
+                let (left, right) = ys.split_at(Axis(2), h);
+                let (ahead, behind) = tape.map(|tape| (&mut tape.forward, &mut tape.backward)).unzip();
+                self.forward.forward(xs.view(), left, first, ahead);
+                self.backward.forward(xs, right, second, behind);
+            }
+            Merge::Sum => match tape {
+                Some(tape) => {
+                    let (one, other) = tape.outputs.push(2 * t * b * h).split_at_mut(t * b * h);
+                    self.both(xs, [one, other], ys, (first, second), Some((&mut tape.forward, &mut tape.backward)));
+                }
+                None => scratch::with_each([t * b * h; 2], |outputs| {
+                    self.both(xs, outputs, ys.view_mut(), (first, second), None);
+                }),
+            },
+        }
+    }
+
+    fn backward(
+        &self,
+        io: GradIo<'_, A::Elem, Ix3>,
+        tape: &mut Self::Tape,
+        (first, second): &mut Self::State,
+        grads: &mut Self,
+    ) {
+        let GradIo { x, y, d_y, mut d_x } = io;
+        let (t, b, d) = x.dim();
+        let h = self.forward.output_size();
+        scratch::with(t * b * d, |other| {
+            let mut other = ArrayViewMut3::from_shape((t, b, d), other).expect("a buffer of this length");
+            let outputs = tape.outputs.top(if self.merge == Merge::Sum { 2 * t * b * h } else { 0 });
+            let (y_first, y_second, d_first, d_second) = match self.merge {
+                Merge::Concat => {
+                    let (y_first, y_second) = y.split_at(Axis(2), h);
+                    let (d_first, d_second) = d_y.split_at(Axis(2), h);
+                    (y_first, y_second, d_first, d_second)
+                }
+                Merge::Sum => {
+                    let both = ArrayView3::from_shape((2 * t, b, h), outputs).expect("a buffer of this length");
+                    let (y_first, y_second) = both.split_at(Axis(0), t);
+                    (y_first, y_second, d_y.view(), d_y.view())
+                }
+            };
+            let ahead = GradIo { x: x.view(), y: y_first, d_y: d_first, d_x: d_x.view_mut() };
+            self.forward.backward(ahead, &mut tape.forward, first, &mut grads.forward);
+            let behind = GradIo { x: x.view(), y: y_second, d_y: d_second, d_x: other.view_mut() };
+            self.backward.backward(behind, &mut tape.backward, second, &mut grads.backward);
+            Zip::from(&mut d_x).and(&other).for_each(|sum, other| *sum += *other);
+        });
+        if self.merge == Merge::Sum {
+            tape.outputs.pop(2 * t * b * h);
+        }
+    }
+}
+
+impl<A: SeqLayer, B: SeqLayer<Elem = A::Elem>> Bidirectional<A, B> {
+    /// Runs both directions into their own outputs and adds these.
+    fn both(
+        &self,
+        xs: ArrayView3<'_, A::Elem>,
+        outputs: [&mut [A::Elem]; 2],
+        mut ys: ArrayViewMut3<'_, A::Elem>,
+        (first, second): (&mut A::State, &mut B::State),
+        tapes: Option<(&mut A::Tape, &mut B::Tape)>,
+    ) {
+        let (t, b, _) = xs.dim();
+        let shape = (t, b, self.forward.output_size());
+        let [mut one, mut other] =
+            outputs.map(|o| ArrayViewMut3::from_shape(shape, o).expect("a buffer of this length"));
+        let (ahead, behind) = tapes.unzip();
+        self.forward.forward(xs.view(), one.view_mut(), first, ahead);
+        self.backward.forward(xs, other.view_mut(), second, behind);
+        Zip::from(&mut ys).and(&one).and(&other).for_each(|y, a, b| *y = *a + *b);
+    }
+}

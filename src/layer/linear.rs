@@ -1,0 +1,213 @@
+//! The same affine map at every step.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use ndarray::{Array1, Array2, ArrayView2, ArrayView3, ArrayViewMut3, Ix3};
+
+use super::SeqLayer;
+use crate::kernel::matmul::{add_rows, matmul, matmul_transposed, pack, pack_transposed, packed_len};
+use crate::kernel::scratch;
+use crate::kernel::threads::{self, divide};
+use crate::kernel::views::{Rows, contiguous, flat, flat_mut, view};
+use crate::{Error, Float, GradIo, Init, Params, Recurrent, Scheme, Spec};
+
+/// y = x·w + b at every step, so `[T, B, D]` → `[T, B, V]`: the head of a language model.
+///
+/// # Parameters
+/// `w [D, V]`, `b [V]`.
+/// # Memory
+/// The tape keeps nothing: x is in the hands of the caller.
+#[derive(Clone)]
+pub struct Linear<F> {
+    w: Array2<F>,
+    b: Option<Array1<F>>,
+}
+
+crate::params!(Linear<F> { w, b });
+
+/// Builds a [`Linear`] layer.
+#[derive(Clone, Copy, Debug)]
+pub struct LinearSpec<F> {
+    outputs: usize,
+    bias: bool,
+    scheme: Scheme,
+    float: PhantomData<F>,
+}
+
+/// Multiply-adds below which another thread costs more than it brings.
+const WORTH_A_THREAD: usize = 1 << 20;
+
+impl<F: Float> Linear<F> {
+    /// `outputs` columns, with a bias, everything starting uniform on ±1/√D, as in PyTorch.
+    #[must_use]
+    pub fn spec(outputs: usize) -> LinearSpec<F> {
+        LinearSpec { outputs, bias: true, scheme: Scheme::default(), float: PhantomData }
+    }
+
+    /// A layer of these arrays.
+    ///
+    /// # Errors
+    /// If there are no inputs or outputs, or `b` is not of w's width.
+    pub fn from_arrays(w: Array2<F>, b: Option<Array1<F>>) -> Result<Self, Error> {
+        if w.is_empty() {
+            return Err(Error::shape("w", "[D, V], both at least 1", w.shape()));
+        }
+        if let Some(b) = b.as_ref().filter(|b| b.len() != w.ncols()) {
+            return Err(Error::shape("b", format!("[{}]", w.ncols()), b.shape()));
+        }
+        Ok(Linear { w: w.as_standard_layout().into_owned(), b: b.map(|b| b.as_standard_layout().into_owned()) })
+    }
+
+    /// `w [D, V]`.
+    #[must_use]
+    pub fn w(&self) -> ArrayView2<'_, F> {
+        self.w.view()
+    }
+
+    /// `b [V]`, where there is one.
+    #[must_use]
+    pub fn b(&self) -> Option<&Array1<F>> {
+        self.b.as_ref()
+    }
+
+    fn parts(&self, rows: usize) -> usize {
+        threads::at_hand().min(1 + rows.saturating_mul(self.w.len()) / WORTH_A_THREAD)
+    }
+}
+
+impl<F> LinearSpec<F> {
+    /// Whether there is a bias.
+    #[must_use]
+    pub fn bias(mut self, bias: bool) -> Self {
+        self.bias = bias;
+        self
+    }
+
+    /// How the arrays start; PyTorch's bound is 1/√D here.
+    #[must_use]
+    pub fn init(mut self, scheme: Scheme) -> Self {
+        self.scheme = scheme;
+        self
+    }
+}
+
+impl<F: Float> Spec for LinearSpec<F> {
+    type Layer = Linear<F>;
+    fn build(&self, input_size: usize, init: &mut Init) -> Result<Linear<F>, Error> {
+        let (d, v) = (input_size, self.outputs);
+        for (name, value) in [("input_size", d), ("outputs", v)] {
+            if value == 0 {
+                return Err(Error::value(name, "at least 1", value));
+            }
+        }
+        if d.checked_mul(v).is_none_or(|n| n > isize::MAX as usize / 64) {
+            return Err(Error::value("outputs", "a matrix that memory can hold", format!("{d} by {v}")));
+        }
+        let scheme = self.scheme.check()?;
+        let w = match scheme {
+            Scheme::PyTorch => init.uniform((d, v), 1.0 / (d as f64).sqrt()),
+            scheme => scheme.weights(init, d, 1, v, false),
+        };
+        Linear::from_arrays(w, self.bias.then(|| scheme.bias(init, v, d)))
+    }
+}
+
+impl<F: Float> fmt::Debug for Linear<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Linear({} -> {}, {} params)", self.w.nrows(), self.w.ncols(), self.num_params())
+    }
+}
+
+impl<F: Float> Recurrent for Linear<F> {
+    type State = ();
+    type Tape = ();
+
+    fn input_size(&self) -> usize {
+        self.w.nrows()
+    }
+    fn output_size(&self) -> usize {
+        self.w.ncols()
+    }
+    fn zero_state(&self, _: usize) {}
+    fn splits_itself(&self) -> bool {
+        true
+    }
+}
+
+impl<F: Float> SeqLayer for Linear<F> {
+    fn forward(&self, xs: ArrayView3<'_, F>, mut ys: ArrayViewMut3<'_, F>, (): &mut (), _: Option<&mut ()>) {
+        let ((t, b, d), (inputs, v)) = (xs.dim(), self.w.dim());
+        assert_eq!(d, inputs, "xs: the layer has inputs of D columns");
+        assert_eq!(ys.dim(), (t, b, v), "ys: [T, B, V] of this input and layer");
+        let n = t * b;
+        if n == 0 {
+            return;
+        }
+        let copies = [
+            packed_len::<F>(d, v),
+            if xs.is_standard_layout() { 0 } else { n * d },
+            if ys.is_standard_layout() { 0 } else { n * v },
+        ];
+        scratch::with_each(copies, |[packed, x_copy, y_copy]| {
+            let w = pack(flat(&self.w), d, v, packed);
+            let xs = contiguous(&xs, x_copy);
+            let direct = ys.is_standard_layout();
+            let numbers = if direct { flat_mut(&mut ys) } else { &mut *y_copy };
+            divide(Rows { first: 0, width: v, numbers }, self.parts(n), 1, &|rows| {
+                for row in rows.numbers.chunks_exact_mut(v) {
+                    match &self.b {
+                        Some(b) => row.copy_from_slice(flat(b)),
+                        None => row.fill(F::zero()),
+                    }
+                }
+                let m = rows.numbers.len() / v;
+                matmul(rows.numbers, &xs[rows.first * d..], d, m, w);
+            });
+            if !direct {
+                ys.assign(&view(y_copy, t, b, v));
+            }
+        });
+    }
+
+    fn backward(&self, io: GradIo<'_, F, Ix3>, (): &mut (), (): &mut (), grads: &mut Self) {
+        let GradIo { x, d_y, mut d_x, .. } = io;
+        let ((t, b, d), v) = (x.dim(), self.w.ncols());
+        assert_eq!(d_y.dim(), (t, b, v), "d_y: [T, B, V] of this input and layer");
+        assert_eq!(d_x.dim(), (t, b, d), "d_x: the shape of x");
+        let n = t * b;
+        if n == 0 {
+            return;
+        }
+        let copies = [
+            packed_len::<F>(n, v),
+            packed_len::<F>(v, d),
+            if x.is_standard_layout() { 0 } else { n * d },
+            if d_y.is_standard_layout() { 0 } else { n * v },
+            if d_x.is_standard_layout() { 0 } else { n * d },
+        ];
+        scratch::with_each(copies, |[packed, packed_w, x_copy, d_y_copy, d_x_copy]| {
+            let (xs, d_ys) = (contiguous(&x, x_copy), contiguous(&d_y, d_y_copy));
+            let parts = self.parts(n);
+            if let Some(b) = &mut grads.b {
+                add_rows(flat_mut(b), d_ys);
+            }
+            let d_y = pack(d_ys, n, v, packed);
+            divide(Rows { first: 0, width: v, numbers: flat_mut(&mut grads.w) }, parts, 1, &|rows| {
+                let m = rows.numbers.len() / v;
+                matmul_transposed(rows.numbers, &xs[rows.first..], d, m, d_y);
+            });
+            let w = pack_transposed(flat(&self.w), v, d, packed_w);
+            let direct = d_x.is_standard_layout();
+            let numbers = if direct { flat_mut(&mut d_x) } else { &mut *d_x_copy };
+            divide(Rows { first: 0, width: d, numbers }, parts, 1, &|rows| {
+                rows.numbers.fill(F::zero());
+                let m = rows.numbers.len() / d;
+                matmul(rows.numbers, &d_ys[rows.first * v..], v, m, w);
+            });
+            if !direct {
+                d_x.assign(&view(d_x_copy, t, b, d));
+            }
+        });
+    }
+}
