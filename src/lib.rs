@@ -9,6 +9,7 @@ mod cells;
 mod error;
 mod float;
 mod gated;
+pub mod gradcheck;
 mod init;
 mod kernel;
 mod layer;

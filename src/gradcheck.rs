@@ -1,0 +1,237 @@
+//! The laws of the traits, to hold a cell or a layer of one's own against.
+//!
+//! A backward pass written by hand is right or it is wrong, and a look will not tell. These functions do: they run the
+//! thing on random numbers over several lengths and batch sizes, in `f64`, through nothing but its traits. The crate's
+//! own cells pass through the same functions.
+//!
+//! | law | says |
+//! | --- | --- |
+//! | 1 | every gradient (parameters, x, first state) equals the central difference of outputs and last state |
+//! | 2 | a sequence equals its steps; and views of any strides give the same as arrays |
+//! | 3 | a sequence equals its pieces, the state carried forward and its gradient back |
+//! | 4 | a backward pass adds to the gradients that are there |
+//! | 5 | outputs and state are the same without a tape |
+//! | 6 | a row of the batch knows nothing of the others |
+//! | 7 | backward takes off the tape exactly what forward put there, the last pass first |
+//! | 8 | `visit`, `visit_mut` and `zip_mut` go over the same arrays in the same order, under unique names |
+//! | 9 | y and ∂L/∂x are overwritten in full, whatever was there |
+//! | 10 | sizes match the arrays; the first state is zeros; no steps or no rows change nothing |
+//! | 11 | (token input) tokens give the same bits as rows with a one |
+//!
+//! ```
+//! use deep_rnn::{Init, Lstm, gradcheck};
+//!
+//! let cell = Lstm::<f64>::spec(4).build(3, &mut Init::seeded(0))?;
+//! gradcheck::assert_cell(&cell);
+//!
+//! let report = gradcheck::check_cell(&cell).unwrap();
+//! assert!(report.worst_error < 1e-7, "{report}");
+//! println!("{report}"); // laws 1, 2, 3, ... hold; 984 differences, worst relative error ...
+//! # Ok::<(), deep_rnn::Error>(())
+//! ```
+
+mod compare;
+mod differences;
+mod law;
+mod laws;
+mod report;
+mod run;
+mod sequence;
+mod tokens;
+mod walks;
+
+pub use law::Law;
+pub use report::{Report, Violation};
+
+use crate::{Init, RnnCell, SeqLayer, TokenInput};
+use run::Problem;
+
+/// Numbers of steps and rows that everything is run over.
+const STEPS: [usize; 3] = [1, 2, 7];
+const BATCHES: [usize; 2] = [1, 3];
+/// How near two ways to the same number must come, relative to the largest of the array (or 1).
+const SAME: f64 = 1e-11;
+
+/// How to check.
+///
+/// ```
+/// use deep_rnn::gradcheck::Options;
+/// let options = Options { seed: 7, ..Options::default() };
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Options {
+    /// How far a number is moved for the central difference; twice as far too, the difference being the five-point one.
+    pub epsilon: f64,
+    /// A gradient may differ from its difference by this...
+    pub atol: f64,
+    /// ...plus this times the gradient.
+    pub rtol: f64,
+    /// Of an array of more numbers than this, so many are moved, picked at random.
+    pub coordinates: usize,
+    /// The random numbers for inputs, states and gradients of the outputs.
+    pub seed: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { epsilon: 1e-3, atol: 1e-10, rtol: 1e-7, coordinates: 64, seed: 0 }
+    }
+}
+
+/// Holds a cell against laws 1 to 10.
+///
+/// # Panics
+/// If a law does not hold, with a message that names the law, the array and the index.
+#[track_caller]
+pub fn assert_cell<C: RnnCell<Elem = f64>>(cell: &C) {
+    if let Err(violation) = check_cell(cell) {
+        panic!("{violation}");
+    }
+}
+
+/// As [`assert_cell`], without the panic.
+///
+/// # Errors
+/// The first law found not to hold.
+pub fn check_cell<C: RnnCell<Elem = f64>>(cell: &C) -> Result<Report, Violation> {
+    check_cell_with(cell, &Options::default())
+}
+
+/// As [`check_cell`], with options.
+///
+/// # Errors
+/// The first law found not to hold.
+pub fn check_cell_with<C: RnnCell<Elem = f64>>(cell: &C, options: &Options) -> Result<Report, Violation> {
+    let mut report = checked(cell, options, &mut |problem, case, report| {
+        sequence::steps(cell, problem, case)?;
+        report.held(Law::Steps);
+        sequence::pieces(cell, problem, case)?;
+        report.held(Law::Pieces);
+        Ok(())
+    })?;
+    report.laws.sort_unstable();
+    Ok(report)
+}
+
+/// Holds a layer that cannot be stepped against the laws that need no step: all but the first half of 2, and 3.
+///
+/// # Panics
+/// If a law does not hold, with a message that names the law, the array and the index.
+#[track_caller]
+pub fn assert_layer<L: SeqLayer<Elem = f64>>(layer: &L) {
+    if let Err(violation) = check_layer(layer) {
+        panic!("{violation}");
+    }
+}
+
+/// As [`assert_layer`], without the panic.
+///
+/// # Errors
+/// The first law found not to hold.
+pub fn check_layer<L: SeqLayer<Elem = f64>>(layer: &L) -> Result<Report, Violation> {
+    check_layer_with(layer, &Options::default())
+}
+
+/// As [`check_layer`], with options.
+///
+/// # Errors
+/// The first law found not to hold.
+pub fn check_layer_with<L: SeqLayer<Elem = f64>>(layer: &L, options: &Options) -> Result<Report, Violation> {
+    let mut report = checked(layer, options, &mut |_, _, _| Ok(()))?;
+    report.laws.sort_unstable();
+    Ok(report)
+}
+
+/// Holds the token input of a layer against law 11: the same bits as rows with a one, values and gradients.
+///
+/// # Panics
+/// If it does not hold, with a message that names the array and the index.
+#[track_caller]
+pub fn assert_tokens<L: TokenInput<Elem = f64>>(layer: &L) {
+    if let Err(violation) = check_tokens(layer) {
+        panic!("{violation}");
+    }
+}
+
+/// As [`assert_tokens`], without the panic.
+///
+/// # Errors
+/// Where the law does not hold.
+pub fn check_tokens<L: TokenInput<Elem = f64>>(layer: &L) -> Result<Report, Violation> {
+    check_tokens_with(layer, &Options::default())
+}
+
+/// As [`check_tokens`], with options, of which only the seed counts.
+///
+/// # Errors
+/// Where the law does not hold.
+pub fn check_tokens_with<L: TokenInput<Elem = f64>>(layer: &L, options: &Options) -> Result<Report, Violation> {
+    let mut init = Init::seeded(options.seed);
+    let mut report = Report::default();
+    for dim in dims().chain(EMPTY) {
+        for alike in [false, true] {
+            let problem = Problem::random(layer, dim, &mut init);
+            let tokens = tokens::some(layer, dim, alike, &mut init);
+            let start = run::random_grads(layer, &mut init);
+            tokens::tokens(layer, &problem, &tokens, &case(dim), &start)?;
+        }
+    }
+    report.held(Law::Tokens);
+    Ok(report)
+}
+
+/// Sequences of nothing: no steps, no rows, neither.
+const EMPTY: [(usize, usize); 3] = [(0, 3), (2, 0), (0, 0)];
+
+fn dims() -> impl Iterator<Item = (usize, usize)> {
+    STEPS.into_iter().flat_map(|t| BATCHES.into_iter().map(move |b| (t, b)))
+}
+
+fn case((t, b): (usize, usize)) -> String {
+    format!("T = {t}, B = {b}")
+}
+
+/// The laws of any layer, and `more`. What the others build on comes first, so that the law that is named is the one
+/// that does not hold.
+fn checked<L: SeqLayer<Elem = f64>>(
+    layer: &L,
+    options: &Options,
+    more: &mut dyn FnMut(&Problem<L::State>, &str, &mut Report) -> Result<(), Violation>,
+) -> Result<Report, Violation> {
+    let mut init = Init::seeded(options.seed);
+    let mut report = Report::default();
+    walks::walks(layer)?;
+    walks::sizes(layer)?;
+    let problems: Vec<_> = dims().map(|dim| (case(dim), Problem::random(layer, dim, &mut init))).collect();
+    for (case, problem) in &problems {
+        walks::sizes_of_pass(layer, problem, case, &mut init)?;
+        laws::overwrites(layer, problem, case)?;
+        laws::no_tape(layer, problem, case)?;
+        laws::drains(layer, problem, case, &mut init)?;
+        laws::accumulates(layer, problem, case, &mut init)?;
+        laws::rows(layer, problem, case)?;
+        more(problem, case, &mut report)?;
+        sequence::views(layer, problem, case)?;
+    }
+    for dim in EMPTY {
+        let problem = Problem::random(layer, dim, &mut init);
+        walks::sizes_of_pass(layer, &problem, &case(dim), &mut init)?;
+    }
+    for (case, problem) in &problems {
+        differences::differences(layer, problem, case, options, &mut init, &mut report)?;
+    }
+    for law in [
+        Law::Differences,
+        Law::Views,
+        Law::Accumulates,
+        Law::NoTape,
+        Law::Rows,
+        Law::Drains,
+        Law::Walks,
+        Law::Overwrites,
+        Law::Sizes,
+    ] {
+        report.held(law);
+    }
+    Ok(report)
+}
