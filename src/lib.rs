@@ -1,4 +1,58 @@
 //! Deep recurrent networks on a CPU, with gradients derived by hand.
+//!
+//! L layers of cells: the output of each step goes to the next step of its layer and to the next layer of its step; a
+//! linear head on top. Trained by back-propagation through time, without a general autodiff.
+//!
+//! ```
+//! use deep_rnn::prelude::*;
+//! use deep_rnn::MeanSquared;
+//! use ndarray::{Array3, Axis, s};
+//!
+//! // Learn to say the next value of a wave: [T, B, D] = [41, 4, 1].
+//! let wave = Array3::from_shape_fn((41, 4, 1), |(t, b, _)| (0.3 * t as f64 + b as f64).sin());
+//! let (xs, targets) = (wave.slice(s![..40, .., ..]), wave.slice(s![1.., .., ..]));
+//! let net = deep_rnn::Chain::builder(1).layer(Lstm::<f64>::spec(8)).layer(deep_rnn::Linear::spec(1)).seed(1).build()?;
+//! let mut bptt = Bptt::builder(net).loss(MeanSquared).optimizer(Adam::new(0.02)).build()?;
+//! let before = bptt.train(&xs, &*targets)?.loss();
+//! for _ in 0..100 {
+//!     bptt.reset_state();
+//!     bptt.train(&xs, &*targets)?;
+//! }
+//! bptt.reset_state();
+//! assert!(bptt.train(&xs, &*targets)?.loss() < before / 10.0);
+//! # Ok::<(), deep_rnn::Error>(())
+//! ```
+//!
+//! # Who uses what
+//!
+//! | you want to | you use |
+//! | --- | --- |
+//! | train a language model on text | [`text::Corpus`], [`Stacked::builder`], [`LanguageModel`], [`Bptt`] |
+//! | train on rows of numbers | any [`SeqLayer`] (a stack, a [`Chain`] with a [`Linear`] on top), [`Bptt`], [`MeanSquared`] or a closure |
+//! | run a network step by step | [`RnnCell::step`] with a state of your own; [`LanguageModel::step`] |
+//! | write a cell: the gate maths of one unit | [`Pointwise`] → [`Gated`] |
+//! | write a cell: anything else | [`RnnCell`], [`params!`], [`gradcheck::assert_cell`] |
+//! | write a layer that cannot be stepped | [`SeqLayer`] |
+//! | train something that is no layer | [`Model`] |
+//!
+//! # The traits, from the bottom up
+//!
+//! [`Float`] (`f32`, `f64`; sealed) → [`Params`] (named arrays), [`State`] (arrays with a row for each sequence), [`Tape`] →
+//! [`Recurrent`] (sizes, state, tape) → [`RnnCell`] (a step and its derivative; every cell is a) [`SeqLayer`] (a
+//! whole sequence and its derivative; every layer is a) [`Model`] (what [`Bptt`] trains). [`TokenInput`] is a layer that can start
+//! from tokens, [`Spec`] what makes a layer once the width of its input is known, [`Layers`] and [`Cells`] are lists of
+//! layers and of cells.
+//!
+//! # Conventions
+//!
+//! T steps, B rows of the batch, D inputs, H units, V tokens. Sequences are `[T, B, D]`, weights multiply from the right. `d_x`
+//! is ∂L/∂x. Gradients are added to, `d_x` is overwritten. Bad input gets an [`Error`] at the doors that take data
+//! (builders, [`Bptt`], [`LanguageModel`], [`text`]); the methods of the traits are the inside, and panic on shapes that do not fit.
+//!
+//! # Processors
+//!
+//! Kernels are compiled for AVX-512, AVX2 with FMA, and a baseline that runs anywhere; the best one the processor has is taken
+//! at run time ([`simd_level`]). No compiler flag is needed. On one machine results are the same bits for any number of threads.
 
 #[macro_use]
 mod tuples;
@@ -56,3 +110,7 @@ pub use record::Record;
 pub use spec::Spec;
 pub use stacked::Stacked;
 pub use state::State;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
