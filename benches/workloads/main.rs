@@ -1,0 +1,63 @@
+//! Times the workloads W1 to W10 (docs/performance.md says what they are).
+//!
+//! `cargo bench --bench workloads -- --only W1,W4 --threads 2 --seconds 3` prints for each: tokens per second or time of a
+//! step, GFLOP/s, the share of the measured peak of multiply-adds, and memory above the start; with `--json` a line of
+//! JSON for each, for scripts that set ours beside a peer's.
+
+mod measure;
+mod peak;
+mod shapes;
+
+use clap::Parser;
+
+use measure::Figures;
+use shapes::WORKLOADS;
+
+#[derive(Parser)]
+struct Args {
+    /// Workloads to run, by id.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// Threads.
+    #[arg(long, default_value_t = 1)]
+    threads: usize,
+    /// Seconds to spend on each.
+    #[arg(long, default_value_t = 3.0)]
+    seconds: f64,
+    /// A line of JSON for each instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// What `cargo bench` passes to every bench.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() {
+    let args = Args::parse();
+    let peak = peak::gflops() * args.threads as f64;
+    if !args.json {
+        println!("{} threads, {}, peak {peak:.0} GFLOP/s", args.threads, deep_rnn::simd_level());
+        println!("workload      tokens/s  a call (us)   GFLOP/s   of peak   MiB  calls");
+    }
+    for workload in WORKLOADS {
+        if !args.only.is_empty() && !args.only.iter().any(|id| id == workload.id) {
+            continue;
+        }
+        let Figures { median, p999, calls, peak_mib } = workload.time(args.threads, args.seconds);
+        let (tokens, gflops) = (workload.tokens() as f64 / median, workload.flops() / median / 1e9);
+        if args.json {
+            println!(
+                "{{\"workload\":\"{}\",\"threads\":{},\"tokens_per_second\":{tokens:.1},\"seconds\":{median:e},\
+                 \"p999\":{p999:e},\"gflops\":{gflops:.2},\"peak_mib\":{peak_mib:.1},\"calls\":{calls}}}",
+                workload.id, args.threads
+            );
+        } else {
+            println!(
+                "{:<8}{tokens:>14.0}{:>13.2}{gflops:>10.1}{:>9.0}%{peak_mib:>6.0}{calls:>7}",
+                workload.id,
+                median * 1e6,
+                100.0 * gflops / peak
+            );
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! The workloads: shapes, operations counted, and how each is run.
+
+use std::hint::black_box;
+
+use deep_rnn::ndarray::{Array1, Array2, Array3, ArrayView3, ArrayViewMut3};
+use deep_rnn::prelude::*;
+use deep_rnn::{Bias, Bidirectional, Chain, Linear, Loss, MeanSquared, Merge, Spec, Threads, TokenInput};
+
+use crate::measure::{Figures, measure, status_mib};
+
+#[derive(Clone, Copy, PartialEq)]
+enum Cell {
+    Lstm,
+    Gru,
+    Rnn,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    /// Tokens to loss, backward, clip, update, state carried.
+    Train,
+    /// Forward and backward of a dense network; the loss is the mean square of its output.
+    Both,
+    /// Forward, step after step.
+    Step,
+    /// Forward, the whole sequence in one call.
+    Forward,
+}
+
+/// One workload. `d` is V for the ones that start from tokens.
+pub(crate) struct Workload {
+    pub(crate) id: &'static str,
+    cell: Cell,
+    kind: Kind,
+    l: usize,
+    h: usize,
+    d: usize,
+    b: usize,
+    t: usize,
+    both_ways: bool,
+}
+
+const fn workload(id: &'static str, cell: Cell, kind: Kind, [l, h, d, b, t]: [usize; 5]) -> Workload {
+    Workload { id, cell, kind, l, h, d, b, t, both_ways: false }
+}
+
+pub(crate) const WORKLOADS: &[Workload] = &[
+    workload("W1", Cell::Lstm, Kind::Train, [2, 256, 28, 32, 35]),
+    workload("W2", Cell::Gru, Kind::Train, [2, 256, 28, 32, 35]),
+    workload("W3", Cell::Rnn, Kind::Train, [2, 256, 28, 32, 35]),
+    workload("W4", Cell::Lstm, Kind::Both, [2, 1024, 512, 64, 64]),
+    workload("W5", Cell::Lstm, Kind::Both, [2, 128, 64, 8, 2000]),
+    workload("W6", Cell::Lstm, Kind::Step, [2, 256, 28, 1, 1]),
+    workload("W7", Cell::Lstm, Kind::Forward, [2, 256, 28, 1, 1000]),
+    Workload { both_ways: true, ..workload("W8", Cell::Lstm, Kind::Both, [2, 256, 128, 32, 100]) },
+    workload("W9", Cell::Gru, Kind::Both, [4, 512, 512, 128, 50]),
+    workload("W10-lstm-8", Cell::Lstm, Kind::Step, [1, 8, 1, 1, 1]),
+    workload("W10-lstm-16", Cell::Lstm, Kind::Step, [1, 16, 1, 1, 1]),
+    workload("W10-lstm-32", Cell::Lstm, Kind::Step, [1, 32, 1, 1, 1]),
+    workload("W10-lstm-64", Cell::Lstm, Kind::Step, [1, 64, 1, 1, 1]),
+    workload("W10-gru-8", Cell::Gru, Kind::Step, [1, 8, 1, 1, 1]),
+    workload("W10-gru-16", Cell::Gru, Kind::Step, [1, 16, 1, 1, 1]),
+    workload("W10-gru-32", Cell::Gru, Kind::Step, [1, 32, 1, 1, 1]),
+    workload("W10-gru-64", Cell::Gru, Kind::Step, [1, 64, 1, 1, 1]),
+];
+
+impl Workload {
+    pub(crate) fn tokens(&self) -> usize {
+        self.t * self.b
+    }
+
+    /// Multiplications and additions of the matrix products of one call.
+    pub(crate) fn flops(&self) -> f64 {
+        let gates = match self.cell {
+            Cell::Lstm => 4,
+            Cell::Gru => 3,
+            Cell::Rnn => 1,
+        } * self.h;
+        let ways = if self.both_ways { 2 } else { 1 };
+        let train = self.kind == Kind::Train;
+        let backward = matches!(self.kind, Kind::Train | Kind::Both);
+        let mut products = 0;
+        for layer in 0..self.l {
+            let inputs = if layer == 0 { self.d } else { self.h * ways };
+            // A lookup is no product, forward or backward.
+            let input_product = if train && layer == 0 { 0 } else { inputs * gates * ways };
+            products += (input_product + self.h * gates * ways) * if backward { 3 } else { 1 };
+        }
+        if train {
+            products += self.h * self.d * 3;
+        }
+        if self.id.starts_with("W10") {
+            products += self.h;
+        }
+        2.0 * (products * self.tokens()) as f64
+    }
+
+    pub(crate) fn time(&self, threads: usize, seconds: f64) -> Figures {
+        match self.cell {
+            Cell::Lstm => self.time_cell(Lstm::<f32>::spec(self.h).bias(Bias::Two), threads, seconds),
+            Cell::Gru => self.time_cell(Gru::<f32>::spec(self.h).bias(Bias::Two), threads, seconds),
+            Cell::Rnn => self.time_cell(Rnn::<f32>::spec(self.h).bias(Bias::Two), threads, seconds),
+        }
+    }
+
+    fn time_cell<S: Spec + Clone>(&self, spec: S, threads: usize, seconds: f64) -> Figures
+    where
+        S::Layer: RnnCell<Elem = f32> + TokenInput,
+    {
+        let start = status_mib("VmRSS:");
+        let built = "a workload's sizes are good";
+        match self.kind {
+            Kind::Train => {
+                let net = Stacked::builder(self.d).repeat(self.l, spec).seed(1).build().expect(built);
+                let model = LanguageModel::new(net, 1).expect(built);
+                let bptt = Bptt::builder(model).optimizer(Sgd::new(1.0)).clip_norm(1.0).threads(threads);
+                let mut bptt = bptt.build().expect(built);
+                let batches = pattern(self.d, self.b, self.t, 40);
+                let mut next = batches.iter().cycle();
+                measure(seconds, 5, start, || {
+                    if let Some((x, y)) = next.next() {
+                        bptt.train(x, &**y).expect("a finite loss");
+                    }
+                })
+            }
+            Kind::Both if self.both_ways => {
+                let spec = Bidirectional::spec(spec, Merge::Concat);
+                let net = Chain::builder(self.d).repeat(self.l, spec).seed(1).build().expect(built);
+                self.time_both(&net, threads, seconds, start)
+            }
+            Kind::Both => {
+                let net = Stacked::builder(self.d).repeat(self.l, spec).seed(1).build().expect(built);
+                self.time_both(&net, threads, seconds, start)
+            }
+            Kind::Step => {
+                let net = Stacked::builder(self.d).repeat(self.l, spec).seed(1).build().expect(built);
+                let xs = dense(64, 1, self.d);
+                let mut state = net.zero_state(1);
+                let (mut y, mut i) = (Array2::zeros((1, self.h)), 0);
+                let head = Linear::<f32>::spec(1).build(self.h, &mut Init::seeded(2)).expect(built);
+                let w: Array1<f32> = head.w().column(0).to_owned();
+                let with_head = self.id.starts_with("W10");
+                measure(seconds, 200, start, || {
+                    net.step(xs.index_axis(deep_rnn::ndarray::Axis(0), i), y.view_mut(), &mut state, None);
+                    if with_head {
+                        black_box(y.row(0).dot(&w));
+                    }
+                    i = (i + 1) % 64;
+                })
+            }
+            Kind::Forward => {
+                let net = Stacked::builder(self.d).repeat(self.l, spec).seed(1).build().expect(built);
+                let xs = dense(self.t, self.b, self.d);
+                let mut ys = Array3::zeros((self.t, self.b, self.h));
+                let threads = Threads::new(threads).expect("threads to be had");
+                threads.install(|| {
+                    measure(seconds, 3, start, || {
+                        net.forward(xs.view(), ys.view_mut(), &mut net.zero_state(self.b), None);
+                    })
+                })
+            }
+        }
+    }
+
+    fn time_both<N: SeqLayer<Elem = f32>>(&self, net: &N, threads: usize, seconds: f64, start: f64) -> Figures {
+        let xs = dense(self.t, self.b, self.d);
+        let shape = (self.t, self.b, net.output_size());
+        let (mut ys, mut d_ys, mut d_xs) = (Array3::zeros(shape), Array3::zeros(shape), Array3::zeros(xs.raw_dim()));
+        let zeros = Array3::zeros(shape);
+        let mut grads = net.zeros_like();
+        let mut tape = N::Tape::default();
+        let threads = Threads::new(threads).expect("threads to be had");
+        let mut both = |ys: ArrayViewMut3<'_, f32>, d_ys: ArrayViewMut3<'_, f32>| {
+            let (mut ys, mut d_ys) = (ys, d_ys);
+            let mut state = net.zero_state(self.b);
+            net.forward(xs.view(), ys.view_mut(), &mut state, Some(&mut tape));
+            let ys: ArrayView3<'_, f32> = ys.view();
+            black_box(MeanSquared.evaluate(ys, &*zeros, d_ys.view_mut()));
+            grads.set_zero();
+            let io = GradIo { x: xs.view(), y: ys, d_y: d_ys.view(), d_x: d_xs.view_mut() };
+            net.backward(io, &mut tape, &mut net.zero_state(self.b), &mut grads);
+        };
+        threads.install(|| measure(seconds, 2, start, || both(ys.view_mut(), d_ys.view_mut())))
+    }
+}
+
+/// Numbers like a normal distribution's, the same each time.
+fn dense(t: usize, b: usize, d: usize) -> Array3<f32> {
+    Init::seeded(3).normal((t, b, d), 1.0)
+}
+
+/// Consecutive batches of a text that can be learnt: each token follows from the two before it.
+fn pattern(v: usize, b: usize, t: usize, n: usize) -> Vec<(Array2<usize>, Array2<usize>)> {
+    let mut text = Array2::from_elem((n * t + 1, b), 0_usize);
+    for row in 0..b {
+        for at in 0..=n * t {
+            let before = |k: usize| if at >= k { text[[at - k, row]] } else { row + k };
+            text[[at, row]] = (5 * before(1) + 3 * before(2) + 1 + (at * at / 7 + row) % 2) % v;
+        }
+    }
+    let window = |from: usize| text.slice(deep_rnn::ndarray::s![from..from + t, ..]).to_owned();
+    (0..n).map(|i| (window(i * t), window(i * t + 1))).collect()
+}
