@@ -8,5 +8,6 @@ pub(crate) mod dispatch;
 pub(crate) mod matmul;
 pub(crate) mod rows;
 pub(crate) mod scratch;
+pub(crate) mod sums;
 pub(crate) mod threads;
 pub(crate) mod views;

@@ -6,7 +6,8 @@ use ndarray::{ArrayView2, ArrayView3, ArrayViewMut3, Axis};
 use super::sequence::{Input, Widths, piece};
 use super::{Gated, GatedTape};
 use crate::Float;
-use crate::kernel::matmul::{Packed, add_rows, matmul, matmul_transposed, pack, pack_transposed, packed_len};
+use crate::kernel::matmul::{Packed, matmul, matmul_transposed, pack, pack_transposed, packed_len};
+use crate::kernel::sums::{add_rows, scatter};
 use crate::kernel::threads::{Divisible, divide};
 use crate::kernel::views::{Rows, at, at_mut, contiguous, flat, flat_mut, view, view_mut};
 use crate::kernel::{rows, scratch};
@@ -262,11 +263,7 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
                 });
             }
             PieceInput::Tokens(tokens) => {
-                let w_x = flat_mut(&mut grads.w_x);
-                for (r, d_a) in d_a.chunks_exact(x).enumerate().rev() {
-                    let row = &mut w_x[tokens[[r / b, r % b]] * x..][..x];
-                    row.iter_mut().zip(d_a).for_each(|(sum, g)| *sum += *g);
-                }
+                scatter(flat_mut(&mut grads.w_x), x, d_a, tokens.view());
             }
         }
     }

@@ -6,6 +6,7 @@ use super::sequence::{Input, Weight, Widths, piece};
 use super::{Gated, GatedTape};
 use crate::Float;
 use crate::kernel::matmul::{pack, packed_len};
+use crate::kernel::sums::look_up;
 use crate::kernel::threads::{Divisible, divide};
 use crate::kernel::views::{at_mut, contiguous, flat, view, view_mut};
 use crate::kernel::{rows, scratch};
@@ -122,26 +123,19 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         let Widths { x, u, .. } = self.widths();
         let d = self.w_x.nrows();
         let piece = piece(t, b);
-        scratch::with(x + piece * b * (x + d) + b * u, |memory| {
-            let (bias, memory) = memory.split_at_mut(x);
-            let (xs, memory) = memory.split_at_mut(piece * b * x);
-            let (copy, us) = memory.split_at_mut(piece * b * d);
-            self.fill_bias(bias);
+        scratch::with_each([x, u, piece * b * x, piece * b * d, b * u], |[bias, own_bias, xs, copy, us]| {
+            self.fill_biases(bias, own_bias);
             for first in (0..t).step_by(piece) {
                 let steps = piece.min(t - first);
                 let xs = &mut xs[..steps * b * x];
-                xs.chunks_exact_mut(x).for_each(|row| row.copy_from_slice(bias));
                 match &input {
                     Input::Rows(all) => {
                         let all = all.slice_axis(Axis(0), (first..first + steps).into());
-                        w_x.times(xs, contiguous(&all, copy), steps * b);
+                        w_x.times_from(bias, xs, contiguous(&all, copy), steps * b);
                     }
                     Input::Tokens(all) => {
                         let all = all.slice_axis(Axis(0), (first..first + steps).into());
-                        for (row, token) in xs.chunks_exact_mut(x).zip(all) {
-                            let w = &flat(&self.w_x)[token * x..][..x];
-                            row.iter_mut().zip(w).for_each(|(sum, w)| *sum += *w);
-                        }
+                        look_up(xs, bias, flat(&self.w_x), all);
                     }
                 }
                 for (step, xs) in (first..).zip(xs.chunks_exact_mut(b * x)) {
@@ -150,11 +144,7 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
                     if P::SUMMED {
                         w_h.times(xs, h, b);
                     } else if u > 0 {
-                        match &self.b_h {
-                            Some(b_h) => us.chunks_exact_mut(u).for_each(|row| row.copy_from_slice(flat(b_h))),
-                            None => us.fill(F::zero()),
-                        }
-                        w_h.times(us, h, b);
+                        w_h.times_from(own_bias, us, h, b);
                     }
                     rows::forward(rows::Forward {
                         gates: &self.gates,
@@ -171,12 +161,16 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         });
     }
 
-    /// What every row of x·w_x starts from: the bias, or the sum of both where the gates only use the sum.
-    fn fill_bias(&self, bias: &mut [F]) {
+    /// What every row of x·w_x and of h·w_h starts from: their biases, or, where the gates only use the sum, both in one.
+    fn fill_biases(&self, bias: &mut [F], own_bias: &mut [F]) {
         bias.fill(F::zero());
-        let second = if P::SUMMED { self.b_h.as_ref() } else { None };
-        for b in [self.b.as_ref(), second].into_iter().flatten() {
-            bias.iter_mut().zip(b).for_each(|(sum, b)| *sum += *b);
+        own_bias.fill(F::zero());
+        if let Some(b) = &self.b {
+            bias.copy_from_slice(flat(b));
+        }
+        if let Some(b_h) = &self.b_h {
+            let sums = if P::SUMMED { bias } else { own_bias };
+            sums.iter_mut().zip(b_h).for_each(|(sum, b)| *sum += *b);
         }
     }
 }

@@ -7,7 +7,7 @@ use ndarray::{ArrayView2, ArrayView3, Axis};
 
 use super::Gated;
 use crate::Float;
-use crate::kernel::matmul::{Packed, matmul, matmul_unpacked};
+use crate::kernel::matmul::{Packed, matmul, matmul_from, matmul_unpacked};
 use crate::kernel::threads;
 use crate::pointwise::{Lanes, Pointwise};
 
@@ -77,6 +77,17 @@ pub(super) enum Weight<'a, F> {
 }
 
 impl<F: Float> Weight<'_, F> {
+    /// `c [m, n] = start [n] + a [m, k] · w`, the start in every row.
+    pub(super) fn times_from(self, start: &[F], c: &mut [F], a: &[F], m: usize) {
+        match self {
+            Weight::Packed(w) => matmul_from(start, c, a, w.depth(), m, w),
+            Weight::Plain { w, k, n } => {
+                c.chunks_exact_mut(n).take(m).for_each(|row| row.copy_from_slice(start));
+                matmul_unpacked(c, a, k, m, w, k, n);
+            }
+        }
+    }
+
     /// `c [m, n] += a [m, k] · w`.
     pub(super) fn times(self, c: &mut [F], a: &[F], m: usize) {
         match self {

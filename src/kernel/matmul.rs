@@ -86,7 +86,14 @@ pub(crate) fn pack_transposed<'a, F: Float>(w: &[F], k: usize, n: usize, memory:
 /// `c [m, n] += a [m, k] · b`; rows of `a` begin `lda` numbers apart, rows of `c` are `n` long.
 pub(crate) fn matmul<F: Float>(c: &mut [F], a: &[F], lda: usize, m: usize, b: Packed<'_, F>) {
     if m > 0 && b.n > 0 && b.k > 0 {
-        dispatch(Product::<F, false> { c, a, lda, m, b });
+        dispatch(Product::<F, false> { start: None, c, a, lda, m, b });
+    }
+}
+
+/// As [`matmul`], but every row of `c` starts from `start [n]`, whatever it held.
+pub(crate) fn matmul_from<F: Float>(start: &[F], c: &mut [F], a: &[F], lda: usize, m: usize, b: Packed<'_, F>) {
+    if m > 0 && b.n > 0 && b.k > 0 {
+        dispatch(Product::<F, false> { start: Some(start), c, a, lda, m, b });
     }
 }
 
@@ -94,7 +101,7 @@ pub(crate) fn matmul<F: Float>(c: &mut [F], a: &[F], lda: usize, m: usize, b: Pa
 /// backward pass meets them.
 pub(crate) fn matmul_transposed<F: Float>(c: &mut [F], a: &[F], lda: usize, m: usize, b: Packed<'_, F>) {
     if m > 0 && b.n > 0 && b.k > 0 {
-        dispatch(Product::<F, true> { c, a, lda, m, b });
+        dispatch(Product::<F, true> { start: None, c, a, lda, m, b });
     }
 }
 
@@ -105,16 +112,8 @@ pub(crate) fn matmul_unpacked<F: Float>(c: &mut [F], a: &[F], lda: usize, m: usi
     }
 }
 
-/// Adds the rows of `a [_, n]`, last to first, to `sum [n]`.
-pub(crate) fn add_rows<F: Float>(sum: &mut [F], a: &[F]) {
-    if !sum.is_empty() {
-        for row in a.chunks_exact(sum.len()).rev() {
-            sum.iter_mut().zip(row).for_each(|(s, x)| *s += *x);
-        }
-    }
-}
-
 struct Product<'a, F, const TRANSPOSED: bool> {
+    start: Option<&'a [F]>,
     c: &'a mut [F],
     a: &'a [F],
     lda: usize,
@@ -143,7 +142,7 @@ impl<F: Float, const TRANSPOSED: bool> Product<'_, F, TRANSPOSED> {
     #[inline(always)]
     fn panels<const COLS: usize, const WIDTH: usize, const ROWS: usize, const FUSED: bool>(self) {
         const BLOCK: usize = 512;
-        let Product { c, a, lda, m, b: Packed { first: start, k, height, n, panels } } = self;
+        let Product { start: given, c, a, lda, m, b: Packed { first: start, k, height, n, panels } } = self;
         let tiles = m.div_ceil(ROWS);
         for block in 0..k.div_ceil(BLOCK) {
             // A transposed product takes its terms from the end, so its blocks go from the end too.
@@ -160,6 +159,13 @@ impl<F: Float, const TRANSPOSED: bool> Product<'_, F, TRANSPOSED> {
                         let rows = m / tiles + usize::from(tile < m % tiles);
                         let a = if TRANSPOSED { &a[row..] } else { &a[row * lda..] };
                         let c = &mut c[row * n + column..];
+                        if let Some(given) = given.filter(|_| block == 0) {
+                            // Just before the tile reads them: they are still in L1.
+                            let given = &given[column..n.min(column + COLS)];
+                            for i in 0..rows {
+                                c[i * n..][..given.len()].copy_from_slice(given);
+                            }
+                        }
                         macro_rules! tile {
                             ($($r:literal)*) => { match rows {
                                 $( $r => edge::<F, $r, COLS, WIDTH, FUSED, TRANSPOSED>(c, n, n - column, a, lda, depth, b), )*
@@ -329,6 +335,12 @@ mod tests {
                 matmul(&mut halves[..cut * n], &a, k, cut, packed);
                 matmul(&mut halves[cut * n..], &a[cut * k..], k, m - cut, packed);
                 assert!(halves == whole, "parts have other bits, {m}x{k}x{n}");
+                let mut same_start = c.clone();
+                same_start.chunks_exact_mut(n).for_each(|row| row.copy_from_slice(&c[..n]));
+                let mut started = vec![F::nan(); m * n];
+                matmul(&mut same_start, &a, k, m, packed);
+                matmul_from(&c[..n], &mut started, &a, k, m, packed);
+                assert!(started == same_start, "matmul_from differs, {m}x{k}x{n}");
 
                 let mut by_transpose = c.clone();
                 matmul_transposed(&mut by_transpose, &transposed(&a, k, m), m, m, packed);

@@ -6,8 +6,9 @@ use std::marker::PhantomData;
 use ndarray::{Array1, Array2, ArrayView2, ArrayView3, ArrayViewMut3, Ix3};
 
 use super::SeqLayer;
-use crate::kernel::matmul::{add_rows, matmul, matmul_transposed, pack, pack_transposed, packed_len};
+use crate::kernel::matmul::{matmul, matmul_from, matmul_transposed, pack, pack_transposed, packed_len};
 use crate::kernel::scratch;
+use crate::kernel::sums::add_rows;
 use crate::kernel::threads::{self, divide};
 use crate::kernel::views::{Rows, contiguous, flat, flat_mut, view};
 use crate::{Error, Float, GradIo, Init, Params, Recurrent, Scheme, Spec};
@@ -155,14 +156,15 @@ impl<F: Float> SeqLayer for Linear<F> {
             let direct = ys.is_standard_layout();
             let numbers = if direct { flat_mut(&mut ys) } else { &mut *y_copy };
             divide(Rows { first: 0, width: v, numbers }, self.parts(n), 1, &|rows| {
-                for row in rows.numbers.chunks_exact_mut(v) {
-                    match &self.b {
-                        Some(b) => row.copy_from_slice(flat(b)),
-                        None => row.fill(F::zero()),
+                let m = rows.numbers.len() / v;
+                let a = &xs[rows.first * d..];
+                match &self.b {
+                    Some(b) => matmul_from(flat(b), rows.numbers, a, d, m, w),
+                    None => {
+                        rows.numbers.fill(F::zero());
+                        matmul(rows.numbers, a, d, m, w);
                     }
                 }
-                let m = rows.numbers.len() / v;
-                matmul(rows.numbers, &xs[rows.first * d..], d, m, w);
             });
             if !direct {
                 ys.assign(&view(y_copy, t, b, v));

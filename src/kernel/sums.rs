@@ -1,0 +1,59 @@
+//! Sums and copies of whole rows.
+
+use ndarray::ArrayView2;
+
+use super::dispatch::{Job, dispatch};
+use crate::Float;
+
+/// Adds the rows of `a [_, n]`, last to first, to `sum [n]`.
+pub(crate) fn add_rows<F: Float>(sum: &mut [F], a: &[F]) {
+    struct AddRows<'a, F>(&'a mut [F], &'a [F]);
+    impl<F: Float> Job for AddRows<'_, F> {
+        type Output = ();
+        #[inline(always)]
+        fn run<const FUSED: bool, const WIDE: bool>(self) {
+            for row in self.1.chunks_exact(self.0.len()).rev() {
+                self.0.iter_mut().zip(row).for_each(|(sum, x)| *sum += *x);
+            }
+        }
+    }
+    if !sum.is_empty() {
+        dispatch(AddRows(sum, a));
+    }
+}
+
+/// Row i of `rows [_, n]` becomes `start [n]` plus row `tokens[i]` of `w [_, n]`.
+pub(crate) fn look_up<F: Float>(rows: &mut [F], start: &[F], w: &[F], tokens: ArrayView2<'_, usize>) {
+    struct LookUp<'a, F>(&'a mut [F], &'a [F], &'a [F], ArrayView2<'a, usize>);
+    impl<F: Float> Job for LookUp<'_, F> {
+        type Output = ();
+        #[inline(always)]
+        fn run<const FUSED: bool, const WIDE: bool>(self) {
+            let LookUp(rows, start, w, tokens) = self;
+            let n = start.len();
+            for (row, token) in rows.chunks_exact_mut(n).zip(tokens) {
+                let w = &w[token * n..][..n];
+                row.iter_mut().zip(start).zip(w).for_each(|((x, start), w)| *x = *start + *w);
+            }
+        }
+    }
+    dispatch(LookUp(rows, start, w, tokens));
+}
+
+/// The way back: adds row i of `rows [_, n]`, last to first, to row `tokens[i]` of `w [_, n]`.
+pub(crate) fn scatter<F: Float>(w: &mut [F], n: usize, rows: &[F], tokens: ArrayView2<'_, usize>) {
+    struct Scatter<'a, F>(&'a mut [F], usize, &'a [F], ArrayView2<'a, usize>);
+    impl<F: Float> Job for Scatter<'_, F> {
+        type Output = ();
+        #[inline(always)]
+        fn run<const FUSED: bool, const WIDE: bool>(self) {
+            let Scatter(w, n, rows, tokens) = self;
+            let b = tokens.ncols();
+            for (i, row) in rows.chunks_exact(n).enumerate().rev() {
+                let w = &mut w[tokens[[i / b, i % b]] * n..][..n];
+                w.iter_mut().zip(row).for_each(|(sum, x)| *sum += *x);
+            }
+        }
+    }
+    dispatch(Scatter(w, n, rows, tokens));
+}
