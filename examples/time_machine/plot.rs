@@ -78,6 +78,7 @@ fn draw<B: DrawingBackend<ErrorType: 'static>>(
     let mut chart = ChartBuilder::on(area)
         .caption(title, (FONT, 26).into_font().color(&INK))
         .margin(18)
+        .margin_right(30)
         .x_label_area_size(48)
         .y_label_area_size(64)
         .build_cartesian_2d(0..outcome.epochs.len(), (low..high).log_scale().with_key_points(ticks(low, high)))?;
@@ -98,7 +99,7 @@ fn draw<B: DrawingBackend<ErrorType: 'static>>(
         }
         let points = || points.iter().copied().filter(|(_, y)| y.is_finite());
         let marked = if points().count() > 60 { 0 } else { 3 };
-        let line = LineSeries::new(points(), color.stroke_width(2)).point_size(marked);
+        let line = LineSeries::new(points(), color.filled().stroke_width(2)).point_size(marked);
         chart.draw_series(line)?.label(name).legend(move |(x, y)| {
             PathElement::new([(x, y), (x + 24, y)], color.stroke_width(2)) // beside its name
         });
@@ -118,13 +119,13 @@ fn draw<B: DrawingBackend<ErrorType: 'static>>(
 
 /// Round numbers between the two: the sparsest kind of which there are enough.
 fn ticks(low: f64, high: f64) -> Vec<f64> {
-    let tenths: Vec<f64> = (10..100).map(|n| f64::from(n) / 10.0).collect();
-    let kinds: [&[f64]; 3] = [&[1.0, 2.0, 5.0], &[1.0, 1.5, 2.0, 3.0, 5.0, 7.0], &tenths];
-    let of_kind = |kind: &[f64]| -> Vec<f64> {
+    let all: Vec<i32> = (10..100).collect();
+    let kinds: [&[i32]; 3] = [&[10, 20, 50], &[10, 15, 20, 30, 50, 70], &all]; // tenths of a power of ten
+    let of_kind = |kind: &[i32]| -> Vec<f64> {
         let decades = (low.log10().floor() as i32)..=(high.log10().floor() as i32);
-        let all = decades.flat_map(|decade| kind.iter().map(move |digit| digit * 10_f64.powi(decade)));
+        let all = decades.flat_map(|decade| kind.iter().map(move |n| f64::from(*n) * 10_f64.powi(decade) / 10.0));
         all.filter(|tick| (low..=high).contains(tick)).collect()
     };
     let enough = kinds.iter().map(|kind| of_kind(kind)).find(|ticks| ticks.len() >= 4);
-    enough.unwrap_or_else(|| of_kind(&tenths))
+    enough.unwrap_or_else(|| of_kind(&all))
 }

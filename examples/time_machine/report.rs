@@ -16,10 +16,10 @@ pub(crate) fn title(args: &Args) -> String {
 
 pub(crate) fn header(out: &mut impl Write, args: &Args, books: &[&str], corpus: &Corpus) -> io::Result<()> {
     let order = if args.random { "random" } else { "sequential" };
-    writeln!(out, "text: {}; {} characters, {} kinds", books.join(", "), corpus.len(), corpus.vocab().len())?;
+    writeln!(out, "text: {}; {} characters, vocabulary {}", books.join(", "), corpus.len(), corpus.vocab().len())?;
     writeln!(
         out,
-        "{}; {order} batches of {} rows of {} steps, learning rate {}, {} epochs, {} threads",
+        "{}; {order} batches of {} rows of {} steps, learning rate {}, epochs {}, threads {}",
         title(args),
         args.batch_size,
         args.num_steps,

@@ -50,11 +50,7 @@ pub(crate) fn run(args: &Args, corpus: &Corpus) -> Result<Outcome, Box<dyn Error
     }
 }
 
-fn train<P: Pointwise<f32>>(
-    args: &Args,
-    corpus: &Corpus,
-    cell: GatedSpec<f32, P>,
-) -> Result<Outcome, Box<dyn Error>> {
+fn train<P: Pointwise<f32>>(args: &Args, corpus: &Corpus, cell: GatedSpec<f32, P>) -> Result<Outcome, Box<dyn Error>> {
     let (training, held_out) = match args.validation {
         Some(fraction) => {
             let (training, held_out) = corpus.split(fraction)?;
