@@ -1,0 +1,113 @@
+//! The book's training loop, on any of the three cells.
+
+use std::error::Error;
+use std::time::Instant;
+
+use deep_rnn::prelude::*;
+use deep_rnn::text::{Batches, Corpus};
+use deep_rnn::{Bias, GatedSpec, Pointwise};
+
+use crate::args::{Args, Cell};
+use crate::progress::Progress;
+
+/// Characters of a continuation.
+const CONTINUATION: usize = 50;
+/// Into how many parts the held-out perplexities cut the training.
+const MEASURED: usize = 50;
+
+/// One epoch of the curve.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Epoch {
+    pub(crate) perplexity: f64,
+    pub(crate) tokens_per_second: f64,
+    /// On the held-out part after this epoch, where it was measured.
+    pub(crate) held_out: Option<f64>,
+}
+
+/// What came out.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) parameters: usize,
+    /// At least one.
+    pub(crate) epochs: Vec<Epoch>,
+    pub(crate) seconds: f64,
+    /// Prefix and continuation.
+    pub(crate) continuations: Vec<(String, String)>,
+}
+
+impl Outcome {
+    /// The last epoch, whose figures the book prints.
+    pub(crate) fn last(&self) -> Epoch {
+        self.epochs[self.epochs.len() - 1]
+    }
+}
+
+pub(crate) fn run(args: &Args, corpus: &Corpus) -> Result<Outcome, Box<dyn Error>> {
+    match args.cell {
+        Cell::Rnn => train(args, corpus, Rnn::spec(args.hidden)),
+        Cell::Gru => train(args, corpus, Gru::spec(args.hidden)),
+        Cell::Lstm => train(args, corpus, Lstm::spec(args.hidden)),
+    }
+}
+
+fn train<P: Pointwise<f32>>(args: &Args, corpus: &Corpus, cell: GatedSpec<f32, P>) -> Result<Outcome, Box<dyn Error>> {
+    let (training, held_out) = match args.validation {
+        Some(fraction) => {
+            let (training, held_out) = corpus.split(fraction)?;
+            (training, Some(held_out_batches(args, &held_out)?))
+        }
+        None => (corpus.clone(), None),
+    };
+    let mut batches = match args.random {
+        true => training.random(args.batch_size, args.num_steps, args.seed)?,
+        false => training.sequential(args.batch_size, args.num_steps, args.seed)?,
+    };
+
+    let vocab = corpus.vocab();
+    let cell = cell.bias(Bias::Two); // as in PyTorch: with one, each step of the descent is another
+    let net = Stacked::builder(vocab.len()).repeat(args.layers, cell).seed(args.seed).build()?;
+    let model = LanguageModel::new(net, args.seed)?;
+    let parameters = model.num_params();
+    let mut engine = Bptt::builder(model).optimizer(Sgd::new(args.lr)).threads(args.threads);
+    if args.clip > 0.0 {
+        engine = engine.clip_norm(args.clip);
+    }
+    let mut engine = engine.build()?;
+
+    let mut epochs = Vec::new();
+    let start = Instant::now();
+    let progress = Progress::new(args.epochs);
+    for epoch in 1..=args.epochs {
+        let report = engine.epoch(batches.epoch()).map_err(|error| format!("epoch {epoch}: {error}"))?;
+        let measured = epoch == args.epochs || epoch.is_multiple_of(args.epochs.div_ceil(MEASURED));
+        let held_out = match held_out.as_ref().filter(|_| measured) {
+            Some(held_out) => Some(engine.evaluate(held_out.epoch_at(0)?)?.perplexity()),
+            None => None,
+        };
+        let (perplexity, tokens_per_second) = (report.perplexity(), report.tokens_per_second());
+        progress.epoch(epoch, perplexity, tokens_per_second);
+        epochs.push(Epoch { perplexity, tokens_per_second, held_out });
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    drop(progress);
+
+    let mut sampler = match args.temperature {
+        Some(temperature) => Sampler::temperature(temperature, args.seed)?,
+        None => Sampler::greedy(),
+    };
+    let mut continuations = Vec::new();
+    for prefix in &args.prefix {
+        // Characters that the text does not have become <unk>.
+        let tokens = vocab.indices(prefix.chars().map(String::from));
+        let tokens = engine.model().generate(&tokens, CONTINUATION, &mut sampler)?;
+        continuations.push((prefix.clone(), corpus.decode(&tokens)?));
+    }
+    Ok(Outcome { parameters, epochs, seconds, continuations })
+}
+
+/// The held-out part in as many rows as it fills, up to those of the training.
+fn held_out_batches(args: &Args, corpus: &Corpus) -> Result<Batches, String> {
+    let rows = corpus.len().saturating_sub(args.num_steps + 1) / args.num_steps;
+    let batches = corpus.sequential(rows.clamp(1, args.batch_size), args.num_steps, args.seed);
+    batches.map_err(|error| format!("held-out part: {error}"))
+}

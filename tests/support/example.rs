@@ -1,0 +1,44 @@
+//! Runs the example `time_machine` as a program.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::{env, fs};
+
+/// What it printed, and whether it ended well.
+#[derive(Debug)]
+pub(crate) struct Output {
+    pub(crate) ok: bool,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// An empty folder of this test's own.
+pub(crate) fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("time_machine_{name}_{}", std::process::id()));
+    if folder.exists() {
+        fs::remove_dir_all(&folder).unwrap();
+    }
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// The program with these arguments, in `folder`, where it also keeps what it keeps.
+pub(crate) fn run(arguments: &[&str], folder: &Path) -> Output {
+    // target/debug/deps/this_test-… and target/debug/examples/time_machine.
+    let this = env::current_exe().unwrap();
+    let profile = this.ancestors().nth(2).unwrap();
+    let program = profile.join("examples").join(format!("time_machine{}", env::consts::EXE_SUFFIX));
+    assert!(
+        program.exists(),
+        "{} is not there: run `cargo test` as a whole, or `cargo build --example time_machine` first",
+        program.display()
+    );
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(folder).stdin(Stdio::null());
+    for variable in ["XDG_CACHE_HOME", "LOCALAPPDATA"] {
+        command.env(variable, folder);
+    }
+    let output = command.output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Output { ok: output.status.success(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
