@@ -10,7 +10,7 @@ pub(super) type Named = Vec<(String, ArrayD<f64>)>;
 
 /// `first.rest`, or the one that is not empty.
 fn joined(first: &str, rest: &str) -> String {
-    if rest.is_empty() { first.to_string() } else { format!("{first}.{rest}") }
+    if first.is_empty() || rest.is_empty() { format!("{first}{rest}") } else { format!("{first}.{rest}") }
 }
 
 /// The arrays of a layer or a gradient.

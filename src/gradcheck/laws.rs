@@ -52,7 +52,7 @@ pub(super) fn drains<L: SeqLayer<Elem = f64>>(
         if tape.is_drained() { Ok(()) } else { Err(Violation::of(Law::Drains, case, "tape", "drained", "not drained")) }
     };
     drained(&tape, &format!("{case}, before the first pass"))?;
-    let later = Problem::random(layer, (t + 1, b + 1), init);
+    let later = Problem::random(layer, (t, b), init);
     let forward = |problem: &Problem<L::State>, tape: &mut L::Tape| {
         let mut state = problem.state.clone();
         let ys = run::forward(layer, problem.xs.view(), &mut state, Some(tape), 0.0);

@@ -59,10 +59,15 @@ impl<S: State<f64>> Problem<S> {
 
     /// The problem of these rows of the batch, in this order.
     pub(super) fn rows<L: SeqLayer<Elem = f64, State = S>>(&self, layer: &L, rows: &[usize]) -> Self {
-        let (xs, d_ys) = (self.xs.select(Axis(1), rows), self.d_ys.select(Axis(1), rows));
+        let (xs, d_ys) = (array_rows(&self.xs, rows), array_rows(&self.d_ys, rows));
         let (state, d_state) = (state_rows(layer, &self.state, rows), state_rows(layer, &self.d_state, rows));
         Problem { xs, state, d_ys, d_state }
     }
+}
+
+/// These rows of the batch, in this order, in memory row after row.
+fn array_rows(array: &Array3<f64>, rows: &[usize]) -> Array3<f64> {
+    array.select(Axis(1), rows).as_standard_layout().into_owned()
 }
 
 /// These rows of a state, in this order.
@@ -94,9 +99,9 @@ impl<L: SeqLayer<Elem = f64>> Outcome<L, L::State> {
     /// The outcome for these rows of the batch, in this order; `grads` as they are.
     pub(super) fn rows(&self, layer: &L, rows: &[usize]) -> Self {
         Outcome {
-            ys: self.ys.select(Axis(1), rows),
+            ys: array_rows(&self.ys, rows),
             state: state_rows(layer, &self.state, rows),
-            d_xs: self.d_xs.select(Axis(1), rows),
+            d_xs: array_rows(&self.d_xs, rows),
             d_state: state_rows(layer, &self.d_state, rows),
             grads: self.grads.clone(),
         }

@@ -1,0 +1,366 @@
+//! Every cell, wrapper and stack of the crate keeps the laws.
+
+use deep_rnn::gradcheck::{self, Law, Options, Report};
+use deep_rnn::{
+    Activation, Bias, Bidirectional, Chain, Float, Gated, GatedSpec, Gru, GruResetBefore, Init, Linear, Lstm, Merge,
+    OneHot, Pointwise, Reversed, Rnn, RnnCell, Scheme, SeqLayer, Spec, Stacked, TokenInput,
+};
+
+/// The worst of the central differences of several checks.
+#[derive(Default)]
+struct Worst {
+    checks: usize,
+    coordinates: usize,
+    error: f64,
+    at: String,
+}
+
+impl Worst {
+    fn take(&mut self, what: &str, report: &Report) {
+        self.checks += 1;
+        self.coordinates += report.coordinates;
+        if report.worst_error > self.error {
+            (self.error, self.at) = (report.worst_error, format!("{what}, {}", report.worst_at));
+        }
+    }
+
+    #[track_caller]
+    fn cell<C: RnnCell<Elem = f64>>(&mut self, what: &str, cell: &C) {
+        match gradcheck::check_cell(cell) {
+            Ok(report) => {
+                assert_eq!(report.laws.len(), 11, "ten laws, one of them in two halves");
+                self.take(what, &report);
+            }
+            Err(violation) => panic!("{what}: {violation}"),
+        }
+    }
+
+    #[track_caller]
+    fn layer<L: SeqLayer<Elem = f64>>(&mut self, what: &str, layer: &L) {
+        match gradcheck::check_layer(layer) {
+            Ok(report) => self.take(what, &report),
+            Err(violation) => panic!("{what}: {violation}"),
+        }
+    }
+
+    #[track_caller]
+    fn tokens<L: TokenInput<Elem = f64>>(&mut self, what: &str, layer: &L) {
+        match gradcheck::check_tokens(layer) {
+            Ok(report) => self.take(what, &report),
+            Err(violation) => panic!("{what}: {violation}"),
+        }
+    }
+
+    fn print(&self, what: &str) {
+        let Worst { checks, coordinates, error, at } = self;
+        println!("{what}: {checks} checks, {coordinates} differences, worst relative error {error:.1e} ({at})");
+        assert!(*error < 1e-6, "{at}");
+    }
+}
+
+fn build<S: Spec>(spec: &S, inputs: usize, seed: u64) -> S::Layer {
+    spec.build(inputs, &mut Init::seeded(seed)).unwrap()
+}
+
+const BIASES: [Bias; 3] = [Bias::None, Bias::One, Bias::Two];
+/// D and H: ordinary, the least there is, and around the 16 units that are computed side by side.
+const SIZES: [(usize, usize); 7] = [(3, 5), (1, 1), (1, 4), (4, 1), (2, 16), (5, 17), (3, 33)];
+
+fn gated<P: Pointwise<f64>>(name: &str, spec: &GatedSpec<f64, P>) {
+    let mut worst = Worst::default();
+    for (d, h) in SIZES {
+        let spec = sized(spec, h);
+        for bias in BIASES {
+            let cell: Gated<f64, P> = spec.clone().bias(bias).build(d, &mut Init::seeded(1)).unwrap();
+            let what = format!("{name}({d} -> {h}), {bias:?}");
+            worst.cell(&what, &cell);
+            worst.tokens(&what, &cell);
+        }
+    }
+    worst.print(name);
+}
+
+/// The spec with other units.
+fn sized<P: Pointwise<f64>>(spec: &GatedSpec<f64, P>, units: usize) -> GatedSpec<f64, P> {
+    let gates = spec.build(1, &mut Init::seeded(0)).unwrap().gates().clone();
+    GatedSpec::new(gates, units)
+}
+
+#[test]
+fn rnn() {
+    gated("Rnn", &Rnn::<f64>::spec(1));
+}
+
+#[test]
+fn gru() {
+    gated("Gru", &Gru::<f64>::spec(1));
+}
+
+#[test]
+fn lstm() {
+    gated("Lstm", &Lstm::<f64>::spec(1));
+}
+
+#[test]
+fn gru_reset_before() {
+    let mut worst = Worst::default();
+    for (d, h) in SIZES {
+        for bias in BIASES {
+            let cell = build(&GruResetBefore::<f64>::spec(h).bias(bias), d, 1);
+            let what = format!("{cell:?}, {bias:?}");
+            worst.cell(&what, &cell);
+            worst.tokens(&what, &OneHot::new(cell));
+        }
+    }
+    worst.print("GruResetBefore");
+}
+
+/// φ(a) = a + a²/10 + sin a.
+fn own(a: f64) -> (f64, f64) {
+    (a + 0.1 * a * a + a.sin(), 1.0 + 0.2 * a + a.cos())
+}
+
+#[test]
+fn activations() {
+    let mut worst = Worst::default();
+    let all: [Activation<f64>; 10] = [
+        Activation::Tanh,
+        Activation::Relu,
+        Activation::Sigmoid,
+        Activation::Identity,
+        Activation::LeakyRelu(0.1),
+        Activation::Elu(1.0),
+        Activation::Elu(0.5),
+        Activation::Softsign,
+        Activation::HardSigmoid,
+        Activation::Custom("own", own),
+    ];
+    for activation in all {
+        for (h, seed) in [(5, 1), (17, 2)] {
+            let cell = build(&Rnn::<f64>::spec(h).activation(activation), 3, seed);
+            worst.cell(&format!("Rnn({activation:?}, {h})"), &cell);
+        }
+    }
+    worst.print("activations");
+}
+
+#[test]
+fn starting_values() {
+    let mut worst = Worst::default();
+    for scheme in [Scheme::PyTorch, Scheme::Normal(0.5), Scheme::XavierOrthogonal] {
+        worst.cell(&format!("{scheme:?}"), &build(&Lstm::<f64>::spec(5).init(scheme), 3, 1));
+        worst.cell(&format!("{scheme:?}"), &build(&Gru::<f64>::spec(5).init(scheme), 3, 1));
+    }
+    for bias in [Bias::One, Bias::Two] {
+        worst.cell("forget bias", &build(&Lstm::<f64>::spec(5).bias(bias).forget_bias(1.0), 3, 1));
+    }
+    // Weights of 0: every gate at its middle.
+    worst.cell("zeros", &build(&Lstm::<f64>::spec(3).init(Scheme::Normal(0.0)), 2, 1));
+    worst.print("starting values");
+}
+
+/// A gate maths of this file's: a state of three lanes, and a product that is multiplied.
+#[derive(Clone, Copy, Debug)]
+struct Lanes3;
+
+impl<F: Float> Pointwise<F> for Lanes3 {
+    type X = [F; 2];
+    type H = [F; 1];
+    type State = [F; 3];
+    type Saved = [F; 4];
+    const NAME: &'static str = "Lanes3";
+    const RECURRENT_BIAS: bool = true;
+
+    fn forward(&self, x: [F; 2], u: [F; 1], [_, fast, slow]: [F; 3]) -> ([F; 3], [F; 4]) {
+        let (gate, value) = (x[0].sigmoid(), Float::tanh(x[1] * u[0]));
+        let fast = fast + gate * (value - fast);
+        ([Float::tanh(fast) + slow, fast, slow * F::from_f64(0.5) + fast], [gate, value, x[1], u[0]])
+    }
+
+    fn backward(&self, saved: [F; 4], [_, fast, _]: [F; 3], [d_h, d_fast, d_slow]: [F; 3]) -> ([F; 2], [F; 1], [F; 3]) {
+        let [gate, value, x, u] = saved;
+        let after = fast + gate * (value - fast);
+        let d_after = d_fast + d_slow + d_h * Float::tanh(after).tanh_slope();
+        let d_product = d_after * gate * value.tanh_slope();
+        let d_gate = d_after * (value - fast) * gate.sigmoid_slope();
+        let d_slow = d_h + d_slow * F::from_f64(0.5);
+        ([d_gate, d_product * u], [d_product * x], [F::zero(), d_after * (F::one() - gate), d_slow])
+    }
+}
+
+/// Gates that do not look at h: a product of no columns.
+#[derive(Clone, Copy, Debug)]
+struct NoProduct;
+
+impl<F: Float> Pointwise<F> for NoProduct {
+    type X = [F; 2];
+    type H = [F; 0];
+    type State = [F; 1];
+    type Saved = [F; 2];
+    const NAME: &'static str = "NoProduct";
+
+    fn forward(&self, x: [F; 2], _: [F; 0], [h]: [F; 1]) -> ([F; 1], [F; 2]) {
+        let z = x[0].sigmoid();
+        ([h + z * (x[1] - h)], [z, x[1]])
+    }
+
+    fn backward(&self, [z, n]: [F; 2], [h]: [F; 1], [dh]: [F; 1]) -> ([F; 2], [F; 0], [F; 1]) {
+        ([dh * (n - h) * z.sigmoid_slope(), dh * z], [], [dh * (F::one() - z)])
+    }
+}
+
+#[test]
+fn gate_maths_from_outside() {
+    gated("Lanes3", &GatedSpec::new(Lanes3, 1));
+    gated("NoProduct", &GatedSpec::new(NoProduct, 1));
+}
+
+#[test]
+fn stacks_of_one_kind() {
+    let mut worst = Worst::default();
+    for depth in 1..=4 {
+        let rnn = Stacked::builder(3).repeat(depth, Rnn::<f64>::spec(4)).seed(1).build().unwrap();
+        worst.cell(&format!("{depth} Rnn"), &rnn);
+        let gru = Stacked::builder(3).repeat(depth, Gru::<f64>::spec(4)).seed(2).build().unwrap();
+        worst.cell(&format!("{depth} Gru"), &gru);
+        worst.tokens(&format!("{depth} Gru"), &gru);
+        let lstm = Stacked::builder(3).repeat(depth, Lstm::<f64>::spec(4).bias(Bias::Two)).seed(3).build().unwrap();
+        worst.cell(&format!("{depth} Lstm"), &lstm);
+        worst.tokens(&format!("{depth} Lstm"), &lstm);
+        let before = Stacked::builder(3).repeat(depth, GruResetBefore::<f64>::spec(4)).seed(4).build().unwrap();
+        worst.cell(&format!("{depth} GruResetBefore"), &before);
+        worst.tokens(&format!("{depth} GruResetBefore"), &OneHot::new(before));
+    }
+    worst.print("stacks of one kind");
+}
+
+#[test]
+fn stacks_of_many_kinds() {
+    let mut worst = Worst::default();
+    let three = Stacked::builder(3).layer(Lstm::<f64>::spec(5)).layer(Gru::spec(3)).layer(Rnn::spec(2));
+    let three = three.seed(1).build().unwrap();
+    worst.cell("lstm, gru, rnn", &three);
+    worst.tokens("lstm, gru, rnn", &three);
+    let four = Stacked::builder(2).layer(Rnn::<f64>::spec(17)).layer(GruResetBefore::spec(3)).layer(Lstm::spec(1));
+    let four = four.layer(Gru::spec(6)).seed(2).build().unwrap();
+    worst.cell("rnn, gru before, lstm, gru", &four);
+    worst.tokens("rnn, gru before, lstm, gru", &four);
+    let one = Stacked::builder(3).layer(Gru::<f64>::spec(4)).build().unwrap();
+    worst.cell("a tuple of one", &one);
+    worst.tokens("a tuple of one", &one);
+    let one = || Rnn::<f64>::spec(3);
+    let eight = Stacked::builder(2).layer(one()).layer(one()).layer(one()).layer(one());
+    let eight = eight.layer(one()).layer(one()).layer(one()).layer(one()).build().unwrap();
+    worst.cell("a tuple of eight", &eight);
+    let gates = Stacked::builder(3).layer(GatedSpec::<f64, _>::new(Lanes3, 4)).layer(GatedSpec::new(NoProduct, 3));
+    worst.cell("gate maths from outside", &gates.build().unwrap());
+    worst.print("stacks of many kinds");
+}
+
+#[test]
+fn stacks_of_stacks() {
+    let mut worst = Worst::default();
+    let pair = || Stacked::builder(0).repeat(2, Lstm::<f64>::spec(3));
+    let nested = Stacked::builder(3).layer(pair()).layer(Gru::spec(4)).layer(pair()).seed(1).build().unwrap();
+    worst.cell("lstms, gru, lstms", &nested);
+    worst.tokens("lstms, gru, lstms", &nested);
+    let many = Stacked::builder(2).repeat(2, Stacked::builder(0).layer(Rnn::<f64>::spec(3)).layer(Gru::spec(2)));
+    worst.cell("twice rnn and gru", &many.build().unwrap());
+    let closure = |inputs: usize, init: &mut Init| Gru::<f64>::spec(inputs + 1).build(inputs, init);
+    worst.cell("closures", &Stacked::builder(2).repeat(3, closure).build().unwrap());
+    worst.print("stacks of stacks");
+}
+
+#[test]
+fn reversed() {
+    let mut worst = Worst::default();
+    worst.layer("rnn", &Reversed::new(build(&Rnn::<f64>::spec(5), 3, 1)));
+    worst.layer("gru", &Reversed::new(build(&Gru::<f64>::spec(5), 3, 2)));
+    worst.layer("lstm", &Reversed::new(build(&Lstm::<f64>::spec(5), 3, 3)));
+    worst.layer("gru before", &Reversed::new(build(&GruResetBefore::<f64>::spec(5), 3, 4)));
+    worst.layer("twice", &Reversed::new(Reversed::new(build(&Lstm::<f64>::spec(5), 3, 3))));
+    let deep = Stacked::builder(3).repeat(2, Lstm::<f64>::spec(4)).build().unwrap();
+    worst.layer("a stack", &Reversed::new(deep));
+    worst.print("reversed");
+}
+
+#[test]
+fn bidirectional() {
+    let mut worst = Worst::default();
+    for merge in [Merge::Concat, Merge::Sum] {
+        worst.layer(&format!("rnn, {merge:?}"), &build(&Bidirectional::spec(Rnn::<f64>::spec(4), merge), 3, 1));
+        worst.layer(&format!("gru, {merge:?}"), &build(&Bidirectional::spec(Gru::<f64>::spec(4), merge), 3, 2));
+        worst.layer(&format!("lstm, {merge:?}"), &build(&Bidirectional::spec(Lstm::<f64>::spec(17), merge), 3, 3));
+        let before = Bidirectional::spec(GruResetBefore::<f64>::spec(4), merge);
+        worst.layer(&format!("gru before, {merge:?}"), &build(&before, 3, 4));
+        let (one, other) = (build(&Lstm::<f64>::spec(4), 3, 5), build(&Gru::<f64>::spec(4), 3, 6));
+        worst.layer(&format!("lstm and gru, {merge:?}"), &Bidirectional::new(one, other, merge).unwrap());
+    }
+    let (wide, narrow) = (build(&Lstm::<f64>::spec(6), 3, 5), build(&Rnn::<f64>::spec(2), 3, 6));
+    worst.layer("different widths", &Bidirectional::new(wide, narrow, Merge::Concat).unwrap());
+    worst.print("bidirectional");
+}
+
+#[test]
+fn chains() {
+    let mut worst = Worst::default();
+    for merge in [Merge::Concat, Merge::Sum] {
+        for depth in 1..=3 {
+            let both = Bidirectional::spec(Lstm::<f64>::spec(3), merge);
+            let chain = Chain::builder(2).repeat(depth, both).seed(1).build().unwrap();
+            worst.layer(&format!("{depth} bidirectional, {merge:?}"), &chain);
+            worst.tokens(&format!("{depth} bidirectional, {merge:?}"), &OneHot::new(chain));
+        }
+    }
+    let head =
+        Chain::builder(4).layer(Lstm::<f64>::spec(5)).layer(Gru::spec(3)).layer(Linear::spec(6)).build().unwrap();
+    worst.layer("lstm, gru, linear", &head);
+    worst.tokens("lstm, gru, linear", &head);
+    let stack = Stacked::builder(0).repeat(2, Gru::<f64>::spec(3));
+    let mixed = Chain::builder(4).layer(Linear::<f64>::spec(3)).layer(stack).layer(Linear::spec(2)).build().unwrap();
+    worst.layer("linear, a stack, linear", &mixed);
+    let both = Bidirectional::spec(Gru::<f64>::spec(3), Merge::Concat);
+    let inner = Chain::builder(4).layer(both).layer(Linear::spec(3)).build().unwrap();
+    let turned = Reversed::new(build(&Lstm::<f64>::spec(5), 3, 7));
+    worst.layer("a chain in a chain", &Chain::new((inner, turned)).unwrap());
+    worst.print("chains");
+}
+
+#[test]
+fn linear_and_one_hot() {
+    let mut worst = Worst::default();
+    for (d, v) in SIZES {
+        worst.layer("linear", &build(&Linear::<f64>::spec(v), d, 1));
+        let bare = build(&Linear::<f64>::spec(v).bias(false), d, 1);
+        worst.layer("linear without bias", &bare);
+        worst.tokens("linear, one-hot", &OneHot::new(bare));
+    }
+    let cell = build(&GruResetBefore::<f64>::spec(4), 6, 1);
+    let hot = OneHot::new(cell);
+    worst.layer("one-hot", &hot);
+    worst.tokens("one-hot", &hot);
+    // The adapter around what knows tokens itself gives the same.
+    worst.tokens("one-hot around a Gated", &OneHot::new(build(&Lstm::<f64>::spec(4), 6, 1)));
+    worst.print("linear, one-hot");
+}
+
+#[test]
+fn reports_and_options() {
+    let cell = build(&Gru::<f64>::spec(3), 2, 1);
+    let report = gradcheck::check_cell(&cell).unwrap();
+    assert_eq!(report.laws.first(), Some(&Law::Differences));
+    assert_eq!(report.laws.last(), Some(&Law::Sizes));
+    assert!(report.to_string().starts_with("laws 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 hold; "), "{report}");
+    // 18 + 27 + 9 + 9 parameters in each of 6 runs; x and h of 10 steps in batches of 1 and 3.
+    assert_eq!(report.coordinates, 6 * 63 + 10 * 2 * 4 + 3 * 3 * 4);
+    let few = Options { coordinates: 2, seed: 3, ..Options::default() };
+    let report = gradcheck::check_cell_with(&cell, &few).unwrap();
+    assert_eq!(report.coordinates, 6 * 2 * 6);
+    let layer = gradcheck::check_layer(&cell).unwrap();
+    assert!(!layer.laws.contains(&Law::Steps) && !layer.laws.contains(&Law::Pieces));
+    assert_eq!(gradcheck::check_tokens(&cell).unwrap().to_string(), "laws 11 hold");
+    // Another seed asks other numbers.
+    let same = |seed| gradcheck::check_cell_with(&cell, &Options { seed, ..Options::default() }).unwrap().worst_error;
+    assert_eq!(same(5), same(5));
+    assert_ne!(same(5), same(6));
+}
