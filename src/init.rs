@@ -36,6 +36,13 @@ impl Init {
         Init { rng: ChaCha8Rng::seed_from_u64(seed) }
     }
 
+    /// Another run of numbers of the same seed.
+    pub(crate) fn stream(seed: u64, stream: u64) -> Self {
+        let mut init = Init::seeded(seed);
+        init.rng.set_stream(stream);
+        init
+    }
+
     /// Uniform on [-bound, bound).
     pub fn uniform<F: Float, Sh: ShapeBuilder<Dim = D>, D: Dimension>(&mut self, shape: Sh, bound: f64) -> Array<F, D> {
         let unit: Array<f64, D> = Array::random_using(shape, StandardUniform, &mut self.rng);

@@ -3,6 +3,7 @@
 #[macro_use]
 mod tuples;
 mod batch;
+mod bptt;
 mod builder;
 mod cell;
 mod cells;
@@ -14,8 +15,12 @@ mod init;
 mod kernel;
 mod layer;
 mod layers;
+mod loss;
+mod model;
+mod optim;
 mod params;
 mod pointwise;
+pub mod prelude;
 mod record;
 mod spec;
 mod stacked;
@@ -25,6 +30,7 @@ pub mod text;
 pub use ndarray;
 
 pub use batch::Batch;
+pub use bptt::{Bptt, BpttBuilder, Report};
 pub use builder::{Append, Builder, Repeat, Specs};
 pub use cell::{GradIo, Recurrent, RnnCell, Tape, add_outer};
 pub use cells::{Activation, Gru, GruGates, GruResetBefore, GruResetBeforeSpec, Lstm, LstmGates, Rnn, RnnGates};
@@ -39,6 +45,9 @@ pub use layer::{
     TokenInput, TokenIo,
 };
 pub use layers::{Cells, Layers, LayersTape, TapeList, TokenLayers};
+pub use loss::{CrossEntropy, Loss, MeanSquared};
+pub use model::{LanguageModel, LanguageTape, Model, Sampler, Sequence};
+pub use optim::{Adam, Clip, Optimizer, Sgd};
 pub use params::Params;
 #[doc(hidden)]
 pub use params::joined as __joined;

@@ -13,7 +13,7 @@ use crate::{Float, GradIo, Recurrent};
 /// use deep_rnn::{LanguageModel, OneHot};
 ///
 /// let net = Stacked::builder(28).repeat(2, GruResetBefore::<f32>::spec(16)).build()?;
-/// let model = LanguageModel::new(OneHot::new(net), &mut Init::seeded(1))?;
+/// let model = LanguageModel::new(OneHot::new(net), 1)?;
 /// # Ok::<(), deep_rnn::Error>(())
 /// ```
 #[derive(Clone, Debug)]

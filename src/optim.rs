@@ -1,0 +1,76 @@
+//! Optimisers: how weights follow their gradients.
+
+mod adam;
+mod sgd;
+
+pub use adam::Adam;
+pub use sgd::Sgd;
+
+use crate::{Error, Params};
+
+/// Changes parameters by their gradients.
+pub trait Optimizer<P: Params> {
+    /// Refuses settings that cannot work; called once, when the engine is built.
+    ///
+    /// # Errors
+    /// If a setting is out of its range.
+    fn check(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// One update of `params` by `grads`.
+    fn step(&mut self, params: &mut P, grads: &P);
+}
+
+/// Keeps the gradients of one update in bounds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Clip {
+    /// As they are.
+    #[default]
+    None,
+    /// All multiplied by θ/‖g‖ where the norm over all parameters ‖g‖ is above θ (Pascanu et al. 2013).
+    Norm(f64),
+    /// Each number brought into [-v, v].
+    Value(f64),
+}
+
+impl Clip {
+    pub(crate) fn check(self) -> Result<(), Error> {
+        match self {
+            Clip::Norm(bound) | Clip::Value(bound) if !(bound > 0.0 && bound.is_finite()) => {
+                Err(Error::value("clip", "a finite number above 0", bound))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Applies itself to gradients whose global norm is `norm`; tells whether anything changed.
+    pub(crate) fn apply<P: Params>(self, grads: &mut P, norm: f64) -> bool {
+        use crate::Float;
+        match self {
+            Clip::None => false,
+            Clip::Norm(bound) if norm > bound => {
+                grads.scale(P::Elem::from_f64(bound / norm));
+                true
+            }
+            Clip::Norm(_) => false,
+            Clip::Value(bound) => {
+                let (low, high) = (P::Elem::from_f64(-bound), P::Elem::from_f64(bound));
+                let mut clipped = false;
+                grads.visit_mut(&mut |_, mut array| {
+                    array.map_inplace(|g| {
+                        clipped |= *g < low || *g > high;
+                        *g = if *g < low { low } else { *g };
+                        *g = if *g > high { high } else { *g };
+                    });
+                });
+                clipped
+            }
+        }
+    }
+}
+
+/// Refuses a learning rate that is not a finite number above 0.
+fn check_rate(lr: f64) -> Result<(), Error> {
+    if lr > 0.0 && lr.is_finite() { Ok(()) } else { Err(Error::value("lr", "a finite number above 0", lr)) }
+}
