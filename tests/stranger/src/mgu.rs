@@ -5,14 +5,11 @@
 use deep_rnn::ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis, Ix2};
 use deep_rnn::{Float, GradIo, Init, Recurrent, RnnCell, add_outer, params};
 
+#[rustfmt::skip]
 #[derive(Clone, Debug)]
 pub struct Mgu<F> {
-    w_f: Array2<F>,
-    u_f: Array2<F>,
-    b_f: Array1<F>,
-    w_n: Array2<F>,
-    u_n: Array2<F>,
-    b_n: Array1<F>,
+    w_f: Array2<F>, u_f: Array2<F>, b_f: Array1<F>,
+    w_n: Array2<F>, u_n: Array2<F>, b_n: Array1<F>,
 }
 
 params!(Mgu<F> { w_f, u_f, b_f, w_n, u_n, b_n });
@@ -25,19 +22,14 @@ impl<F: Float> Mgu<F> {
     }
 }
 
+#[rustfmt::skip]
 impl<F: Float> Recurrent for Mgu<F> {
     type State = Array2<F>;
     type Tape = Vec<[Array2<F>; 3]>; // h before, f, n of each step
 
-    fn input_size(&self) -> usize {
-        self.w_f.nrows()
-    }
-    fn output_size(&self) -> usize {
-        self.u_f.nrows()
-    }
-    fn zero_state(&self, batch: usize) -> Array2<F> {
-        Array2::zeros((batch, self.output_size()))
-    }
+    fn input_size(&self) -> usize { self.w_f.nrows() }
+    fn output_size(&self) -> usize { self.u_f.nrows() }
+    fn zero_state(&self, batch: usize) -> Array2<F> { Array2::zeros((batch, self.output_size())) }
 }
 
 #[rustfmt::skip]
@@ -58,11 +50,9 @@ impl<F: Float> RnnCell for Mgu<F> {
         let da_f = (&*d_h * (&n - &h) + &d_fh * &h) * f.mapv(F::sigmoid_slope);
         *d_h = &*d_h * f.mapv(|f| F::one() - f) + &d_fh * &f + da_f.dot(&self.u_f.t());
         io.d_x.assign(&(da_n.dot(&self.w_n.t()) + da_f.dot(&self.w_f.t())));
-        for (w, b, x, da) in [(&mut grads.w_n, &mut grads.b_n, &io.x, &da_n), (&mut grads.w_f, &mut grads.b_f, &io.x, &da_f)] {
-            add_outer(w, x, da);
-            *b += &da.sum_axis(Axis(0));
-        }
-        add_outer(&mut grads.u_n, &(&f * &h), &da_n);
-        add_outer(&mut grads.u_f, &h, &da_f);
+        let GradIo { x, .. } = io;
+        for (w, a, da) in [(&mut grads.w_n, &x, &da_n), (&mut grads.w_f, &x, &da_f)] { add_outer(w, a, da); }
+        for (u, h, da) in [(&mut grads.u_n, &(&f * &h), &da_n), (&mut grads.u_f, &h, &da_f)] { add_outer(u, h, da); }
+        for (b, da) in [(&mut grads.b_n, &da_n), (&mut grads.b_f, &da_f)] { *b += &da.sum_axis(Axis(0)); }
     }
 }
