@@ -1,0 +1,31 @@
+//! The LSTM whose input gate is what the forget gate leaves over (Greff et al. 2017), by the door for gate maths.
+//!
+//! f = σ(a_f)   g = tanh(a_g)   o = σ(a_o)      c' = f∘c + (1 - f)∘g      y = h' = o∘tanh(c')
+
+use deep_rnn::{Float, Pointwise};
+
+#[derive(Clone, Copy, Debug)]
+pub struct Cifg;
+
+impl<F: Float> Pointwise<F> for Cifg {
+    type X = [F; 3];
+    type H = [F; 3];
+    type State = [F; 2];
+    type Saved = [F; 3];
+    const NAME: &'static str = "Cifg";
+    const SUMMED: bool = true;
+
+    fn forward(&self, a: [F; 3], u: [F; 3], [_, c]: [F; 2]) -> ([F; 2], [F; 3]) {
+        let [f, g, o] = [(a[0] + u[0]).sigmoid(), (a[1] + u[1]).tanh(), (a[2] + u[2]).sigmoid()];
+        let c = g + f * (c - g);
+        ([o * c.tanh(), c], [f, g, o])
+    }
+
+    fn backward(&self, [f, g, o]: [F; 3], [_, c]: [F; 2], [d_h, d_c]: [F; 2]) -> ([F; 3], [F; 3], [F; 2]) {
+        let y = (g + f * (c - g)).tanh();
+        let d_c = d_c + d_h * o * y.tanh_slope();
+        let da_g = d_c * (F::one() - f) * g.tanh_slope();
+        let da = [d_c * (c - g) * f.sigmoid_slope(), da_g, d_h * y * o.sigmoid_slope()];
+        (da, da, [F::zero(), d_c * f])
+    }
+}
