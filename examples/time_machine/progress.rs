@@ -32,5 +32,8 @@ impl Drop for Progress {
     /// The last state of the bar stays on the screen, after an error too.
     fn drop(&mut self) {
         self.bar.abandon();
+        if !self.bar.is_hidden() {
+            eprintln!();
+        }
     }
 }
