@@ -69,7 +69,7 @@ fn draw<B: DrawingBackend<ErrorType: 'static>>(
     let held_out: Vec<_> = (1..).zip(&outcome.epochs).filter_map(|(n, epoch)| Some((n, epoch.held_out?))).collect();
     let heights = || training.iter().chain(&held_out).map(|(_, y)| *y).filter(|y| y.is_finite());
     let low = heights().fold(f64::INFINITY, f64::min) / 1.08;
-    let high = heights().fold(0.0, f64::max) * 1.08;
+    let high = heights().fold(0.0, f64::max).min(f64::MAX / 2.0) * 1.08;
     if low > high {
         return Err("no epoch has a perplexity that can be drawn".into());
     }
@@ -88,7 +88,7 @@ fn draw<B: DrawingBackend<ErrorType: 'static>>(
         .y_desc("perplexity")
         .axis_desc_style((FONT, 20).into_font().color(&INK))
         .label_style((FONT, 16).into_font().color(&INK))
-        .y_label_formatter(&|y| format!("{y}"))
+        .y_label_formatter(&|y| format!("{}", (y * 1e6).round() / 1e6))
         .axis_style(INK)
         .bold_line_style(BLACK.mix(0.12))
         .light_line_style(TRANSPARENT)
@@ -106,7 +106,7 @@ fn draw<B: DrawingBackend<ErrorType: 'static>>(
     }
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::UpperRight)
+        .position(SeriesLabelPosition::LowerLeft)
         .margin(14)
         .legend_area_size(32)
         .label_font((FONT, 18).into_font().color(&INK))
@@ -117,15 +117,16 @@ fn draw<B: DrawingBackend<ErrorType: 'static>>(
     Ok(())
 }
 
-/// Round numbers between the two: the sparsest kind of which there are enough.
+/// About ten round numbers between the two: evenly spaced where they are near, else such as look so on the axis.
 fn ticks(low: f64, high: f64) -> Vec<f64> {
-    let all: Vec<i32> = (10..100).collect();
-    let kinds: [&[i32]; 3] = [&[10, 20, 50], &[10, 15, 20, 30, 50, 70], &all]; // tenths of a power of ten
-    let of_kind = |kind: &[i32]| -> Vec<f64> {
-        let decades = (low.log10().floor() as i32)..=(high.log10().floor() as i32);
-        let all = decades.flat_map(|decade| kind.iter().map(move |n| f64::from(*n) * 10_f64.powi(decade) / 10.0));
-        all.filter(|tick| (low..=high).contains(tick)).collect()
-    };
-    let enough = kinds.iter().map(|kind| of_kind(kind)).find(|ticks| ticks.len() >= 4);
-    enough.unwrap_or_else(|| of_kind(&all))
+    let ticks = |numbers: &mut dyn Iterator<Item = f64>| numbers.filter(|y| (low..=high).contains(y)).collect();
+    if high / low < 4.0 {
+        let least = (high - low) / 10.0;
+        let power = 10_f64.powf(least.log10().floor());
+        let step = [1.0, 2.0, 5.0, 10.0].map(|n| n * power).into_iter().find(|step| *step >= least).unwrap_or(least);
+        return ticks(&mut (0..=(high / step) as u32).map(|n| f64::from(n) * step));
+    }
+    let digits: &[f64] = if high / low < 20.0 { &[1.0, 1.5, 2.0, 3.0, 5.0, 7.0] } else { &[1.0, 2.0, 5.0] };
+    let decades = (low.log10().floor() as i32)..=(high.log10().floor() as i32);
+    ticks(&mut decades.flat_map(|decade| digits.iter().map(move |digit| digit * 10_f64.powi(decade))))
 }

@@ -12,7 +12,7 @@ pub(crate) struct Progress {
 impl Progress {
     pub(crate) fn new(epochs: usize) -> Self {
         let bar = ProgressBar::with_draw_target(Some(epochs as u64), ProgressDrawTarget::stderr());
-        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} epochs, {elapsed}, {eta} left{msg}");
+        let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} epochs, {msg}, {eta} left");
         bar.set_style(style.expect("a template of fields that exist"));
         Progress { bar, epochs }
     }
@@ -20,7 +20,7 @@ impl Progress {
     /// `epoch` epochs are done.
     pub(crate) fn epoch(&self, epoch: usize, perplexity: f64, tokens_per_second: f64) {
         let message = format!("perplexity {perplexity:.2}, {tokens_per_second:.0} tokens/s");
-        self.bar.set_message(format!(", {message}"));
+        self.bar.set_message(message.clone());
         self.bar.inc(1);
         if self.bar.is_hidden() && epoch.is_multiple_of((self.epochs / 10).max(1)) {
             eprintln!("epoch {epoch} of {}: {message}", self.epochs);
@@ -32,5 +32,8 @@ impl Drop for Progress {
     /// The last state of the bar stays on the screen, after an error too.
     fn drop(&mut self) {
         self.bar.abandon();
+        if !self.bar.is_hidden() {
+            eprintln!();
+        }
     }
 }
