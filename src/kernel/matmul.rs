@@ -4,6 +4,8 @@
 //! rows of the result stays in registers while the inner dimension goes by. Written plainly, compiled for each level by
 //! [`dispatch`](super::dispatch): the compiler keeps the tile in registers because no index in it is a run-time number.
 
+use bytemuck::{cast_slice, cast_slice_mut};
+
 use super::dispatch::{Job, dispatch};
 use crate::Float;
 
@@ -85,31 +87,46 @@ pub(crate) fn pack_transposed<'a, F: Float>(w: &[F], k: usize, n: usize, memory:
 
 /// `c [m, n] += a [m, k] · b`; rows of `a` begin `lda` numbers apart, rows of `c` are `n` long.
 pub(crate) fn matmul<F: Float>(c: &mut [F], a: &[F], lda: usize, m: usize, b: Packed<'_, F>) {
-    if m > 0 && b.n > 0 && b.k > 0 {
-        dispatch(Product::<F, false> { start: None, c, a, lda, m, b });
-    }
+    Product::<F, false> { start: None, c, a, lda, m, b }.start();
 }
 
 /// As [`matmul`], but every row of `c` starts from `start [n]`, whatever it held.
 pub(crate) fn matmul_from<F: Float>(start: &[F], c: &mut [F], a: &[F], lda: usize, m: usize, b: Packed<'_, F>) {
-    if m > 0 && b.n > 0 && b.k > 0 {
-        dispatch(Product::<F, false> { start: Some(start), c, a, lda, m, b });
-    }
+    Product::<F, false> { start: Some(start), c, a, lda, m, b }.start();
 }
 
 /// `c [m, n] += aᵀ · b` for `a [k, m]`, whose rows begin `lda` numbers apart; the k terms are added last to first, as a
 /// backward pass meets them.
 pub(crate) fn matmul_transposed<F: Float>(c: &mut [F], a: &[F], lda: usize, m: usize, b: Packed<'_, F>) {
-    if m > 0 && b.n > 0 && b.k > 0 {
-        dispatch(Product::<F, true> { start: None, c, a, lda, m, b });
-    }
+    Product::<F, true> { start: None, c, a, lda, m, b }.start();
 }
 
 /// As [`matmul`] for a `b [k, n]` (row-major) used too few times to be worth packing; the same bits.
 pub(crate) fn matmul_unpacked<F: Float>(c: &mut [F], a: &[F], lda: usize, m: usize, b: &[F], k: usize, n: usize) {
     if m > 0 && n > 0 && k > 0 {
-        dispatch(Rows { c, a, lda, m, b, k, n });
+        let rows = Rows { c, a, lda, m, b, k, n };
+        if size_of::<F>() == 4 { rows_f32(rows.cast()) } else { rows_f64(rows.cast()) }
     }
+}
+
+// Compiled here, once for each type, and not again in every crate that uses a cell.
+fn product_f32(product: Product<'_, f32, false>) {
+    dispatch(product);
+}
+fn product_f64(product: Product<'_, f64, false>) {
+    dispatch(product);
+}
+fn transposed_f32(product: Product<'_, f32, true>) {
+    dispatch(product);
+}
+fn transposed_f64(product: Product<'_, f64, true>) {
+    dispatch(product);
+}
+fn rows_f32(rows: Rows<'_, f32>) {
+    dispatch(rows);
+}
+fn rows_f64(rows: Rows<'_, f64>) {
+    dispatch(rows);
 }
 
 struct Product<'a, F, const TRANSPOSED: bool> {
@@ -119,6 +136,27 @@ struct Product<'a, F, const TRANSPOSED: bool> {
     lda: usize,
     m: usize,
     b: Packed<'a, F>,
+}
+
+impl<'a, F: Float, const TRANSPOSED: bool> Product<'a, F, TRANSPOSED> {
+    fn start(self) {
+        if self.m == 0 || self.b.n == 0 || self.b.k == 0 {
+            return;
+        }
+        match (size_of::<F>(), TRANSPOSED) {
+            (4, false) => product_f32(self.cast()),
+            (_, false) => product_f64(self.cast()),
+            (4, true) => transposed_f32(self.cast()),
+            (_, true) => transposed_f64(self.cast()),
+        }
+    }
+
+    /// The same product; `G` is `F`, under a name the compiler knows.
+    fn cast<G: Float, const SAME: bool>(self) -> Product<'a, G, SAME> {
+        let Product { start, c, a, lda, m, b: Packed { first, k, height, n, panels } } = self;
+        let b = Packed { first, k, height, n, panels: cast_slice(panels) };
+        Product { start: start.map(cast_slice), c: cast_slice_mut(c), a: cast_slice(a), lda, m, b }
+    }
 }
 
 impl<F: Float, const TRANSPOSED: bool> Job for Product<'_, F, TRANSPOSED> {
@@ -256,6 +294,14 @@ struct Rows<'a, F> {
     b: &'a [F],
     k: usize,
     n: usize,
+}
+
+impl<'a, F: Float> Rows<'a, F> {
+    /// The same; `G` is `F`, under a name the compiler knows.
+    fn cast<G: Float>(self) -> Rows<'a, G> {
+        let Rows { c, a, lda, m, b, k, n } = self;
+        Rows { c: cast_slice_mut(c), a: cast_slice(a), lda, m, b: cast_slice(b), k, n }
+    }
 }
 
 impl<F: Float> Job for Rows<'_, F> {
