@@ -202,10 +202,6 @@ fn checked<L: SeqLayer<Elem = f64>>(
     let mut report = Report::default();
     walks::walks(layer)?;
     walks::sizes(layer)?;
-    for dim in EMPTY {
-        let problem = Problem::random(layer, dim, &mut init);
-        walks::sizes_of_pass(layer, &problem, &case(dim), &mut init)?;
-    }
     let problems: Vec<_> = dims().map(|dim| (case(dim), Problem::random(layer, dim, &mut init))).collect();
     for (case, problem) in &problems {
         walks::sizes_of_pass(layer, problem, case, &mut init)?;
@@ -214,6 +210,12 @@ fn checked<L: SeqLayer<Elem = f64>>(
         laws::drains(layer, problem, case, &mut init)?;
         laws::accumulates(layer, problem, case, &mut init)?;
         laws::rows(layer, problem, case)?;
+    }
+    for dim in EMPTY {
+        let problem = Problem::random(layer, dim, &mut init);
+        walks::sizes_of_pass(layer, &problem, &case(dim), &mut init)?;
+    }
+    for (case, problem) in &problems {
         more(problem, case, &mut report)?;
         sequence::views(layer, problem, case)?;
     }
