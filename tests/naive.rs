@@ -48,7 +48,7 @@ impl Weights {
     }
 
     /// x·w_x + b of unit `j` in gate `g`.
-    fn from_x(&self, x: &[f64], g: usize, j: usize) -> f64 {
+    fn a(&self, x: &[f64], g: usize, j: usize) -> f64 {
         let column = g * self.units + j;
         let mut sum = self.b[column];
         for (i, x) in x.iter().enumerate() {
@@ -58,7 +58,7 @@ impl Weights {
     }
 
     /// h·w_h + b_h likewise.
-    fn from_h(&self, h: &[f64], g: usize, j: usize) -> f64 {
+    fn u(&self, h: &[f64], g: usize, j: usize) -> f64 {
         let column = g * self.units + j;
         let mut sum = self.b_h[column];
         for (i, h) in h.iter().enumerate() {
@@ -78,7 +78,7 @@ struct RnnEquations(fn(f64) -> f64);
 impl Equations for RnnEquations {
     const GATES: usize = 1;
     fn step(&self, w: &Weights, x: &[f64], h: &[f64], _: &[f64]) -> (Vec<f64>, Vec<f64>) {
-        ((0..w.units).map(|j| (self.0)(w.from_x(x, 0, j) + w.from_h(h, 0, j))).collect(), Vec::new())
+        ((0..w.units).map(|j| (self.0)(w.a(x, 0, j) + w.u(h, 0, j))).collect(), Vec::new())
     }
 }
 
@@ -90,9 +90,9 @@ impl Equations for GruAfter {
     fn step(&self, w: &Weights, x: &[f64], h: &[f64], _: &[f64]) -> (Vec<f64>, Vec<f64>) {
         let mut next = Vec::new();
         for j in 0..w.units {
-            let r = sigmoid(w.from_x(x, 0, j) + w.from_h(h, 0, j));
-            let z = sigmoid(w.from_x(x, 1, j) + w.from_h(h, 1, j));
-            let n = f64::tanh(w.from_x(x, 2, j) + r * w.from_h(h, 2, j));
+            let r = sigmoid(w.a(x, 0, j) + w.u(h, 0, j));
+            let z = sigmoid(w.a(x, 1, j) + w.u(h, 1, j));
+            let n = f64::tanh(w.a(x, 2, j) + r * w.u(h, 2, j));
             next.push((1.0 - z) * n + z * h[j]);
         }
         (next, Vec::new())
@@ -107,12 +107,12 @@ impl Equations for GruBefore {
     fn step(&self, w: &Weights, x: &[f64], h: &[f64], _: &[f64]) -> (Vec<f64>, Vec<f64>) {
         let mut reset = Vec::new();
         for (j, h_j) in h.iter().enumerate() {
-            reset.push(sigmoid(w.from_x(x, 0, j) + w.from_h(h, 0, j)) * h_j);
+            reset.push(sigmoid(w.a(x, 0, j) + w.u(h, 0, j)) * h_j);
         }
         let mut next = Vec::new();
         for j in 0..w.units {
-            let z = sigmoid(w.from_x(x, 1, j) + w.from_h(h, 1, j));
-            let n = f64::tanh(w.from_x(x, 2, j) + w.from_h(&reset, 2, j));
+            let z = sigmoid(w.a(x, 1, j) + w.u(h, 1, j));
+            let n = f64::tanh(w.a(x, 2, j) + w.u(&reset, 2, j));
             next.push((1.0 - z) * n + z * h[j]);
         }
         (next, Vec::new())
@@ -127,9 +127,9 @@ impl Equations for LstmEquations {
     const CELL: bool = true;
     fn step(&self, w: &Weights, x: &[f64], h: &[f64], c: &[f64]) -> (Vec<f64>, Vec<f64>) {
         let (mut next, mut cells) = (Vec::new(), Vec::new());
-        for j in 0..w.units {
-            let a = |g| w.from_x(x, g, j) + w.from_h(h, g, j);
-            let cell = sigmoid(a(1)) * c[j] + sigmoid(a(0)) * f64::tanh(a(2));
+        for (j, c) in c.iter().enumerate() {
+            let a = |g| w.a(x, g, j) + w.u(h, g, j);
+            let cell = sigmoid(a(1)) * c + sigmoid(a(0)) * f64::tanh(a(2));
             next.push(sigmoid(a(3)) * f64::tanh(cell));
             cells.push(cell);
         }
@@ -283,7 +283,7 @@ fn real_time_recurrent_learning_agrees() {
                 let x = xs.index_axis(Axis(0), step).row(0).to_vec();
                 let (mut hs_new, mut cs_new, mut dh_new, mut dc_new) = (hs.clone(), cs.clone(), dh.clone(), dc.clone());
                 for j in 0..h {
-                    let a = |g: usize| w.from_x(&x, g, j) + w.from_h(&hs, g, j);
+                    let a = |g: usize| w.a(&x, g, j) + w.u(&hs, g, j);
                     let da = |g: usize| {
                         let here = g * h + j;
                         let own = if here != column {
