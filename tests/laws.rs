@@ -358,7 +358,7 @@ fn reports_and_options() {
     assert_eq!(report.coordinates, 6 * 2 * 6);
     let layer = gradcheck::check_layer(&cell).unwrap();
     assert!(!layer.laws.contains(&Law::Steps) && !layer.laws.contains(&Law::Pieces));
-    assert_eq!(gradcheck::check_tokens(&cell).unwrap().to_string(), "laws 11 hold");
+    assert_eq!(gradcheck::check_tokens(&cell).unwrap().to_string(), "law 11 holds");
     // Another seed asks other numbers.
     let same = |seed| gradcheck::check_cell_with(&cell, &Options { seed, ..Options::default() }).unwrap().worst_error;
     assert_eq!(same(5), same(5));

@@ -18,21 +18,14 @@ pub struct Report {
     pub worst_at: String,
 }
 
-impl Report {
-    pub(super) fn held(&mut self, law: Law) {
-        if !self.laws.contains(&law) {
-            self.laws.push(law);
-        }
-    }
-}
-
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Report { laws, coordinates, worst_error, worst_at } = self;
         let mut numbers: Vec<u8> = laws.iter().map(|law| law.number()).collect();
         numbers.dedup();
         let numbers: Vec<String> = numbers.iter().map(u8::to_string).collect();
-        write!(f, "laws {} hold", numbers.join(", "))?;
+        let (noun, verb) = if numbers.len() == 1 { ("law", "holds") } else { ("laws", "hold") };
+        write!(f, "{noun} {} {verb}", numbers.join(", "))?;
         if *coordinates > 0 {
             write!(f, "; {coordinates} differences, worst relative error {worst_error:.1e}")?;
         }

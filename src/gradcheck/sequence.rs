@@ -84,9 +84,9 @@ impl Spread {
     fn new(numbers: ArrayView3<'_, f64>, layout: usize) -> Self {
         let (t, b, d) = numbers.dim();
         let shape = match layout {
-            0 => (d, t, b + 1),
+            0 => (d, t, b),
             1 => (t + 1, b, 2 * d + 1),
-            _ => (t, 2 * b + 1, d + 3),
+            _ => (t, 2 * b + 1, d + 2),
         };
         let mut spread = Spread { memory: Array3::from_elem(shape, AROUND), layout };
         spread.view_mut().assign(&numbers);
@@ -95,17 +95,17 @@ impl Spread {
 
     fn view_mut(&mut self) -> ArrayViewMut3<'_, f64> {
         match self.layout {
-            0 => self.memory.slice_mut(s![.., .., 1..]).permuted_axes([1, 2, 0]),
+            0 => self.memory.view_mut().permuted_axes([1, 2, 0]),
             1 => self.memory.slice_mut(s![1..;-1, .., 1..;-2]),
-            _ => self.memory.slice_mut(s![.., 1..;2, 2..-1]),
+            _ => self.memory.slice_mut(s![.., 1..;2, 2..]),
         }
     }
 
     fn view(&self) -> ArrayView3<'_, f64> {
         match self.layout {
-            0 => self.memory.slice(s![.., .., 1..]).permuted_axes([1, 2, 0]),
+            0 => self.memory.view().permuted_axes([1, 2, 0]),
             1 => self.memory.slice(s![1..;-1, .., 1..;-2]),
-            _ => self.memory.slice(s![.., 1..;2, 2..-1]),
+            _ => self.memory.slice(s![.., 1..;2, 2..]),
         }
     }
 
