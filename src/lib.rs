@@ -56,3 +56,7 @@ pub use record::Record;
 pub use spec::Spec;
 pub use stacked::Stacked;
 pub use state::State;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/custom-cell.md")]
+mod custom_cell_guide {}
