@@ -121,7 +121,7 @@ impl<F: Float> Activation<F> {
                 if a > zero {
                     (a, one)
                 } else {
-                    (a - a, zero) // 0, but NaN stays NaN
+                    (a * zero, zero) // 0, but NaN stays NaN
                 }
             }
             Activation::Sigmoid => {
