@@ -109,7 +109,7 @@ impl<S: Spec> Specs for Repeat<S> {
         }
         let mut layers: Vec<S::Layer> = Vec::new();
         for _ in 0..self.count {
-            let width = layers.last().map_or(input_size, |below| crate::Recurrent::output_size(below));
+            let width = layers.last().map_or(input_size, crate::Recurrent::output_size);
             layers.push(self.spec.build(width, init)?);
         }
         Ok(layers)

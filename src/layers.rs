@@ -300,7 +300,7 @@ impl<F: Float> Between<'_, F> {
                 (below.last().map(|record| record.top(reads)), to)
             }
             Between::Passing([even, odd]) => {
-                let (to, from) = if i % 2 == 0 { (even, odd) } else { (odd, even) };
+                let (to, from) = if i.is_multiple_of(2) { (even, odd) } else { (odd, even) };
                 ((i > 0).then(|| &from[..reads]), (!last).then(|| &mut to[..writes]))
             }
         }
@@ -321,7 +321,7 @@ impl<F: Float> VisitForward<F> for Forward<'_, F> {
         let ((t, b), d, h) = (self.dim, layer.input_size(), layer.output_size());
         let (from, to) = self.between.ends(i, i + 1 == self.count, t * b * d, t * b * h);
         let xs = match (&self.xs, from) {
-            (Some(xs), None) => xs.clone(),
+            (Some(xs), None) => *xs,
             (_, Some(from)) => shaped(from, t, b, d),
             (None, None) => unreachable!("only the bottom layer starts from tokens"),
         };
@@ -425,7 +425,7 @@ impl<F: Float> Backward<'_, F> {
     fn top(&self, i: usize, h: usize) -> (ArrayView3<'_, F>, ArrayView3<'_, F>) {
         let (t, b) = self.dim;
         if i + 1 == self.count {
-            (self.ys.clone(), self.d_ys.clone())
+            (self.ys, self.d_ys)
         } else {
             let len = t * b * h;
             (shaped(self.between[i].top(len), t, b, h), shaped(&self.passing[(i + 1) % 2][..len], t, b, h))
@@ -447,7 +447,7 @@ impl<F: Float> VisitBackward<F> for Backward<'_, F> {
         let own = std::mem::take(&mut self.passing[i % 2]);
         let mut bottom = if i == 0 { self.d_xs.take() } else { None };
         let x = match &self.xs {
-            Some(xs) if i == 0 => xs.clone(),
+            Some(xs) if i == 0 => *xs,
             _ => shaped(self.between[i - 1].top(t * b * d), t, b, d),
         };
         let d_x = match &mut bottom {

@@ -28,6 +28,7 @@ pub trait Params: Clone + Send + Sync {
     /// # Panics
     /// If `other` has fewer arrays than `self`.
     #[track_caller]
+    #[expect(clippy::type_complexity, reason = "a name for it would say less than it does")]
     fn zip_mut(&mut self, other: &Self, f: &mut dyn FnMut(ArrayViewMutD<'_, Self::Elem>, ArrayViewD<'_, Self::Elem>)) {
         let mut theirs = Vec::new();
         other.visit(&mut |_, view| theirs.push(view));

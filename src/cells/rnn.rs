@@ -117,13 +117,8 @@ impl<F: Float> Activation<F> {
                 let y = Float::tanh(a);
                 (y, y.tanh_slope())
             }
-            Activation::Relu => {
-                if a > zero {
-                    (a, one)
-                } else {
-                    (a * zero, zero) // 0, but NaN stays NaN
-                }
-            }
+            // NaN is not below 0, and stays.
+            Activation::Relu => (if a < zero { zero } else { a }, if a > zero { one } else { zero }),
             Activation::Sigmoid => {
                 let y = a.sigmoid();
                 (y, y.sigmoid_slope())

@@ -164,9 +164,9 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
                 let hs = &ys[first * b * units..][..(n - b) * units];
                 let part = Part {
                     h: [view(earlier, 1, b, units), view(hs, steps - 1, b, units)],
-                    d_ys: d_ys.clone().slice_axis_move(Axis(0), here()),
-                    before: before.clone().slice_axis_move(Axis(0), here()),
-                    saved: saved.clone().slice_axis_move(Axis(0), here()),
+                    d_ys: d_ys.slice_axis_move(Axis(0), here()),
+                    before: before.slice_axis_move(Axis(0), here()),
+                    saved: saved.slice_axis_move(Axis(0), here()),
                     d_h: &mut *d_h,
                     d_rest: &mut *d_rest,
                     d_a: view_mut(d_a, steps, b, x),

@@ -61,7 +61,7 @@ pub(crate) fn view_mut<F>(numbers: &mut [F], t: usize, b: usize, width: usize) -
 /// The rows of step `t` of a part: they lie side by side.
 #[track_caller]
 pub(crate) fn at<'a, F>(a: &ArrayView3<'a, F>, t: usize) -> &'a [F] {
-    a.clone().index_axis_move(Axis(0), t).to_slice().expect("rows of one step lie side by side")
+    (*a).index_axis_move(Axis(0), t).to_slice().expect("rows of one step lie side by side")
 }
 
 #[track_caller]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ndarray::{ArrayRef2, ArrayView2, ArrayView3, ArrayViewMut1, ArrayViewMut3, Axis};
+use ndarray::{ArrayRef2, ArrayView3, ArrayViewMut1, ArrayViewMut3, Axis, aview2};
 
 use super::{Model, Sampler};
 use crate::kernel::scratch;
@@ -93,9 +93,7 @@ impl<N: TokenInput> LanguageModel<N> {
         }
         self.check_state(state)?;
         let ys = logits.view_mut().insert_axis(Axis(0)).insert_axis(Axis(0));
-        let tokens = [token];
-        let tokens = ArrayView2::from_shape((1, 1), &tokens).expect("one token");
-        self.run(&tokens, ys, state, None);
+        self.run(&aview2(&[[token]]), ys, state, None);
         Ok(())
     }
 
