@@ -104,10 +104,7 @@ impl<M: Model, L, O: Optimizer<M>> Bptt<M, L, O> {
     /// # Errors
     /// If it is not a state of the model for `batch` rows.
     pub fn set_state(&mut self, state: M::State, batch: usize) -> Result<(), Error> {
-        let (expected, got) = (self.model.zero_state(batch).shapes(), state.shapes());
-        if expected != got {
-            return Err(Error::value("state", format!("arrays of shapes {expected:?}"), format!("{got:?}")));
-        }
+        self.check_state(&state, batch)?;
         self.state = Some((state, batch));
         Ok(())
     }
@@ -227,14 +224,22 @@ impl<M: Model, L, O: Optimizer<M>> Bptt<M, L, O> {
     pub fn predict(&self, xs: &M::Input, state: &mut M::State) -> Result<Array3<M::Elem>, Error> {
         self.model.check(xs)?;
         let (t, b) = xs.steps_and_rows();
-        let (expected, got) = (self.model.zero_state(b).shapes(), state.shapes());
-        if expected != got {
-            return Err(Error::value("state", format!("arrays of shapes {expected:?}"), format!("{got:?}")));
-        }
+        self.check_state(state, b)?;
         let mut ys = Array3::zeros((t, b, self.model.output_size()));
         let model = &self.model;
         self.threads.install(|| model.run(xs, ys.view_mut(), state, None));
         Ok(ys)
+    }
+
+    /// Refuses what is not a state of the model for `batch` rows, without making one of so many.
+    fn check_state(&self, state: &M::State, batch: usize) -> Result<(), Error> {
+        let one_row = self.model.zero_state(1).shapes();
+        let (expected, got) =
+            (one_row.into_iter().map(|[_, width]| [batch, width]).collect::<Vec<_>>(), state.shapes());
+        if expected == got {
+            return Ok(());
+        }
+        Err(Error::value("state", format!("arrays of shapes {expected:?}"), format!("{got:?}")))
     }
 
     fn check<T>(&self, xs: &M::Input, targets: &T) -> Result<(), Error>
