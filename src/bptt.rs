@@ -207,6 +207,9 @@ impl<M: Model, L, O: Optimizer<M>> Bptt<M, L, O> {
     {
         self.check(xs, targets)?;
         let (t, b) = xs.steps_and_rows();
+        if t * b == 0 {
+            return Ok(Report::default());
+        }
         self.prepare_state(b)?;
         let Bptt { model, loss, threads, next, pass, .. } = self;
         let Some((state, _)) = next else { return Ok(Report::default()) };
