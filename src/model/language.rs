@@ -7,7 +7,7 @@ use ndarray::{ArrayRef2, ArrayView2, ArrayView3, ArrayViewMut1, ArrayViewMut3, A
 use super::{Model, Sampler};
 use crate::kernel::scratch;
 use crate::layer::{SeqLayer, TokenInput, TokenIo};
-use crate::{Error, GradIo, Init, Linear, Params, Record, Recurrent, Spec, Tape};
+use crate::{Error, GradIo, Init, Linear, Params, Record, Recurrent, Spec, State, Tape};
 
 /// A recurrent network over one-hot tokens with a linear head on every step: `[T, B]` tokens → `[T, B, V]` logits, V
 /// the width of the network's input.
@@ -18,6 +18,8 @@ use crate::{Error, GradIo, Init, Linear, Params, Record, Recurrent, Spec, Tape};
 pub struct LanguageModel<N: SeqLayer> {
     net: N,
     head: Linear<N::Elem>,
+    /// Of a state of one row, for checks that allocate nothing.
+    state_shapes: Vec<[usize; 2]>,
 }
 
 crate::params!([N: SeqLayer] LanguageModel<N>, N::Elem => { net, head });
@@ -50,7 +52,8 @@ impl<N: TokenInput> LanguageModel<N> {
     pub fn from_parts(net: N, head: Linear<N::Elem>) -> Result<Self, Error> {
         let expected = [net.output_size(), net.input_size()];
         if [head.input_size(), head.output_size()] == expected {
-            return Ok(LanguageModel { net, head });
+            let state_shapes = net.zero_state(1).shapes();
+            return Ok(LanguageModel { net, head, state_shapes });
         }
         Err(Error::shape("head.w", format!("{expected:?}"), &[head.input_size(), head.output_size()]))
     }
@@ -88,12 +91,24 @@ impl<N: TokenInput> LanguageModel<N> {
         if logits.len() != v {
             return Err(Error::shape("logits", format!("[{v}]"), logits.shape()));
         }
-        check_batch::<N>(state, 1)?;
+        self.check_state(state)?;
         let ys = logits.view_mut().insert_axis(Axis(0)).insert_axis(Axis(0));
         let tokens = [token];
         let tokens = ArrayView2::from_shape((1, 1), &tokens).expect("one token");
         self.run(&tokens, ys, state, None);
         Ok(())
+    }
+
+    /// Refuses what is not a state of one row.
+    fn check_state(&self, state: &N::State) -> Result<(), Error> {
+        let mut expected = self.state_shapes.iter();
+        let mut fits = true;
+        state.visit(&mut |array| fits &= expected.next() == Some(&[array.nrows(), array.ncols()]));
+        if fits && expected.next().is_none() {
+            return Ok(());
+        }
+        let expected = format!("arrays of shapes {:?}", self.state_shapes);
+        Err(Error::value("state", expected, format!("{:?}", state.shapes())))
     }
 
     /// Reads `prefix` from the zero state, then writes `count` tokens, each read before the next is chosen. The prefix is
@@ -122,20 +137,6 @@ impl<N: TokenInput> LanguageModel<N> {
             return Err(Error::value("prefix", format!("tokens below {}", self.vocabulary()), last));
         }
         Ok(tokens)
-    }
-}
-
-/// Refuses a state of another batch size.
-fn check_batch<N: Recurrent>(state: &N::State, batch: usize) -> Result<(), Error> {
-    let mut wrong = None;
-    crate::State::visit(state, &mut |array| {
-        if array.nrows() != batch {
-            wrong = Some([array.nrows(), array.ncols()]);
-        }
-    });
-    match wrong {
-        Some(shape) => Err(Error::shape("state", format!("[{batch}, _]"), &shape)),
-        None => Ok(()),
     }
 }
 
