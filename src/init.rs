@@ -85,6 +85,12 @@ impl Init {
     }
 }
 
+/// Whether memory can be had for this many numbers. Asked before an array is made, since one that cannot be made ends
+/// the program.
+pub(crate) fn memory_for(numbers: usize) -> bool {
+    Vec::<f64>::new().try_reserve_exact(numbers).is_ok()
+}
+
 /// How a layer's arrays start.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]

@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use ndarray::s;
 
 use super::Gated;
+use crate::init::memory_for;
 use crate::pointwise::{Lanes, Pointwise};
 use crate::{Error, Float, Init, Scheme, Spec};
 
@@ -83,7 +84,7 @@ impl<F: Float, P: Pointwise<F>> GatedSpec<F, P> {
             }
         }
         let widest = P::X::N.max(P::H::N).checked_mul(units).and_then(|w| w.checked_mul(units.max(input_size)));
-        if widest.is_none_or(|n| n > isize::MAX as usize / 64) {
+        if !widest.is_some_and(memory_for) {
             let got = format!("{units} units of {input_size} inputs");
             return Err(Error::value("units", "a matrix that memory can hold", got));
         }

@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use ndarray::{Array1, Array2, ArrayView2, ArrayView3, ArrayViewMut3, Ix3};
 
 use super::SeqLayer;
+use crate::init::memory_for;
 use crate::kernel::matmul::{matmul, matmul_from, matmul_transposed, pack, pack_transposed, packed_len};
 use crate::kernel::scratch;
 use crate::kernel::sums::add_rows;
@@ -102,7 +103,7 @@ impl<F: Float> Spec for LinearSpec<F> {
                 return Err(Error::value(name, "at least 1", value));
             }
         }
-        if d.checked_mul(v).is_none_or(|n| n > isize::MAX as usize / 64) {
+        if !d.checked_mul(v).is_some_and(memory_for) {
             return Err(Error::value("outputs", "a matrix that memory can hold", format!("{d} by {v}")));
         }
         let scheme = self.scheme.check()?;
