@@ -114,3 +114,7 @@ pub use state::State;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 mod readme {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/custom-cell.md")]
+mod custom_cell_guide {}
