@@ -70,7 +70,10 @@ impl Clip {
     }
 }
 
-/// Refuses a learning rate that is not a finite number above 0.
-fn check_rate(lr: f64) -> Result<(), Error> {
-    if lr > 0.0 && lr.is_finite() { Ok(()) } else { Err(Error::value("lr", "a finite number above 0", lr)) }
+/// Refuses what is not a finite number above 0, in `F` too: 1e300 is infinite in `f32`, and 1e-300 is 0.
+fn check_positive<F: crate::Float>(name: &str, x: f64) -> Result<(), Error> {
+    if [x, F::from_f64(x).as_f64()].into_iter().all(|x| x > 0.0 && x.is_finite()) {
+        return Ok(());
+    }
+    Err(Error::value(name, format!("a finite number above 0 in {}", F::NAME), x))
 }

@@ -2,7 +2,7 @@
 
 use ndarray::Zip;
 
-use super::{Optimizer, check_rate};
+use super::{Optimizer, check_positive};
 use crate::{Error, Float, Params};
 
 /// Adam: with m ← β₁m + (1-β₁)g and v ← β₂v + (1-β₂)g², p -= lr·m̂ / (√v̂ + ε), m̂ = m/(1-β₁ᵗ), v̂ = v/(1-β₂ᵗ).
@@ -40,17 +40,13 @@ impl<F: Float> Adam<F> {
 
 impl<P: Params> Optimizer<P> for Adam<P::Elem> {
     fn check(&self) -> Result<(), Error> {
-        check_rate(self.lr)?;
+        check_positive::<P::Elem>("lr", self.lr)?;
         for beta in [self.betas.0, self.betas.1] {
             if !(0.0..1.0).contains(&beta) {
                 return Err(Error::value("betas", "numbers from 0 to below 1", beta));
             }
         }
-        if self.epsilon > 0.0 && self.epsilon.is_finite() {
-            Ok(())
-        } else {
-            Err(Error::value("epsilon", "a finite number above 0", self.epsilon))
-        }
+        check_positive::<P::Elem>("epsilon", self.epsilon)
     }
 
     fn step(&mut self, params: &mut P, grads: &P) {

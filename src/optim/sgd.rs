@@ -1,6 +1,6 @@
 //! Plain gradient descent.
 
-use super::{Optimizer, check_rate};
+use super::{Optimizer, check_positive};
 use crate::{Error, Float, Params};
 
 /// Stochastic gradient descent and nothing else: p -= lr·g, the book's optimiser.
@@ -19,7 +19,7 @@ impl Sgd {
 
 impl<P: Params> Optimizer<P> for Sgd {
     fn check(&self) -> Result<(), Error> {
-        check_rate(self.lr)
+        check_positive::<P::Elem>("lr", self.lr)
     }
 
     fn step(&mut self, params: &mut P, grads: &P) {
