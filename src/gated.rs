@@ -54,6 +54,13 @@ pub struct Gated<F, P> {
 crate::params!([F: Float, P: Pointwise<F>] Gated<F, P>, F => { w_x, w_h, b, b_h });
 
 impl<F: Float, P: Pointwise<F>> Gated<F, P> {
+    /// Told when a cell of such gate maths is compiled.
+    const LANES_FIT: () = {
+        assert!(P::X::N > 0, "Pointwise::X needs at least one lane");
+        assert!(P::State::N > 0, "Pointwise::State needs at least one lane: lane 0 is the output");
+        assert!(!P::SUMMED || P::X::N == P::H::N, "Pointwise::SUMMED needs as many lanes in H as in X");
+    };
+
     /// A cell of these arrays, say from a file.
     ///
     /// # Errors
@@ -65,6 +72,7 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         b: Option<Array1<F>>,
         b_h: Option<Array1<F>>,
     ) -> Result<Self, Error> {
+        let () = Self::LANES_FIT;
         let (inputs, columns) = w_x.dim();
         let units = columns / P::X::N;
         if inputs == 0 || units == 0 || columns % P::X::N != 0 {
