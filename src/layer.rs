@@ -1,5 +1,28 @@
 //! Layers: whatever maps a whole sequence to a whole sequence.
 
+/// [`Recurrent`] for a layer around another one: sizes, state and tape are the inner one's.
+macro_rules! recurrent_as_inner {
+    ($wrapper:ident) => {
+        impl<L: SeqLayer> Recurrent for $wrapper<L> {
+            type State = L::State;
+            type Tape = L::Tape;
+
+            fn input_size(&self) -> usize {
+                self.inner.input_size()
+            }
+            fn output_size(&self) -> usize {
+                self.inner.output_size()
+            }
+            fn zero_state(&self, batch: usize) -> L::State {
+                self.inner.zero_state(batch)
+            }
+            fn splits_itself(&self) -> bool {
+                self.inner.splits_itself()
+            }
+        }
+    };
+}
+
 mod bidirectional;
 mod chain;
 mod linear;

@@ -1,13 +1,9 @@
 //! Cells on top of each other: a stack, which is itself a cell.
 
-use std::fmt;
-
 use ndarray::{ArrayView2, ArrayView3, ArrayViewMut2, ArrayViewMut3, Axis, Ix2, Ix3};
 
-use crate::builder::Builder;
-use crate::layer::{TokenInput, TokenIo};
-use crate::layers::{self, Cells, Layers, LayersTape, TokenLayers};
-use crate::{Error, GradIo, Recurrent, RnnCell};
+use crate::layers::{self, Cells, Layers, list_of_layers};
+use crate::{GradIo, RnnCell};
 
 /// L cells, bottom first: the output of each step goes to the next step of its layer and to the next layer of its step.
 ///
@@ -30,57 +26,7 @@ pub struct Stacked<L> {
     layers: L,
 }
 
-crate::params!([L: Layers] Stacked<L>, L::Elem => layers);
-
-impl Stacked<()> {
-    /// Starts a stack for inputs of `input_size` columns.
-    #[must_use]
-    pub fn builder(input_size: usize) -> Builder<Stacked<()>, ()> {
-        Builder::new(input_size)
-    }
-}
-
-impl<L: Cells> Stacked<L> {
-    /// A stack of cells that are there already, bottom first.
-    ///
-    /// # Errors
-    /// If there is none, or one does not take what the one below it gives.
-    pub fn new(layers: L) -> Result<Self, Error> {
-        layers::check(&layers)?;
-        Ok(Stacked { layers })
-    }
-
-    /// The cells.
-    #[must_use]
-    pub fn layers(&self) -> &L {
-        &self.layers
-    }
-}
-
-impl<L: Layers + fmt::Debug> fmt::Debug for Stacked<L> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Stacked")?;
-        self.layers.fmt(f)
-    }
-}
-
-impl<L: Cells> Recurrent for Stacked<L> {
-    type State = L::States;
-    type Tape = LayersTape<L::Tapes, L::Elem>;
-
-    fn input_size(&self) -> usize {
-        self.layers.widths(0).0
-    }
-    fn output_size(&self) -> usize {
-        self.layers.widths(self.layers.count() - 1).1
-    }
-    fn zero_state(&self, batch: usize) -> L::States {
-        self.layers.zero_states(batch)
-    }
-    fn splits_itself(&self) -> bool {
-        self.layers.split_themselves()
-    }
-}
+list_of_layers!(Stacked of Cells);
 
 impl<L: Cells> RnnCell for Stacked<L> {
     fn step(
@@ -123,27 +69,5 @@ impl<L: Cells> RnnCell for Stacked<L> {
         grads: &mut Self,
     ) {
         layers::backward(&self.layers, io, tape, d_state, &mut grads.layers);
-    }
-}
-
-impl<L: Cells + TokenLayers> TokenInput for Stacked<L> {
-    fn forward_tokens(
-        &self,
-        tokens: ArrayView2<'_, usize>,
-        ys: ArrayViewMut3<'_, L::Elem>,
-        state: &mut L::States,
-        tape: Option<&mut Self::Tape>,
-    ) {
-        layers::forward_tokens(&self.layers, tokens, ys, state, tape);
-    }
-
-    fn backward_tokens(
-        &self,
-        io: TokenIo<'_, L::Elem>,
-        tape: &mut Self::Tape,
-        d_state: &mut L::States,
-        grads: &mut Self,
-    ) {
-        layers::backward_tokens(&self.layers, io, tape, d_state, &mut grads.layers);
     }
 }

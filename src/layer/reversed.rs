@@ -26,23 +26,7 @@ impl<L: SeqLayer> Reversed<L> {
     }
 }
 
-impl<L: SeqLayer> Recurrent for Reversed<L> {
-    type State = L::State;
-    type Tape = L::Tape;
-
-    fn input_size(&self) -> usize {
-        self.inner.input_size()
-    }
-    fn output_size(&self) -> usize {
-        self.inner.output_size()
-    }
-    fn zero_state(&self, batch: usize) -> L::State {
-        self.inner.zero_state(batch)
-    }
-    fn splits_itself(&self) -> bool {
-        self.inner.splits_itself()
-    }
-}
+recurrent_as_inner!(Reversed);
 
 impl<L: SeqLayer> SeqLayer for Reversed<L> {
     fn forward(

@@ -1,0 +1,70 @@
+//! The kernels against the naive loop, and every blocking against every other.
+
+use super::*;
+
+fn numbers<F: Float>(n: usize, seed: usize) -> Vec<F> {
+    (0..n).map(|i| F::from_f64(((i * 7919 + seed * 104_729) % 1000) as f64 / 500.0 - 1.0)).collect()
+}
+
+/// The loop that the kernels are measured against.
+fn naive<F: Float>(c: &[F], a: &[F], b: &[F], (m, k, n): (usize, usize, usize)) -> Vec<f64> {
+    let at = |i: usize, j: usize| -> f64 { (0..k).map(|p| a[i * k + p].as_f64() * b[p * n + j].as_f64()).sum() };
+    (0..m * n).map(|x| c[x].as_f64() + at(x / n, x % n)).collect()
+}
+
+fn transposed<F: Float>(a: &[F], rows: usize, cols: usize) -> Vec<F> {
+    (0..rows * cols).map(|x| a[x % cols * rows + x / cols]).collect()
+}
+
+fn check<F: Float>(tolerance: f64) {
+    let sizes = [1, 2, 3, 5, 6, 7, 8, 13, 16, 17, 31, 33, 64, 65, 130];
+    for (s, &m) in sizes.iter().enumerate() {
+        for &k in &[1, 2, 7, 8, 9, 64, 513, 1030] {
+            let n = sizes[(s * 5 + k) % sizes.len()];
+            let (a, b, c) = (numbers::<F>(m * k, 1), numbers::<F>(k * n, 2), numbers::<F>(m * n, 3));
+            let expected = naive(&c, &a, &b, (m, k, n));
+            let close = |got: &[F], what: &str| {
+                for (x, (g, e)) in got.iter().zip(&expected).enumerate() {
+                    let error = (g.as_f64() - e).abs();
+                    assert!(error <= tolerance * k as f64, "{what} {m}x{k}x{n} at {x}: {g} against {e}");
+                }
+            };
+            let mut memory = vec![F::zero(); packed_len::<F>(k, n)];
+            let packed = pack(&b, k, n, &mut memory);
+            let mut whole = c.clone();
+            matmul(&mut whole, &a, k, m, packed);
+            close(&whole, "matmul");
+
+            let mut rows = c.clone();
+            matmul_unpacked(&mut rows, &a, k, m, &b, k, n);
+            assert!(rows == whole, "unpacked has other bits, {m}x{k}x{n}");
+            let cut = m / 2;
+            let mut halves = c.clone();
+            matmul(&mut halves[..cut * n], &a, k, cut, packed);
+            matmul(&mut halves[cut * n..], &a[cut * k..], k, m - cut, packed);
+            assert!(halves == whole, "parts have other bits, {m}x{k}x{n}");
+            let mut same_start = c.clone();
+            same_start.chunks_exact_mut(n).for_each(|row| row.copy_from_slice(&c[..n]));
+            let mut started = vec![F::nan(); m * n];
+            matmul(&mut same_start, &a, k, m, packed);
+            matmul_from(&c[..n], &mut started, &a, k, m, packed);
+            assert!(started == same_start, "matmul_from differs, {m}x{k}x{n}");
+
+            let mut by_transpose = c.clone();
+            matmul_transposed(&mut by_transpose, &transposed(&a, k, m), m, m, packed);
+            close(&by_transpose, "matmul_transposed");
+
+            let mut memory = vec![F::zero(); packed_len::<F>(k, n)];
+            let packed = pack_transposed(&transposed(&b, n, k), k, n, &mut memory);
+            let mut again = c.clone();
+            matmul(&mut again, &a, k, m, packed);
+            assert!(again == whole, "pack_transposed differs, {m}x{k}x{n}");
+        }
+    }
+}
+
+#[test]
+fn products_agree_with_the_naive_loop_and_have_the_same_bits_in_every_blocking() {
+    check::<f32>(6e-7);
+    check::<f64>(1.2e-15);
+}
