@@ -181,6 +181,12 @@ impl<F: Float, const TRANSPOSED: bool> Product<'_, F, TRANSPOSED> {
     fn panels<const COLS: usize, const WIDTH: usize, const ROWS: usize, const FUSED: bool>(self) {
         const BLOCK: usize = 512;
         let Product { start: given, c, a, lda, m, b: Packed { first: start, k, height, n, panels } } = self;
+        if m == 1 && !TRANSPOSED && k <= BLOCK {
+            if let Some(given) = given {
+                c[..n].copy_from_slice(&given[..n]);
+            }
+            return one_row::<F, WIDTH, FUSED>(c, a, &panels[start * WIDTH..], (k, height, n));
+        }
         let tiles = m.div_ceil(ROWS);
         for block in 0..k.div_ceil(BLOCK) {
             // A transposed product takes its terms from the end, so its blocks go from the end too.
@@ -216,6 +222,44 @@ impl<F: Float, const TRANSPOSED: bool> Product<'_, F, TRANSPOSED> {
                 }
             }
         }
+    }
+}
+
+/// One row of the result: bound by reading the operand, so four panels are read side by side.
+#[inline(always)]
+fn one_row<F: Float, const WIDTH: usize, const FUSED: bool>(
+    c: &mut [F],
+    a: &[F],
+    panels: &[F],
+    (k, height, n): (usize, usize, usize),
+) {
+    const ABREAST: usize = 4;
+    let mut column = 0;
+    while column + ABREAST * WIDTH <= n {
+        let b: [&[F]; ABREAST] = std::array::from_fn(|q| &panels[(column + q * WIDTH) * height..][..k * WIDTH]);
+        let c = &mut c[column..][..ABREAST * WIDTH];
+        let mut sums = [[F::zero(); WIDTH]; ABREAST];
+        for (q, sums) in sums.iter_mut().enumerate() {
+            sums.copy_from_slice(&c[q * WIDTH..][..WIDTH]);
+        }
+        for (p, a) in a[..k].iter().enumerate() {
+            for q in 0..ABREAST {
+                let b = &b[q][p * WIDTH..][..WIDTH];
+                for j in 0..WIDTH {
+                    sums[q][j] = a.mul_add_if::<FUSED>(b[j], sums[q][j]);
+                }
+            }
+        }
+        for (q, sums) in sums.iter().enumerate() {
+            c[q * WIDTH..][..WIDTH].copy_from_slice(sums);
+        }
+        column += ABREAST * WIDTH;
+    }
+    while column < n {
+        let columns = WIDTH.min(n - column);
+        let b = &panels[column * height..][..k * WIDTH];
+        edge::<F, 1, WIDTH, WIDTH, FUSED, false>(&mut c[column..], n, columns, a, k, k, b);
+        column += WIDTH;
     }
 }
 
@@ -285,7 +329,7 @@ fn tile<F: Float, const R: usize, const COLS: usize, const WIDTH: usize, const F
     }
 }
 
-/// Few rows against an operand in its own layout: whole rows of it stream by, eight at a time.
+/// Few rows against an operand in its own layout: whole rows of it stream by, four at a time.
 struct Rows<'a, F> {
     c: &'a mut [F],
     a: &'a [F],
@@ -308,7 +352,7 @@ impl<F: Float> Job for Rows<'_, F> {
     type Output = ();
     #[inline(always)]
     fn run<const FUSED: bool, const WIDE: bool>(self) {
-        const TOGETHER: usize = 8;
+        const TOGETHER: usize = 4; // streams that the processor reads ahead of; with 8 it falls behind
         let Rows { c, a, lda, m, b, k, n } = self;
         let mut p = 0;
         while p < k {
