@@ -105,7 +105,7 @@ pub use optim::{Adam, Clip, Optimizer, Sgd};
 pub use params::Params;
 #[doc(hidden)]
 pub use params::joined as __joined;
-pub use pointwise::{Lanes, Pointwise};
+pub use pointwise::{Lanes, Pointwise, each_unit};
 pub use record::Record;
 pub use spec::Spec;
 pub use stacked::Stacked;

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::pointwise::each_unit;
 use crate::{Error, Float, Gated, GatedSpec, Pointwise};
 
 /// The vanilla recurrent cell: h' = φ(x·w_x + h·w_h + b), y = h'.
@@ -73,6 +74,30 @@ impl<F: Float> Pointwise<F> for RnnGates<F> {
     fn forward(&self, [x]: [F; 1], [u]: [F; 1], _: [F; 1]) -> ([F; 1], [F; 1]) {
         let (y, slope) = self.activation.apply(x + u);
         ([y], [slope])
+    }
+
+    #[inline(always)]
+    fn forward_block(&self, x: &[[F; 16]; 1], u: &[[F; 16]; 1], state: &mut [[F; 16]; 1], saved: &mut [[F; 16]; 1]) {
+        // A loop for each φ, so that the choice is made once for the block and the loop becomes vector code.
+        macro_rules! one_loop_each {
+            ($($activation:pat => $same:expr),*) => { match self.activation {
+                $( $activation => each_unit::<F, Self>(x, u, state, saved, |[x], [u], _| {
+                    let (y, slope) = $same.apply(x + u);
+                    ([y], [slope])
+                }), )*
+            } };
+        }
+        one_loop_each!(
+            Activation::Tanh => Activation::Tanh,
+            Activation::Relu => Activation::Relu,
+            Activation::Sigmoid => Activation::Sigmoid,
+            Activation::Identity => Activation::Identity,
+            Activation::LeakyRelu(slope) => Activation::LeakyRelu(slope),
+            Activation::Elu(scale) => Activation::Elu(scale),
+            Activation::Softsign => Activation::Softsign,
+            Activation::HardSigmoid => Activation::HardSigmoid,
+            Activation::Custom(name, function) => Activation::Custom(name, function)
+        );
     }
 
     #[inline(always)]

@@ -79,11 +79,7 @@ impl<F: Float, P: Pointwise<F>> Job for Forward<'_, F, P> {
                 if let Some((before, _)) = &mut tape {
                     store(others, &mut before[r * more..][..more], units, unit, width);
                 }
-                for i in 0..BLOCK {
-                    let (after, keep) = gates.forward(P::X::get(&xs, i), P::H::get(&us, i), P::State::get(&state, i));
-                    after.put(&mut state, i);
-                    keep.put(&mut saved, i);
-                }
+                gates.forward_block(&xs, &us, &mut state, &mut saved);
                 let (first, others) = state.as_ref().split_at(1);
                 store(first, y, units, unit, width);
                 store(others, rest, units, unit, width);
