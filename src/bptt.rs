@@ -131,7 +131,7 @@ impl<M: Model, L, O: Optimizer<M>> Bptt<M, L, O> {
             if !batch.continues {
                 self.reset_state();
             }
-            report.add(&self.train(&batch.x, &batch.y)?);
+            report.add(&self.train_batch(&batch.x, &batch.y)?);
         }
         report.seconds = start.elapsed().as_secs_f64();
         Ok(report)
@@ -141,7 +141,16 @@ impl<M: Model, L, O: Optimizer<M>> Bptt<M, L, O> {
     ///
     /// # Errors
     /// As [`epoch`](Bptt::epoch). What earlier windows of the batch have changed stays changed.
-    pub fn train<T>(&mut self, xs: &M::Input, targets: &T) -> Result<Report, Error>
+    pub fn train<Y, T>(&mut self, xs: &M::Input, targets: &Y) -> Result<Report, Error>
+    where
+        Y: Deref<Target = T>,
+        T: Sequence + ?Sized,
+        L: Loss<M::Elem, T>,
+    {
+        self.train_batch(xs, targets)
+    }
+
+    fn train_batch<T>(&mut self, xs: &M::Input, targets: &T) -> Result<Report, Error>
     where
         T: Sequence + ?Sized,
         L: Loss<M::Elem, T>,

@@ -13,13 +13,13 @@
 //! let (xs, targets) = (wave.slice(s![..40, .., ..]), wave.slice(s![1.., .., ..]));
 //! let net = deep_rnn::Chain::builder(1).layer(Lstm::<f64>::spec(8)).layer(deep_rnn::Linear::spec(1)).seed(1).build()?;
 //! let mut bptt = Bptt::builder(net).loss(MeanSquared).optimizer(Adam::new(0.02)).build()?;
-//! let before = bptt.train(&xs, &*targets)?.loss();
+//! let before = bptt.train(&xs, &targets)?.loss();
 //! for _ in 0..100 {
 //!     bptt.reset_state();
-//!     bptt.train(&xs, &*targets)?;
+//!     bptt.train(&xs, &targets)?;
 //! }
 //! bptt.reset_state();
-//! assert!(bptt.train(&xs, &*targets)?.loss() < before / 10.0);
+//! assert!(bptt.train(&xs, &targets)?.loss() < before / 10.0);
 //! # Ok::<(), deep_rnn::Error>(())
 //! ```
 //!
@@ -105,7 +105,7 @@ pub use optim::{Adam, Clip, Optimizer, Sgd};
 pub use params::Params;
 #[doc(hidden)]
 pub use params::joined as __joined;
-pub use pointwise::{Lanes, Pointwise, each_unit};
+pub use pointwise::{Lanes, Pointwise};
 pub use record::Record;
 pub use spec::Spec;
 pub use stacked::Stacked;

@@ -122,7 +122,7 @@ pub trait Pointwise<F: Float>: Clone + Debug + Send + Sync {
     fn forward(&self, x: Self::X, u: Self::H, before: Self::State) -> (Self::State, Self::Saved);
 
     /// [`forward`](Pointwise::forward) for a block of units side by side. Override it only to take a choice that is the same
-    /// for all units out of the loop over them, as [`RnnGates`](crate::RnnGates) does; [`each_unit`] is the loop.
+    /// for all units out of the loop over them, as [`RnnGates`](crate::RnnGates) does.
     #[inline(always)]
     fn forward_block(
         &self,
@@ -131,26 +131,15 @@ pub trait Pointwise<F: Float>: Clone + Debug + Send + Sync {
         state: &mut <Self::State as Lanes<F>>::Block,
         saved: &mut <Self::Saved as Lanes<F>>::Block,
     ) {
-        each_unit::<F, Self>(x, u, state, saved, |x, u, before| self.forward(x, u, before));
+        for unit in 0..BLOCK {
+            let before = Self::State::get(state, unit);
+            let (after, keep) = self.forward(Self::X::get(x, unit), Self::H::get(u, unit), before);
+            after.put(state, unit);
+            keep.put(saved, unit);
+        }
     }
 
     /// From the gradient `d` with respect to the state after the step: those with respect to `x`, `u` and the state
     /// before (not counting its way through h·w_h).
     fn backward(&self, saved: Self::Saved, before: Self::State, d: Self::State) -> (Self::X, Self::H, Self::State);
-}
-
-/// Calls `forward` for each unit of a block.
-#[inline(always)]
-pub fn each_unit<F: Float, P: Pointwise<F>>(
-    x: &<P::X as Lanes<F>>::Block,
-    u: &<P::H as Lanes<F>>::Block,
-    state: &mut <P::State as Lanes<F>>::Block,
-    saved: &mut <P::Saved as Lanes<F>>::Block,
-    forward: impl Fn(P::X, P::H, P::State) -> (P::State, P::Saved),
-) {
-    for unit in 0..BLOCK {
-        let (after, keep) = forward(P::X::get(x, unit), P::H::get(u, unit), P::State::get(state, unit));
-        after.put(state, unit);
-        keep.put(saved, unit);
-    }
 }

@@ -1,6 +1,7 @@
 //! What most programs need: `use deep_rnn::prelude::*;`.
 
 pub use crate::{
-    Activation, Adam, Batch, Bptt, CrossEntropy, Error, Float, GradIo, Gru, GruResetBefore, Init, LanguageModel, Lstm,
-    Params, Recurrent, Rnn, RnnCell, Sampler, SeqLayer, Sgd, Stacked, State,
+    Activation, Adam, Batch, Bias, Bidirectional, Bptt, Chain, CrossEntropy, Error, Float, GradIo, Gru, GruResetBefore,
+    Init, LanguageModel, Linear, Lstm, MeanSquared, Merge, Params, Recurrent, Rnn, RnnCell, Sampler, Scheme, SeqLayer,
+    Sgd, Spec, Stacked, State, TokenInput,
 };

@@ -34,7 +34,7 @@ where
     let mut bptt = Bptt::builder(model(spec)).optimizer(Adam::new(1e-3)).clip_norm(1.0).build().unwrap();
     let tokens = Array2::from_shape_fn((12, 4), |(t, b)| (5 * t + b) % 28);
     warm(|| {
-        bptt.train(&tokens, &*tokens).unwrap();
+        bptt.train(&tokens, &tokens).unwrap();
     })
 }
 

@@ -119,7 +119,7 @@ impl Workload {
                 let mut next = batches.iter().cycle();
                 measure(seconds, 5, start, || {
                     if let Some((x, y)) = next.next() {
-                        bptt.train(x, &**y).expect("a finite loss");
+                        bptt.train(x, y).expect("a finite loss");
                     }
                 })
             }

@@ -5,7 +5,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::pointwise::each_unit;
 use crate::{Error, Float, Gated, GatedSpec, Pointwise};
 
 /// The vanilla recurrent cell: h' = φ(x·w_x + h·w_h + b), y = h'.
@@ -81,10 +80,9 @@ impl<F: Float> Pointwise<F> for RnnGates<F> {
         // A loop for each φ, so that the choice is made once for the block and the loop becomes vector code.
         macro_rules! one_loop_each {
             ($($activation:pat => $same:expr),*) => { match self.activation {
-                $( $activation => each_unit::<F, Self>(x, u, state, saved, |[x], [u], _| {
-                    let (y, slope) = $same.apply(x + u);
-                    ([y], [slope])
-                }), )*
+                $( $activation => for unit in 0..x[0].len() {
+                    (state[0][unit], saved[0][unit]) = $same.apply(x[0][unit] + u[0][unit]);
+                }, )*
             } };
         }
         one_loop_each!(
