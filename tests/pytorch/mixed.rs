@@ -1,7 +1,7 @@
 //! Stacks of mixed kinds and widths.
 
 use deep_rnn::{Gated, GruGates, Layers, LstmGates, Recurrent, RnnGates, Stacked, State, Threads};
-use ndarray::{Array1, Array2};
+use ndarray::Array1;
 
 use crate::fixture::{self, Kind, Part};
 use crate::gates::{Cell, Kept};
@@ -19,11 +19,20 @@ fn mixed_cell<P: Kept>(case: usize, layer: usize, inputs: usize, units: usize) -
     Gated::from_arrays(P::of(Kind::RnnTanh), w_x, w_h, bias(Part::BiasIh), bias(Part::BiasHh)).unwrap()
 }
 
-/// Compares a layer's gradients and states; `state` has one array for each lane.
-fn compare_layer<P: Kept>(tally: &mut Tally, name: &str, layer: usize, grads: &Cell<P>, states: [&[Array2<f64>]; 2]) {
-    for (lane, (last, first)) in ["h", "c"].into_iter().zip(states[0].iter().zip(states[1])) {
-        tally.compare(name, &format!("{lane}_n_l{layer}"), last.view().into_dyn());
-        tally.compare(name, &format!("d_{lane}0_l{layer}"), first.view().into_dyn());
+/// Compares a layer's gradients and states.
+fn compare_layer<P: Kept>(
+    tally: &mut Tally,
+    name: &str,
+    layer: usize,
+    grads: &Cell<P>,
+    [state, d_state]: [&impl State<f64>; 2],
+) {
+    for (stem, end, state) in [("", "_n", state), ("d_", "0", d_state)] {
+        let mut lanes = ["h", "c"].into_iter();
+        state.visit(&mut |view| {
+            let lane = lanes.next().unwrap();
+            tally.compare(name, &format!("{stem}{lane}{end}_l{layer}"), view.into_dyn());
+        });
     }
     let bias = |b: Option<&Array1<f64>>| b.unwrap().clone().into_dyn();
     let arrays = [
@@ -63,51 +72,36 @@ fn mixed_problem<L: Layers<Elem = f64> + deep_rnn::Cells>(
     Problem { xs: fixture::array3(fixture::stream(case, 0), [7, b, 3], 2.0), state, d_ys, d_state }
 }
 
+/// Runs a stack whose layers have these widths, and compares everything.
+fn check<A: Kept, B: Kept, C: Kept>(tally: &mut Tally, case: usize, name: &str, kinds: [Kind; 3], units: [usize; 3]) {
+    let threads = Threads::new(2).unwrap();
+    let net = Stacked::new((
+        mixed_cell::<A>(case, 0, 3, units[0]),
+        mixed_cell::<B>(case, 1, units[0], units[1]),
+        mixed_cell::<C>(case, 2, units[1], units[2]),
+    ))
+    .unwrap();
+    let problem = mixed_problem(&net, case, kinds);
+    for outcome in [with_threads(&net, &problem, &threads), run_steps(&net, &problem)] {
+        let before = tally.tensors;
+        tally.compare(name, "out", outcome.ys.view().into_dyn());
+        tally.compare(name, "d_x", outcome.d_xs.view().into_dyn());
+        let (grads, state, d_state) = (outcome.grads.layers(), &outcome.state, &outcome.d_state);
+        compare_layer(tally, name, 0, &grads.0, [&state.0, &d_state.0]);
+        compare_layer(tally, name, 1, &grads.1, [&state.1, &d_state.1]);
+        compare_layer(tally, name, 2, &grads.2, [&state.2, &d_state.2]);
+        assert_eq!(tally.tensors - before, fixture::names(name).len());
+        tally.runs += 1;
+    }
+    tally.fixtures += 1;
+}
+
 #[test]
 fn stacks_of_mixed_kinds_and_widths() {
-    let threads = Threads::new(2).unwrap();
+    type Tanh = RnnGates<f64>;
+    let (rnn, gru, lstm) = (Kind::RnnTanh, Kind::Gru, Kind::Lstm);
     let mut tally = Tally::default();
-
-    let name = "mixed.lstm5_gru3_rnn2";
-    let net = Stacked::new((
-        mixed_cell::<LstmGates>(200, 0, 3, 5),
-        mixed_cell::<GruGates>(200, 1, 5, 3),
-        mixed_cell::<RnnGates<f64>>(200, 2, 3, 2),
-    ))
-    .unwrap();
-    let problem = mixed_problem(&net, 200, [Kind::Lstm, Kind::Gru, Kind::RnnTanh]);
-    for outcome in [with_threads(&net, &problem, &threads), run_steps(&net, &problem)] {
-        let before = tally.tensors;
-        tally.compare(name, "out", outcome.ys.view().into_dyn());
-        tally.compare(name, "d_x", outcome.d_xs.view().into_dyn());
-        let (grads, state, d_state) = (outcome.grads.layers(), &outcome.state, &outcome.d_state);
-        compare_layer(&mut tally, name, 0, &grads.0, [&state.0, &d_state.0]);
-        compare_layer(&mut tally, name, 1, &grads.1, [&state.1, &d_state.1]);
-        compare_layer(&mut tally, name, 2, &grads.2, [&state.2, &d_state.2]);
-        assert_eq!(tally.tensors - before, fixture::names(name).len());
-        tally.runs += 1;
-    }
-    tally.fixtures += 1;
-
-    let name = "mixed.rnn2_gru3_lstm5";
-    let net = Stacked::new((
-        mixed_cell::<RnnGates<f64>>(201, 0, 3, 2),
-        mixed_cell::<GruGates>(201, 1, 2, 3),
-        mixed_cell::<LstmGates>(201, 2, 3, 5),
-    ))
-    .unwrap();
-    let problem = mixed_problem(&net, 201, [Kind::RnnTanh, Kind::Gru, Kind::Lstm]);
-    for outcome in [with_threads(&net, &problem, &threads), run_steps(&net, &problem)] {
-        let before = tally.tensors;
-        tally.compare(name, "out", outcome.ys.view().into_dyn());
-        tally.compare(name, "d_x", outcome.d_xs.view().into_dyn());
-        let (grads, state, d_state) = (outcome.grads.layers(), &outcome.state, &outcome.d_state);
-        compare_layer(&mut tally, name, 0, &grads.0, [&state.0, &d_state.0]);
-        compare_layer(&mut tally, name, 1, &grads.1, [&state.1, &d_state.1]);
-        compare_layer(&mut tally, name, 2, &grads.2, [&state.2, &d_state.2]);
-        assert_eq!(tally.tensors - before, fixture::names(name).len());
-        tally.runs += 1;
-    }
-    tally.fixtures += 1;
+    check::<LstmGates, GruGates, Tanh>(&mut tally, 200, "mixed.lstm5_gru3_rnn2", [lstm, gru, rnn], [5, 3, 2]);
+    check::<Tanh, GruGates, LstmGates>(&mut tally, 201, "mixed.rnn2_gru3_lstm5", [rnn, gru, lstm], [2, 3, 5]);
     tally.print("mixed stacks");
 }
