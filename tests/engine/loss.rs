@@ -1,6 +1,7 @@
 //! Losses: a closure, extreme logits, PyTorch's numbers.
 
-use deep_rnn::ndarray::{Array2, Array3, ArrayRef2, ArrayView3, ArrayViewMut3};
+use approx::{assert_abs_diff_eq, relative_eq};
+use deep_rnn::ndarray::{Array2, Array3, ArrayRef2, ArrayView3, ArrayViewMut3, aview1};
 use deep_rnn::prelude::*;
 use deep_rnn::{Loss, MeanSquared};
 
@@ -30,7 +31,8 @@ fn a_closure_is_a_loss() {
     let mut closure = Bptt::builder(lstm::<f64>(5, 1)).loss(loss).build().unwrap();
     for _ in 0..4 {
         let (a, b) = (ours.train(&x, &*y).unwrap(), closure.train(&x, &*y).unwrap());
-        assert!((a.loss() - b.loss()).abs() < 1e-13 && (a.norm_sum - b.norm_sum).abs() < 1e-13);
+        assert_abs_diff_eq!(a.loss(), b.loss(), epsilon = 1e-13);
+        assert_abs_diff_eq!(a.norm_sum, b.norm_sum, epsilon = 1e-13);
     }
     let mut far = ours.model().clone();
     far.add_scaled(closure.model(), -1.0);
@@ -51,8 +53,10 @@ fn the_loss_of_extreme_logits() {
         let ys = Array3::from_shape_vec((1, 1, 3), logits.to_vec()).unwrap();
         let (mut d_ys, targets) = (Array3::from_elem((1, 1, 3), f64::NAN), Array2::from_elem((1, 1), target));
         let loss = CrossEntropy.evaluate(ys.view(), &*targets, d_ys.view_mut());
-        assert!((loss - expected).abs() <= 1e-14 * expected.max(1.0), "{logits:?}: {loss}");
-        assert!(d_ys.iter().all(|d| d.is_finite()) && d_ys.sum().abs() < 1e-15);
+        let near = relative_eq!(loss, expected, epsilon = 1e-14, max_relative = 1e-14);
+        assert!(near, "{logits:?}: {loss}");
+        assert!(d_ys.iter().all(|d| d.is_finite()));
+        assert_abs_diff_eq!(d_ys.sum(), 0.0, epsilon = 1e-15);
     }
 }
 
@@ -63,7 +67,7 @@ fn losses_of_pytorch() {
     let targets = get("softmax", "targets").into_dimensionality().unwrap().mapv(|t: f64| t as usize);
     let mut d_ys = Array3::zeros(logits.raw_dim());
     let loss = CrossEntropy.evaluate(logits.view(), &*targets, d_ys.view_mut());
-    let error = (loss - get("softmax", "loss")[0]).abs() / loss;
+    let error = max_rel_error(aview1(&[loss]).into_dyn(), get("softmax", "loss").view());
     let slope = max_rel_error(d_ys.view().into_dyn(), get("softmax", "d_logits").view());
     println!("softmax: loss {error:.1e}, gradient {slope:.1e}");
     assert!(error < 1e-14 && slope < 1e-12);
@@ -72,7 +76,7 @@ fn losses_of_pytorch() {
     let target = fixture::array3(fixture::stream(203, 1), [4, 3, 2], 2.0);
     let mut d_ys = Array3::zeros(prediction.raw_dim());
     let loss = MeanSquared.evaluate(prediction.view(), &*target, d_ys.view_mut());
-    let error = (loss - get("mse", "loss")[0]).abs() / loss;
+    let error = max_rel_error(aview1(&[loss]).into_dyn(), get("mse", "loss").view());
     let slope = max_rel_error(d_ys.view().into_dyn(), get("mse", "d_pred").view());
     println!("mse: loss {error:.1e}, gradient {slope:.1e}");
     assert!(error < 1e-14 && slope < 1e-14);

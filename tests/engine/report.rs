@@ -1,5 +1,6 @@
 //! What the engine reports.
 
+use approx::assert_relative_eq;
 use deep_rnn::Report;
 use deep_rnn::prelude::*;
 
@@ -19,15 +20,14 @@ fn the_report_by_hand() {
         (0..V).map(|k| (1.0 / V as f64 - share(k)).powi(2)).sum::<f64>().sqrt()
     };
     let norms = [norm(1, 6), norm(7, 2)];
-    let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-14 * b.abs(), "{a} against {b}");
     assert_eq!((report.tokens, report.updates), (24, 2));
     assert_eq!(report.clipped, norms.iter().filter(|norm| **norm > 0.2).count());
-    near(report.loss(), (V as f64).ln());
-    near(report.loss_sum, 24.0 * (V as f64).ln());
-    near(report.perplexity(), V as f64);
-    near(report.bits_per_character(), (V as f64).log2());
-    near(report.gradient_norm(), (norms[0] + norms[1]) / 2.0);
-    near(report.largest_norm, norms[0].max(norms[1]));
+    assert_relative_eq!(report.loss(), (V as f64).ln(), max_relative = 1e-14);
+    assert_relative_eq!(report.loss_sum, 24.0 * (V as f64).ln(), max_relative = 1e-14);
+    assert_relative_eq!(report.perplexity(), V as f64, max_relative = 1e-14);
+    assert_relative_eq!(report.bits_per_character(), (V as f64).log2(), max_relative = 1e-14);
+    assert_relative_eq!(report.gradient_norm(), (norms[0] + norms[1]) / 2.0, max_relative = 1e-14);
+    assert_relative_eq!(report.largest_norm, norms[0].max(norms[1]), max_relative = 1e-14);
     assert!(report.seconds > 0.0 && report.tokens_per_second() == 24.0 / report.seconds);
     assert!(Report::default().loss().is_nan());
 }

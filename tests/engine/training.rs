@@ -1,5 +1,6 @@
 //! Training: threads, float types, seeds.
 
+use approx::assert_abs_diff_eq;
 use deep_rnn::ndarray::{Array2, s};
 use deep_rnn::prelude::*;
 
@@ -40,7 +41,7 @@ fn learns<F: Float>() -> f64 {
 #[test]
 fn both_types_train_and_start_at_the_same_place() {
     let (single, double) = (learns::<f32>(), learns::<f64>());
-    assert!((single - double).abs() < 1e-6);
+    assert_abs_diff_eq!(single, double, epsilon = 1e-6);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What a pass gave, as named arrays in `f64`, and how two of them are compared.
 
+use approx::abs_diff_eq;
 use deep_rnn::{Float, Params, SeqLayer, State};
 use ndarray::{Array3, ArrayD};
 
@@ -57,9 +58,13 @@ pub(crate) fn near<F: Float>(what: &str, roundings: f64, a: &[(String, ArrayD<f6
     assert_eq!(a.len(), b.len(), "{what}");
     for ((name, a), (_, b)) in a.iter().zip(b) {
         let largest = a.iter().fold(1.0_f64, |largest, x| largest.max(x.abs()));
+        let allowed = roundings * largest * F::epsilon().as_f64();
         for (index, a) in a.indexed_iter() {
-            let error = (a - b[&index]).abs() / (largest * F::epsilon().as_f64());
-            assert!(error <= roundings, "{what}: {name}{index:?}: {a:e} and {:e}, {error} roundings", b[&index]);
+            let b = b[&index];
+            assert!(
+                abs_diff_eq!(*a, b, epsilon = allowed),
+                "{what}: {name}{index:?}: {a:e} and {b:e}, not {allowed:e}"
+            );
         }
     }
 }

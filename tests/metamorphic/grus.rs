@@ -1,5 +1,6 @@
 //! The two forms of the GRU.
 
+use approx::assert_abs_diff_eq;
 use deep_rnn::{Gru, GruResetBefore, Params, State};
 use ndarray::{Array3, Axis};
 
@@ -28,7 +29,7 @@ fn the_two_grus_differ_where_they_must() {
     rest.state.set_zero();
     let (a, b) = (run(&after, &rest).ys, run(&before, &rest).ys);
     let first = |ys: &Array3<f64>| ys.index_axis(Axis(0), 0).to_owned();
-    assert!((first(&a) - first(&b)).iter().all(|d| d.abs() < 1e-15));
+    assert_abs_diff_eq!(first(&a), first(&b), epsilon = 1e-15);
     // One unit commutes: r (h w) = (r h) w.
     let one = build(&Gru::<f64>::spec(1), 3, 1);
     let one = with_biases(&one, one.b().cloned(), None);
