@@ -4,6 +4,7 @@
 #[path = "support/fixture.rs"]
 mod fixture;
 
+use approx::assert_abs_diff_eq;
 use fixture::{Case, Kind, Part};
 use ndarray::{ArrayD, arr1};
 
@@ -75,7 +76,7 @@ fn measure() {
     };
     assert_eq!(error(&[1.0, 2.0], &[1.0, 2.0]), 0.0);
     assert_eq!(error(&[4.0, 256.0], &[2.0, 256.0]), 1.0);
-    assert!((error(&[1e-6, 1.0], &[0.0, 1.0]) - 1e-3).abs() < 1e-15);
+    assert_abs_diff_eq!(error(&[1e-6, 1.0], &[0.0, 1.0]), 1e-3, epsilon = 1e-15);
     assert_eq!(error(&[0.0], &[0.0]), 0.0);
     assert_eq!(error(&[1e-300], &[0.0]), f64::INFINITY);
     assert_eq!(error(&[f64::NAN, 1.0], &[1.0, 1.0]), f64::INFINITY);

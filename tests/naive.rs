@@ -1,6 +1,7 @@
 //! The cells against loops over single numbers, written gate by gate from the equations: an oracle that shares nothing
 //! with the crate's kernels.
 
+use approx::abs_diff_eq;
 use deep_rnn::{
     Activation, Bias, Float, GradIo, Gru, GruResetBefore, Init, Lstm, Params, Recurrent, Rnn, RnnCell, Spec, State,
 };
@@ -308,7 +309,8 @@ fn real_time_recurrent_learning_agrees() {
                 }
                 (hs, cs, dh, dc) = (hs_new, cs_new, dh_new, dc_new);
             }
-            assert!((forward - backward).abs() <= 1e-13, "{array}[{row}, {column}]: {forward} and {backward}");
+            let near = abs_diff_eq!(forward, *backward, epsilon = 1e-13);
+            assert!(near, "{array}[{row}, {column}]: {forward} and {backward}");
         }
     }
 }

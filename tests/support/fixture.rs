@@ -2,7 +2,7 @@
 //! `tests/data/gen.py`, whose header lists every case and tensor. Weights, inputs, initial states and cotangents are
 //! not in the file; they are made here by the same integer recurrence, to the bit.
 //!
-//! A test file takes it in with
+//! A test file takes it in with (and a folder of tests with `"../support/fixture.rs"`)
 //!
 //! ```ignore
 //! #[path = "support/fixture.rs"]

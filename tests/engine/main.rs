@@ -1,0 +1,16 @@
+//! The engine: where the past is cut, what is carried, what evaluation leaves alone, clips and reports, threads,
+//! generation, and the training runs of PyTorch.
+
+#[path = "../support/bits.rs"]
+mod bits;
+mod clips;
+mod evaluation;
+#[path = "../support/fixture.rs"]
+mod fixture;
+mod generation;
+mod loss;
+mod pytorch_runs;
+mod report;
+mod small_model;
+mod training;
+mod windows;

@@ -1,0 +1,33 @@
+//! What the engine reports.
+
+use approx::assert_relative_eq;
+use deep_rnn::Report;
+use deep_rnn::prelude::*;
+
+use crate::small_model::{Frozen, V, batch, lstm, text};
+
+/// With every weight 0 all logits are 0, and so are all gradients but that of the head's bias, which is the mean over
+/// tokens of 1/V - one-hot(target).
+#[test]
+fn the_report_by_hand() {
+    let mut model = lstm::<f64>(5, 1);
+    model.set_zero();
+    let mut bptt = Bptt::builder(model).optimizer(Frozen).clip_norm(0.2).build().unwrap();
+    let report = bptt.epoch([batch(0, 6, 3, false), batch(6, 2, 3, true)]).unwrap();
+    let norm = |start: usize, t: usize| {
+        let y = text(start, t, 3);
+        let share = |k| y.iter().filter(|y| **y == k).count() as f64 / y.len() as f64;
+        (0..V).map(|k| (1.0 / V as f64 - share(k)).powi(2)).sum::<f64>().sqrt()
+    };
+    let norms = [norm(1, 6), norm(7, 2)];
+    assert_eq!((report.tokens, report.updates), (24, 2));
+    assert_eq!(report.clipped, norms.iter().filter(|norm| **norm > 0.2).count());
+    assert_relative_eq!(report.loss(), (V as f64).ln(), max_relative = 1e-14);
+    assert_relative_eq!(report.loss_sum, 24.0 * (V as f64).ln(), max_relative = 1e-14);
+    assert_relative_eq!(report.perplexity(), V as f64, max_relative = 1e-14);
+    assert_relative_eq!(report.bits_per_character(), (V as f64).log2(), max_relative = 1e-14);
+    assert_relative_eq!(report.gradient_norm(), (norms[0] + norms[1]) / 2.0, max_relative = 1e-14);
+    assert_relative_eq!(report.largest_norm, norms[0].max(norms[1]), max_relative = 1e-14);
+    assert!(report.seconds > 0.0 && report.tokens_per_second() == 24.0 / report.seconds);
+    assert!(Report::default().loss().is_nan());
+}

@@ -1,0 +1,120 @@
+//! What an engine, a model and a sampler are given: tokens, numbers, targets, states, batches, logits.
+
+use deep_rnn::ndarray::{Array1, Array2, Array3};
+use deep_rnn::prelude::*;
+use deep_rnn::{Chain, Linear, MeanSquared};
+
+use crate::bits::weights;
+use crate::refused;
+use crate::small_model::{HUGE, V, model, spec, text};
+
+#[test]
+fn tokens_and_targets() {
+    let mut bptt = Bptt::builder(model()).window(2).build().unwrap();
+    let (good, before) = (text(4, 3), weights(bptt.model()));
+    for token in [V, V + 1, usize::MAX] {
+        let mut bad = good.clone();
+        bad[[3, 2]] = token;
+        let got = format!("got {token}");
+        refused(bptt.train(&bad, &*good), &["tokens: expected below 5", &got]);
+        refused(bptt.train(&good, &*bad), &["targets: expected tokens below 5, the width of the output", &got]);
+        let batch = Batch { x: bad.clone(), y: good.clone(), continues: false };
+        refused(bptt.evaluate([batch]), &["tokens: expected below 5", &got]);
+        refused(bptt.predict(&bad, &mut bptt.model().zero_state(3)), &["tokens: expected below 5", &got]);
+        let model = bptt.model();
+        let (mut state, mut logits) = (model.zero_state(1), Array1::zeros(V));
+        refused(model.step(token, &mut state, logits.view_mut()), &["token: expected below 5", &got]);
+        for prefix in [&[0, token][..], &[token, 0], &[token]] {
+            refused(model.generate(prefix, 3, &mut Sampler::greedy()), &["token", "below 5", &got]);
+        }
+        refused(model.generate(&[token], 0, &mut Sampler::greedy()), &["prefix: expected tokens below 5", &got]);
+    }
+    for (t, b) in [(3, 3), (5, 3), (4, 2), (3, 4), (0, 3), (4, 0)] {
+        let parts = ["targets: expected shape [4, 3, ..] as the inputs", &format!("got [{t}, {b}]")];
+        refused(bptt.train(&good, &*text(t, b)), &parts);
+        refused(bptt.evaluate([Batch { x: good.clone(), y: text(t, b), continues: false }]), &parts);
+    }
+    refused(bptt.model().generate(&[], 3, &mut Sampler::greedy()), &["prefix: expected at least one token, got none"]);
+    assert_eq!(weights(bptt.model()), before);
+    assert!(bptt.state().is_none());
+}
+
+#[test]
+fn numbers_and_targets() {
+    let net = Chain::builder(3).layer(spec(4)).layer(Linear::spec(2)).build().unwrap();
+    let mut bptt = Bptt::builder(net).loss(MeanSquared).build().unwrap();
+    let (x, y) = (Array3::zeros((4, 2, 3)), Array3::zeros((4, 2, 2)));
+    for width in [0, 2, 4] {
+        let (bad, parts) =
+            (Array3::zeros((4, 2, width)), ["inputs: expected shape [T, B, 3]", &format!("got [4, 2, {width}]")]);
+        refused(bptt.train(&bad, &*y), &parts);
+        refused(bptt.predict(&bad, &mut bptt.model().zero_state(2)), &parts);
+    }
+    refused(bptt.train(&x, &*Array3::zeros((4, 2, 3))), &["targets: expected shape [4, 2, 2], got [4, 2, 3]"]);
+    refused(
+        bptt.train(&x, &*Array3::zeros((2, 4, 2))),
+        &["targets: expected shape [4, 2, ..] as the inputs, got [2, 4]"],
+    );
+    let classes = Chain::builder(3).layer(spec(4)).layer(Linear::spec(2)).build().unwrap();
+    let mut bptt = Bptt::builder(classes).build().unwrap();
+    refused(bptt.train(&x, &*Array2::from_elem((4, 2), 2)), &["targets: expected tokens below 2", "got 2"]);
+}
+
+#[test]
+fn states() {
+    let mut bptt = Bptt::builder(model()).build().unwrap();
+    let wider = LanguageModel::new(Stacked::builder(V).repeat(2, spec(5)).build().unwrap(), 1).unwrap();
+    let deeper = LanguageModel::new(Stacked::builder(V).repeat(3, spec(4)).build().unwrap(), 1).unwrap();
+    let expected = "state: expected arrays of shapes [[2, 4], [2, 4], [2, 4], [2, 4]], got [[";
+    for wrong in [model().zero_state(3), wider.zero_state(2), deeper.zero_state(2), Vec::new()] {
+        let got = format!("got {:?}", wrong.shapes());
+        let parts = [&expected[..expected.len() - 2], &got];
+        refused(bptt.set_state(wrong.clone(), 2), &parts);
+        refused(bptt.predict(&text(3, 2), &mut wrong.clone()), &parts);
+    }
+    for batch in HUGE {
+        refused(bptt.set_state(model().zero_state(2), batch), &["state: expected arrays of shapes", "got [[2, 4]"]);
+    }
+    assert!(bptt.state().is_none());
+    let model = model();
+    let mut logits = Array1::zeros(V);
+    for (mut state, got) in [
+        (model.zero_state(2), "[2, 4]"),
+        (model.zero_state(0), "[0, 4]"),
+        (wider.zero_state(1), "[1, 5]"),
+        (deeper.zero_state(1), "[1, 4]"),
+        (Vec::new(), "[]"),
+    ] {
+        refused(model.step(0, &mut state, logits.view_mut()), &["state: expected", got]);
+    }
+    let mut short = Array1::zeros(V - 1);
+    refused(model.step(0, &mut model.zero_state(1), short.view_mut()), &["logits: expected shape [5], got [4]"]);
+}
+
+#[test]
+fn the_batch_size_between_batches_that_continue() {
+    let batch = |b, continues| Batch { x: text(3, b), y: text(3, b), continues };
+    let mut bptt = Bptt::builder(model()).build().unwrap();
+    let parts = ["batch: expected 2 rows, as in the batch it continues, got 3"];
+    refused(bptt.epoch([batch(2, false), batch(3, true)]), &parts);
+    refused(bptt.evaluate([batch(2, false), batch(3, true)]), &parts);
+    refused(bptt.train(&text(3, 3), &*text(3, 3)), &parts);
+    bptt.epoch([batch(2, true), batch(3, false), batch(3, true)]).unwrap();
+    bptt.set_state(model().zero_state(7), 7).unwrap();
+    refused(bptt.train(&text(3, 3), &*text(3, 3)), &["batch: expected 7 rows", "got 3"]);
+}
+
+#[test]
+fn logits_for_a_sampler() {
+    for mut sampler in [Sampler::greedy(), Sampler::temperature(1.0, 1).unwrap()] {
+        let mut choose = |logits: &[f64]| sampler.choose(Array1::from_vec(logits.to_vec()).view());
+        refused(choose(&[]), &["logits: expected shape [V], at least 1, got [0]"]);
+        refused(choose(&[0.0, f64::NAN]), &["logits: expected numbers below infinity, got NaN"]);
+        refused(choose(&[f64::INFINITY, 0.0]), &["logits: expected numbers below infinity, got inf"]);
+        assert_eq!(choose(&[f64::NEG_INFINITY, 0.0]).unwrap(), 1);
+        assert!(choose(&[f64::NEG_INFINITY; 3]).unwrap() < 3);
+        assert!(choose(&[f64::MAX, -f64::MAX, f64::MIN_POSITIVE]).unwrap() < 3);
+    }
+    let mut cold = Sampler::temperature(f64::MIN_POSITIVE, 1).unwrap();
+    assert!(cold.choose(Array1::from_vec(vec![-1.0, 1e300, 3.0]).view()).is_ok());
+}

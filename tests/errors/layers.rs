@@ -1,0 +1,118 @@
+//! Layers: their sizes, arrays and options, and how they fit together.
+
+use deep_rnn::ndarray::{Array1, Array2};
+use deep_rnn::prelude::*;
+use deep_rnn::{Bias, Bidirectional, Chain, Linear, LstmGates, Merge, Scheme, Spec};
+
+use crate::refused;
+use crate::small_model::{HUGE, V, seeded, spec};
+
+#[test]
+fn layers_that_do_not_fit() {
+    let lstm = |inputs, units| spec(units).build(inputs, &mut seeded()).unwrap();
+    let gru = |inputs, units| Gru::<f64>::spec(units).build(inputs, &mut seeded()).unwrap();
+    let parts = ["layer 1: expected inputs of 4 columns, the width of layer 0 below it, got 5"];
+    refused(Stacked::new((lstm(3, 4), gru(5, 2))), &parts);
+    refused(Stacked::new(vec![lstm(3, 4), lstm(5, 2)]), &parts);
+    refused(Chain::new((lstm(3, 4), gru(5, 2))), &parts);
+    refused(Chain::new((lstm(3, 4), gru(4, 6), lstm(1, 1))), &["layer 2: expected inputs of 6 columns", "got 1"]);
+    refused(Stacked::new(Vec::<Lstm<f64>>::new()), &["layers: expected at least 1, got 0"]);
+    refused(Chain::new(Vec::<Lstm<f64>>::new()), &["layers: expected at least 1, got 0"]);
+    refused(
+        Bidirectional::new(lstm(3, 4), gru(2, 4), Merge::Concat),
+        &["input_size of the backward", "expected 3", "got 2"],
+    );
+    refused(
+        Bidirectional::new(lstm(3, 4), gru(3, 5), Merge::Sum),
+        &["output_size of the backward", "expected 4", "got 5"],
+    );
+    let head = Linear::spec(V).build(4, &mut seeded()).unwrap();
+    refused(LanguageModel::from_parts(lstm(V, 3), head), &["head.w: expected shape [3, 5], got [4, 5]"]);
+    refused(LanguageModel::with_head(lstm(V, 3), &Linear::spec(7), 1), &["head.w: expected shape [3, 5], got [3, 7]"]);
+}
+
+#[test]
+fn sizes_of_zero() {
+    for repeat in [0, 10_001, usize::MAX] {
+        let got = format!("layers: expected 1 to 10000, got {repeat}");
+        refused(Stacked::builder(3).repeat(repeat, spec(4)).build(), &[&got]);
+        refused(Chain::builder(3).repeat(repeat, spec(4)).build(), &[&got]);
+    }
+    let (units, inputs) = (["units: expected at least 1, got 0"], ["input_size: expected at least 1, got 0"]);
+    fn both(spec: impl Spec, units: &[&str]) {
+        refused(spec.build(3, &mut seeded()), units);
+    }
+    both(spec(0), &units);
+    both(Gru::<f64>::spec(0), &units);
+    both(Rnn::<f64>::spec(0), &units);
+    both(GruResetBefore::<f64>::spec(0), &units);
+    both(Bidirectional::spec(spec(0), Merge::Sum), &units);
+    both(Linear::<f64>::spec(0), &["outputs: expected at least 1, got 0"]);
+    both(Stacked::builder(1).layer(spec(2)).layer(spec(0)), &units);
+    both(Stacked::builder(1).repeat(0, spec(2)), &["layers: expected 1 to 10000, got 0"]);
+    refused(spec(4).build(0, &mut seeded()), &inputs);
+    refused(GruResetBefore::<f64>::spec(4).build(0, &mut seeded()), &inputs);
+    refused(Linear::<f64>::spec(4).build(0, &mut seeded()), &inputs);
+    refused(Stacked::builder(0).layer(spec(4)).build(), &inputs);
+    refused(Chain::builder(0).layer(Linear::<f64>::spec(4)).build(), &inputs);
+}
+
+#[test]
+fn sizes_beyond_memory() {
+    let parts = ["units: expected a matrix that memory can hold, got"];
+    for n in HUGE {
+        refused(spec(n).build(3, &mut seeded()), &parts);
+        refused(Lstm::<f32>::spec(n).build(3, &mut seeded()), &parts);
+        refused(spec(1 << 22).build(n, &mut seeded()), &parts);
+        refused(Gru::<f64>::spec(n).init(Scheme::XavierOrthogonal).build(3, &mut seeded()), &parts);
+        refused(Rnn::<f64>::spec(n).build(n, &mut seeded()), &parts);
+        refused(GruResetBefore::<f64>::spec(n).build(1, &mut seeded()), &parts);
+        refused(
+            Linear::<f64>::spec(n).build(1 << 24, &mut seeded()),
+            &["outputs: expected a matrix that memory can hold"],
+        );
+        refused(Stacked::builder(n).repeat(2, spec(1 << 24)).build(), &parts);
+    }
+}
+
+#[test]
+fn arrays_of_a_cell() {
+    let cell = |w_x: [usize; 2], w_h: [usize; 2], b: Option<usize>, b_h: Option<usize>| {
+        let (w_x, w_h) = (Array2::<f64>::zeros(w_x), Array2::zeros(w_h));
+        Lstm::from_arrays(LstmGates, w_x, w_h, b.map(Array1::zeros), b_h.map(Array1::zeros))
+    };
+    assert!(cell([3, 8], [2, 8], Some(8), None).is_ok());
+    for shape in [[3, 7], [3, 0], [0, 8], [3, 3]] {
+        let got = format!("got {shape:?}");
+        refused(cell(shape, [2, 8], None, None), &["w_x: expected shape [D, 4 H], D and H at least 1", &got]);
+    }
+    refused(cell([3, 8], [8, 2], None, None), &["w_h: expected shape [2, 8], got [8, 2]"]);
+    refused(cell([3, 8], [2, 8], Some(2), None), &["b: expected shape [8], got [2]"]);
+    refused(cell([3, 8], [2, 8], None, Some(9)), &["b_h: expected shape [8], got [9]"]);
+    refused(Linear::from_arrays(Array2::<f64>::zeros((0, 3)), None), &["w: expected shape [D, V]", "got [0, 3]"]);
+    refused(
+        Linear::from_arrays(Array2::<f64>::zeros((2, 3)), Some(Array1::zeros(2))),
+        &["b: expected shape [3], got [2]"],
+    );
+}
+
+#[test]
+fn options_of_a_spec() {
+    for sigma in [f64::NAN, f64::INFINITY, -1.0] {
+        let parts = ["scheme: expected a finite standard deviation of 0 or more", &format!("got {sigma}")];
+        refused(spec(2).init(Scheme::Normal(sigma)).build(3, &mut seeded()), &parts);
+        refused(Linear::<f64>::spec(2).init(Scheme::Normal(sigma)).build(3, &mut seeded()), &parts);
+    }
+    let lane = ["lane_bias: expected a finite value for a lane below 4"];
+    refused(spec(2).lane_bias(4, 1.0).build(3, &mut seeded()), &[lane[0], "got 1 for 4"]);
+    refused(spec(2).lane_bias(usize::MAX, 1.0).build(3, &mut seeded()), &lane);
+    refused(spec(2).forget_bias(f64::NAN).build(3, &mut seeded()), &[lane[0], "got NaN for 1"]);
+    refused(
+        spec(2).bias(Bias::None).forget_bias(1.0).build(3, &mut seeded()),
+        &["lane_bias: expected a cell with a bias, got Bias::None"],
+    );
+    for name in ["tanhh", "", "TANH "] {
+        refused(name.parse::<Activation<f64>>(), &["activation: expected tanh, relu,", &format!("got {name}")]);
+    }
+    assert!("tanh".parse::<Activation<f64>>().is_ok());
+}

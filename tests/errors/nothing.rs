@@ -1,0 +1,55 @@
+//! No steps, no rows, no batches.
+
+use deep_rnn::ndarray::{Array2, ArrayRef2, ArrayView3, ArrayViewMut3};
+use deep_rnn::prelude::*;
+use deep_rnn::{Bidirectional, Chain, Linear, Merge, OneHot, TokenInput};
+
+use crate::bits::{state_bits, weights};
+use crate::small_model::{V, model, spec, text};
+
+/// No steps, no rows or neither is legal and does nothing.
+fn nothing<N: TokenInput<Elem = f64>>(net: N) {
+    let model = LanguageModel::new(net, 1).unwrap();
+    for window in [1, 3, usize::MAX] {
+        let mut bptt = Bptt::builder(model.clone()).window(window).threads(2).build().unwrap();
+        bptt.train(&text(4, 3), &*text(4, 3)).unwrap();
+        let before = (weights(bptt.model()), bptt.state().map(state_bits));
+        for (t, b) in [(0, 3), (4, 0), (0, 0), (0, 9)] {
+            let (x, y) = (text(t, b), text(t, b));
+            let report = bptt.train(&x, &*y).unwrap();
+            assert_eq!((report.tokens, report.updates, report.loss_sum), (0, 0, 0.0));
+            let batch = || [Batch { x: x.clone(), y: y.clone(), continues: true }];
+            assert_eq!(bptt.epoch(batch()).unwrap().tokens, 0);
+            assert_eq!(bptt.evaluate(batch()).unwrap().tokens, 0);
+            let ys = bptt.predict(&x, &mut bptt.model().zero_state(b)).unwrap();
+            assert_eq!(ys.dim(), (t, b, V));
+            assert!((weights(bptt.model()), bptt.state().map(state_bits)) == before);
+        }
+        let none: [Batch<Array2<usize>, Array2<usize>>; 0] = [];
+        let report = bptt.epoch(none.clone()).unwrap();
+        assert_eq!((report.tokens, report.updates), (0, 0));
+        assert!(report.loss().is_nan() && bptt.evaluate(none).unwrap().loss().is_nan());
+        assert!((weights(bptt.model()), bptt.state().map(state_bits)) == before);
+        bptt.train(&text(4, 3), &*text(4, 3)).unwrap();
+    }
+}
+
+#[test]
+fn nothing_to_do() {
+    nothing(Stacked::builder(V).repeat(2, spec(4)).build().unwrap());
+    nothing(OneHot::new(Stacked::builder(V).layer(GruResetBefore::<f64>::spec(4)).layer(spec(3)).build().unwrap()));
+    let both_ways = Bidirectional::spec(Gru::<f64>::spec(3), Merge::Sum);
+    nothing(OneHot::new(Chain::builder(V).layer(both_ways).layer(Linear::spec(4)).build().unwrap()));
+}
+
+#[test]
+fn nothing_to_evaluate_is_no_loss_of_a_closure_either() {
+    let mean = |ys: ArrayView3<'_, f64>, _: &ArrayRef2<usize>, mut d_ys: ArrayViewMut3<'_, f64>| {
+        d_ys.fill(0.0);
+        ys.sum() / ys.len() as f64
+    };
+    let mut bptt = Bptt::builder(model()).loss(mean).build().unwrap();
+    assert_eq!(bptt.train(&text(0, 2), &*text(0, 2)).unwrap().tokens, 0);
+    let batch = Batch { x: text(0, 2), y: text(0, 2), continues: false };
+    assert_eq!(bptt.evaluate([batch]).unwrap().tokens, 0);
+}

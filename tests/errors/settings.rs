@@ -1,0 +1,45 @@
+//! Settings of engines, optimisers, threads and samplers.
+
+use deep_rnn::prelude::*;
+use deep_rnn::{Clip, Optimizer, Threads};
+
+use crate::refused;
+use crate::small_model::{Lm, V, model};
+
+#[test]
+fn settings_of_an_engine() {
+    fn with<O: Optimizer<Lm>>(optimizer: O, parts: &[&str]) {
+        refused(Bptt::builder(model()).optimizer(optimizer).build(), parts);
+    }
+    for x in [0.0, -1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let got = format!("got {x}");
+        with(Sgd::new(x), &["lr: expected a finite number above 0 in f64", &got]);
+        with(Adam::new(x), &["lr: expected a finite number above 0 in f64", &got]);
+        with(Adam::new(0.1).epsilon(x), &["epsilon: expected a finite number above 0", &got]);
+        refused(Bptt::builder(model()).clip_norm(x).build(), &["clip: expected a finite number above 0", &got]);
+        refused(Bptt::builder(model()).clip_value(x).build(), &["clip: expected a finite number above 0", &got]);
+        refused(Sampler::temperature(x, 1), &["temperature: expected a finite number above 0", &got]);
+    }
+    // Finite and above 0, but not in f32.
+    let single = || LanguageModel::new(Stacked::builder(V).layer(Lstm::<f32>::spec(2)).build().unwrap(), 1).unwrap();
+    for (x, got) in [(1e300, "got 1000"), (1e-300, "got 0.000")] {
+        let parts = ["lr: expected a finite number above 0 in f32", got];
+        refused(Bptt::builder(single()).optimizer(Sgd::new(x)).build(), &parts);
+        refused(Bptt::builder(single()).optimizer(Adam::new(x)).build(), &parts);
+        let adam = Adam::new(0.1).epsilon(x);
+        refused(Bptt::builder(single()).optimizer(adam).build(), &["epsilon: expected", "in f32", got]);
+    }
+    for x in [1.0, -0.1, f64::NAN, f64::INFINITY] {
+        let parts = ["betas: expected numbers from 0 to below 1", &format!("got {x}")];
+        with(Adam::new(0.1).betas(x, 0.9), &parts);
+        with(Adam::new(0.1).betas(0.9, x), &parts);
+    }
+    refused(Bptt::builder(model()).window(0).build(), &["window: expected at least 1 step, got 0"]);
+    for threads in [0, 1025, usize::MAX] {
+        let got = format!("threads: expected 1 to 1024, got {threads}");
+        refused(Bptt::builder(model()).threads(threads).build(), &[&got]);
+        refused(Threads::new(threads), &[&got]);
+    }
+    refused(Sampler::greedy().top_k(0), &["top_k: expected at least 1, got 0"]);
+    assert_eq!(Clip::default(), Clip::None);
+}

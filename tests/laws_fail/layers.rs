@@ -1,0 +1,61 @@
+//! Layers that are no cells.
+
+use deep_rnn::gradcheck::{self, Law};
+use deep_rnn::{GradIo, Params, Recurrent, RnnCell, SeqLayer};
+use ndarray::{ArrayView3, ArrayViewD, ArrayViewMut3, ArrayViewMutD, Ix3};
+
+use crate::faulty::{Cell, D, Fault, H, State, cell};
+
+/// A layer, which is not a cell, that goes over its edges.
+#[derive(Clone, Debug)]
+struct Spills(Cell);
+
+impl Params for Spills {
+    type Elem = f64;
+    fn visit<'a>(&'a self, f: &mut dyn FnMut(&str, ArrayViewD<'a, f64>)) {
+        self.0.visit(f);
+    }
+    fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(&str, ArrayViewMutD<'a, f64>)) {
+        self.0.visit_mut(f);
+    }
+}
+
+impl Recurrent for Spills {
+    type State = State;
+    type Tape = <Cell as Recurrent>::Tape;
+    fn input_size(&self) -> usize {
+        D
+    }
+    fn output_size(&self) -> usize {
+        H
+    }
+    fn zero_state(&self, batch: usize) -> State {
+        self.0.zero_state(batch)
+    }
+}
+
+impl SeqLayer for Spills {
+    fn forward(
+        &self,
+        xs: ArrayView3<'_, f64>,
+        ys: ArrayViewMut3<'_, f64>,
+        state: &mut State,
+        tape: Option<&mut Self::Tape>,
+    ) {
+        self.0.scan(xs, ys, state, tape);
+    }
+    fn backward(&self, io: GradIo<'_, f64, Ix3>, tape: &mut Self::Tape, d_state: &mut State, grads: &mut Self) {
+        self.0.scan_backward(io, tape, d_state, &mut grads.0);
+    }
+}
+
+#[test]
+fn layers_are_held_to_them_too() {
+    let law = |fault| gradcheck::check_layer(&Spills(cell(fault))).map_err(|violation| violation.law);
+    assert!(law(Fault::None).is_ok());
+    assert_eq!(law(Fault::RowsMixed).unwrap_err(), Law::Rows);
+    assert_eq!(law(Fault::BiasGradientForgotten).unwrap_err(), Law::Differences);
+    assert_eq!(law(Fault::ReadsMemoryAsIfInOrder).unwrap_err(), Law::Views);
+    // Nobody can tell without steps.
+    assert!(law(Fault::CountsSteps).is_ok());
+}

@@ -1,0 +1,161 @@
+//! A sequence is its steps and its pieces, a batch is its rows.
+
+use deep_rnn::{GradIo, Gru, GruResetBefore, Init, Lstm, Rnn, RnnCell, Stacked, State, Tape};
+use ndarray::{Array3, Axis, Slice, s};
+use proptest::prelude::*;
+
+use crate::arrays::same;
+use crate::pass::{Outcome, Problem, nan, run, run_steps};
+use crate::problems::{CellCheck, build, config, each_gated, problem};
+use crate::views::Views;
+
+/// In pieces that begin at these steps.
+fn run_pieces<C: RnnCell>(cell: &C, problem: &Problem<C::Elem, C::State>, cuts: &[usize]) -> Outcome<C> {
+    let (t, b, d) = problem.xs.dim();
+    let (mut state, mut d_state) = (problem.state.clone(), problem.d_state.clone());
+    let (mut tape, mut grads) = (C::Tape::default(), cell.zeros_like());
+    let (mut ys, mut d_xs) = (nan(t, b, cell.output_size()), nan(t, b, d));
+    let ends = cuts[1..].iter().chain([&t]);
+    let pieces: Vec<Slice> = cuts.iter().zip(ends).map(|(from, to)| Slice::from(*from..*to)).collect();
+    for piece in &pieces {
+        let y = ys.slice_axis_mut(Axis(0), *piece);
+        cell.scan(problem.xs.slice_axis(Axis(0), *piece), y, &mut state, Some(&mut tape));
+    }
+    for piece in pieces.iter().rev() {
+        let io = GradIo {
+            x: problem.xs.slice_axis(Axis(0), *piece),
+            y: ys.slice_axis(Axis(0), *piece),
+            d_y: problem.d_ys.slice_axis(Axis(0), *piece),
+            d_x: d_xs.slice_axis_mut(Axis(0), *piece),
+        };
+        cell.scan_backward(io, &mut tape, &mut d_state, &mut grads);
+    }
+    assert!(tape.is_drained());
+    Outcome { ys, state, d_xs, d_state, grads }
+}
+
+struct Steps {
+    t: usize,
+    b: usize,
+    seed: u64,
+}
+impl CellCheck for Steps {
+    fn check<C: RnnCell>(&mut self, name: &str, cell: &C) {
+        let problem = problem(cell, self.t, self.b, self.seed);
+        same(&format!("{name}: steps"), &run(cell, &problem).arrays(), &run_steps(cell, &problem).arrays());
+    }
+}
+
+struct Pieces {
+    t: usize,
+    b: usize,
+    seed: u64,
+    cuts: Vec<usize>,
+}
+impl CellCheck for Pieces {
+    fn check<C: RnnCell>(&mut self, name: &str, cell: &C) {
+        let problem = problem(cell, self.t, self.b, self.seed);
+        let (whole, pieces) = (run(cell, &problem), run_pieces(cell, &problem, &self.cuts));
+        same(&format!("{name}: pieces {:?}", self.cuts), &whole.arrays(), &pieces.arrays());
+    }
+}
+
+struct Rows {
+    t: usize,
+    b: usize,
+    seed: u64,
+}
+impl CellCheck for Rows {
+    fn check<C: RnnCell>(&mut self, name: &str, cell: &C) {
+        let problem = problem(cell, self.t, self.b, self.seed);
+        let whole = run(cell, &problem);
+        let rows = |state: &C::State, row: usize| {
+            let mut one = cell.zero_state(1);
+            one.copy_rows(0, state, row..row + 1);
+            one
+        };
+        let cut = |array: &Array3<C::Elem>, row: usize| array.slice(s![.., row..row + 1, ..]).to_owned();
+        for row in 0..self.b {
+            let alone = Problem {
+                xs: cut(&problem.xs, row),
+                state: rows(&problem.state, row),
+                d_ys: cut(&problem.d_ys, row),
+                d_state: rows(&problem.d_state, row),
+            };
+            let here = Outcome {
+                ys: cut(&whole.ys, row),
+                state: rows(&whole.state, row),
+                d_xs: cut(&whole.d_xs, row),
+                d_state: rows(&whole.d_state, row),
+                grads: cell.clone(),
+            };
+            same(&format!("{name}: row {row}"), &run(cell, &alone).by_row(), &here.by_row());
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(config(24))]
+
+    #[test]
+    fn a_sequence_is_its_steps(t in 1_usize..9, b in 1_usize..8, d in 1_usize..20, h in 1_usize..36, seed in 0_u64..1000) {
+        each_gated::<f32>(d, h, seed, &mut Steps { t, b, seed });
+        each_gated::<f64>(d, h, seed, &mut Steps { t, b, seed });
+        Steps { t, b, seed }.check("GruResetBefore", &build(&GruResetBefore::<f32>::spec(h), d, seed));
+        Steps { t, b, seed }.check("GruResetBefore", &build(&GruResetBefore::<f64>::spec(h), d, seed));
+    }
+
+    #[test]
+    fn a_sequence_is_its_pieces(
+        t in 1_usize..12, b in 1_usize..8, d in 1_usize..20, h in 1_usize..36, seed in 0_u64..1000,
+        one in 0_usize..12, other in 0_usize..12,
+    ) {
+        let (one, other) = (one.min(t), other.min(t));
+        let cuts = vec![0, one.min(other), one.max(other)];
+        each_gated::<f32>(d, h, seed, &mut Pieces { t, b, seed, cuts: cuts.clone() });
+        each_gated::<f64>(d, h, seed, &mut Pieces { t, b, seed, cuts: cuts.clone() });
+        Pieces { t, b, seed, cuts }.check("GruResetBefore", &build(&GruResetBefore::<f64>::spec(h), d, seed));
+    }
+
+    #[test]
+    fn a_batch_is_its_rows(t in 1_usize..6, b in 1_usize..20, d in 1_usize..20, h in 1_usize..36, seed in 0_u64..1000) {
+        each_gated::<f32>(d, h, seed, &mut Rows { t, b, seed });
+        each_gated::<f64>(d, h, seed, &mut Rows { t, b, seed });
+    }
+}
+
+/// More rows and steps than one piece of the kernels holds.
+#[test]
+fn long_sequences_and_wide_batches() {
+    for (t, b) in [(150, 4), (40, 15), (3, 300), (1, 600), (1100, 1)] {
+        let mut init = Init::seeded(3);
+        let cuts = vec![0, t / 3, t / 2];
+        let lstm = Lstm::<f64>::spec(5).build(3, &mut init).unwrap();
+        let gru = Gru::<f32>::spec(5).build(3, &mut init).unwrap();
+        let stack = Stacked::builder(3).layer(Lstm::<f32>::spec(5)).layer(Rnn::spec(3)).build().unwrap();
+        Steps { t, b, seed: 1 }.check("Lstm", &lstm);
+        Steps { t, b, seed: 1 }.check("Gru", &gru);
+        Steps { t, b, seed: 1 }.check("a stack", &stack);
+        Pieces { t, b, seed: 1, cuts: cuts.clone() }.check("Lstm", &lstm);
+        Pieces { t, b, seed: 1, cuts: cuts.clone() }.check("Gru", &gru);
+        Pieces { t, b, seed: 1, cuts }.check("a stack", &stack);
+        Rows { t, b, seed: 1 }.check("Lstm", &lstm);
+        Views { t, b, seed: 1 }.check("Gru", &gru);
+    }
+}
+
+/// Equal rows of a batch have equal outputs, whatever lies in memory before and after them.
+#[test]
+fn equal_rows_have_equal_outputs() {
+    let cell = build(&Gru::<f32>::spec(19), 3, 1);
+    let mut problem = problem(&cell, 6, 7, 1);
+    let (xs, h) = (problem.xs.clone(), problem.state[0].row(0).to_owned());
+    for row in 0..7 {
+        problem.xs.index_axis_mut(Axis(1), row).assign(&xs.index_axis(Axis(1), 0));
+        problem.state[0].row_mut(row).assign(&h);
+    }
+    let outcome = run(&cell, &problem);
+    for row in 1..7 {
+        assert_eq!(outcome.ys.index_axis(Axis(1), row), outcome.ys.index_axis(Axis(1), 0));
+    }
+}

@@ -1,0 +1,17 @@
+//! Relations between runs: what is known of a result without knowing the result. Most are held to the bit, in f32 and
+//! in f64.
+
+mod arrays;
+mod biases;
+mod cutting;
+mod grus;
+mod loss;
+#[path = "../support/pass.rs"]
+mod pass;
+mod problems;
+mod reach;
+mod shapes;
+mod threads;
+mod tokens;
+mod views;
+mod wrappers;

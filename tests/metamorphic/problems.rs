@@ -1,0 +1,49 @@
+//! What the relations are tried on: cells of each kind, random inputs, states and gradients, numbers of cases.
+
+use deep_rnn::{Bias, Float, Gru, Init, Lstm, Rnn, RnnCell, SeqLayer, Spec, Stacked, State};
+use ndarray::Array2;
+use proptest::prelude::ProptestConfig;
+
+use crate::pass::Problem;
+
+fn random_state<F: Float, S: State<F>>(mut state: S, init: &mut Init) -> S {
+    state.visit_mut(&mut |mut view| {
+        let numbers: Array2<F> = init.uniform(view.raw_dim(), 0.9);
+        view.assign(&numbers);
+    });
+    state
+}
+
+pub(crate) fn problem<L: SeqLayer>(layer: &L, t: usize, b: usize, seed: u64) -> Problem<L::Elem, L::State> {
+    let mut init = Init::seeded(seed);
+    Problem {
+        xs: init.uniform((t, b, layer.input_size()), 1.0),
+        state: random_state(layer.zero_state(b), &mut init),
+        d_ys: init.uniform((t, b, layer.output_size()), 1.0),
+        d_state: random_state(layer.zero_state(b), &mut init),
+    }
+}
+
+pub(crate) fn build<S: Spec>(spec: &S, inputs: usize, seed: u64) -> S::Layer {
+    spec.build(inputs, &mut Init::seeded(seed)).unwrap()
+}
+
+/// Something that holds for any cell.
+pub(crate) trait CellCheck {
+    fn check<C: RnnCell>(&mut self, name: &str, cell: &C);
+}
+
+/// The gated cells and stacks of them, which promise bits.
+pub(crate) fn each_gated<F: Float>(d: usize, h: usize, seed: u64, check: &mut impl CellCheck) {
+    for bias in [Bias::None, Bias::One, Bias::Two] {
+        check.check(&format!("Rnn<{}> {bias:?}", F::NAME), &build(&Rnn::<F>::spec(h).bias(bias), d, seed));
+        check.check(&format!("Gru<{}> {bias:?}", F::NAME), &build(&Gru::<F>::spec(h).bias(bias), d, seed));
+        check.check(&format!("Lstm<{}> {bias:?}", F::NAME), &build(&Lstm::<F>::spec(h).bias(bias), d, seed));
+    }
+    let stack = Stacked::builder(d).layer(Lstm::<F>::spec(h)).layer(Gru::spec(h + 1)).layer(Rnn::spec(2));
+    check.check("a stack", &stack.seed(seed).build().unwrap());
+}
+
+pub(crate) fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}

@@ -1,0 +1,81 @@
+//! Threads: any number of them gives the same bits.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
+use deep_rnn::{
+    Activation, Bidirectional, Float, Gru, GruResetBefore, Linear, Lstm, Merge, Rnn, SeqLayer, Stacked, Threads,
+};
+
+use crate::arrays::same;
+use crate::pass::run;
+use crate::problems::{build, problem};
+use crate::tokens::{run_tokens, tokens};
+
+/// Any number of threads gives the same bits.
+fn threads_on<L: SeqLayer>(name: &str, layer: &L, t: usize, b: usize) {
+    let problem = problem(layer, t, b, 9);
+    let alone = run(layer, &problem).arrays();
+    for number in [1, 2, 3, 8] {
+        let together = Threads::new(number).unwrap().install(|| run(layer, &problem).arrays());
+        same(&format!("{name}, T {t}, B {b}, {number} threads"), &alone, &together);
+    }
+}
+
+fn threads<F: Float>() {
+    // Well above the 2^20 multiply-adds from which on work is divided.
+    for (t, b) in [(20, 5), (20, 33), (300, 1), (1, 200), (9, 2)] {
+        threads_on("Rnn", &build(&Rnn::<F>::spec(128), 70, 1), t, b);
+        threads_on("Gru", &build(&Gru::<F>::spec(129), 70, 2), t, b);
+        threads_on("Lstm", &build(&Lstm::<F>::spec(128), 70, 3), t, b);
+    }
+    let stack = Stacked::builder(40).layer(Lstm::<F>::spec(128)).layer(Gru::spec(100)).build().unwrap();
+    threads_on("a stack", &stack, 20, 7);
+    threads_on("bidirectional", &build(&Bidirectional::spec(Lstm::<F>::spec(128), Merge::Sum), 40, 4), 20, 7);
+    threads_on("linear", &build(&Linear::<F>::spec(301), 130, 5), 20, 33);
+    threads_on("gru before", &build(&GruResetBefore::<F>::spec(64), 40, 5), 5, 9);
+
+    let cell = build(&Lstm::<F>::spec(128), 60, 6);
+    let (tokens, problem) = (tokens(20, 33, 60, 7), problem(&cell, 20, 33, 8));
+    let alone = run_tokens(&cell, &tokens, &problem);
+    for number in [2, 3, 8] {
+        let together = Threads::new(number).unwrap().install(|| run_tokens(&cell, &tokens, &problem));
+        same(&format!("tokens, {number} threads"), &alone, &together);
+    }
+}
+
+#[test]
+fn threads_give_the_same_bits_f32() {
+    threads::<f32>();
+}
+
+#[test]
+fn threads_give_the_same_bits_f64() {
+    threads::<f64>();
+}
+
+/// The work of the tests above really is divided: more than one thread evaluates φ.
+#[test]
+fn more_than_one_thread_works() {
+    static SEEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    fn noting(a: f64) -> (f64, f64) {
+        if let Some(name) = std::thread::current().name() {
+            let mut seen = SEEN.lock().unwrap();
+            if !seen.contains(name) {
+                seen.insert(name.to_string());
+            }
+        }
+        (a * 0.5, 0.5)
+    }
+    let cell = build(&Rnn::<f64>::spec(128).activation(Activation::Custom("noting", noting)), 70, 1);
+    let problem = problem(&cell, 20, 5, 9);
+    let threads = Threads::new(2).unwrap();
+    // A thread that is slow to wake may find everything done.
+    for _ in 0..1000 {
+        threads.install(|| run(&cell, &problem));
+        if SEEN.lock().unwrap().len() == 2 {
+            return;
+        }
+    }
+    panic!("only {:?} worked", SEEN.lock().unwrap());
+}

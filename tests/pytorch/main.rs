@@ -1,0 +1,13 @@
+//! Values and gradients against PyTorch's, in f64: see `tests/data/gen.py` for the cases.
+
+#[path = "../support/fixture.rs"]
+mod fixture;
+mod gates;
+mod mixed;
+#[path = "../support/pass.rs"]
+mod pass;
+mod product;
+mod reset_before;
+mod shapes;
+mod tally;
+mod threads;
