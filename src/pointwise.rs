@@ -66,8 +66,9 @@ impl<F: Float, const N: usize> Lanes<F> for [F; N] {
 /// use h through one product only, made before the gates (RNN, GRU with the reset after the product, LSTM, coupled
 /// gates, UGRNN, minGRU with `H = [F; 0]`). What multiplies after a gate takes the other door, [`RnnCell`](crate::RnnCell).
 ///
-/// Write the maths without branches on data, and use [`Float`]'s `tanh`, `sigmoid` and `exp`; the loop over the units
-/// then becomes vector code.
+/// Write the maths without branches on data, use [`Float`]'s `tanh`, `sigmoid` and `exp`, and mark both methods
+/// `#[inline(always)]`: then the loop over the units becomes vector code. It is compiled once for each instruction set, and
+/// a method that stays a call in it is computed a unit at a time.
 ///
 /// An LSTM whose input gate is what the forget gate leaves (CIFG), complete:
 ///
@@ -83,12 +84,14 @@ impl<F: Float, const N: usize> Lanes<F> for [F; N] {
 ///     type State = [F; 2];
 ///     type Saved = [F; 4];
 ///     const NAME: &'static str = "Cifg";
+///     #[inline(always)]
 ///     fn forward(&self, x: [F; 3], u: [F; 3], [_, c]: [F; 2]) -> ([F; 2], [F; 4]) {
 ///         let (i, g, o) = ((x[0] + u[0]).sigmoid(), (x[1] + u[1]).tanh(), (x[2] + u[2]).sigmoid());
 ///         let c = c + i * (g - c);
 ///         let tc = c.tanh();
 ///         ([o * tc, c], [i, g, o, tc])
 ///     }
+///     #[inline(always)]
 ///     fn backward(&self, [i, g, o, tc]: [F; 4], [_, c]: [F; 2], [dh, dc]: [F; 2]) -> ([F; 3], [F; 3], [F; 2]) {
 ///         let dc = dc + dh * o * tc.tanh_slope();
 ///         let d = [dc * (g - c) * i.sigmoid_slope(), dc * i * g.tanh_slope(), dh * tc * o.sigmoid_slope()];

@@ -30,7 +30,7 @@ fn a_closure_is_a_loss() {
     };
     let mut closure = Bptt::builder(lstm::<f64>(5, 1)).loss(loss).build().unwrap();
     for _ in 0..4 {
-        let (a, b) = (ours.train(&x, &*y).unwrap(), closure.train(&x, &*y).unwrap());
+        let (a, b) = (ours.train(&x, &y).unwrap(), closure.train(&x, &y).unwrap());
         assert_abs_diff_eq!(a.loss(), b.loss(), epsilon = 1e-13);
         assert_abs_diff_eq!(a.norm_sum, b.norm_sum, epsilon = 1e-13);
     }

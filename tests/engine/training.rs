@@ -15,7 +15,7 @@ fn same_bits_for_any_number_of_threads() {
         let mut bptt = Bptt::builder(model).clip_norm(1.0).threads(threads).build().unwrap();
         for k in 0..20 {
             let tokens = Array2::from_shape_fn((21, 32), |(t, b)| (k * 20 + t + b * b + t * b / 5) % 28);
-            bptt.train(&tokens.slice(s![..20, ..]), &*tokens.slice(s![1.., ..])).unwrap();
+            bptt.train(&tokens.slice(s![..20, ..]), &tokens.slice(s![1.., ..])).unwrap();
         }
         (weights(bptt.model()), state_bits(bptt.state().unwrap()))
     };
@@ -30,7 +30,7 @@ fn learns<F: Float>() -> f64 {
     let (x, y) = (text(0, 8, 3), text(1, 8, 3));
     let mut losses = (0..80).map(|_| {
         bptt.reset_state();
-        bptt.train(&x, &*y).unwrap().loss()
+        bptt.train(&x, &y).unwrap().loss()
     });
     let first = losses.next().unwrap();
     let last = losses.last().unwrap();

@@ -16,8 +16,8 @@ fn tokens_and_targets() {
         let mut bad = good.clone();
         bad[[3, 2]] = token;
         let got = format!("got {token}");
-        refused(bptt.train(&bad, &*good), &["tokens: expected below 5", &got]);
-        refused(bptt.train(&good, &*bad), &["targets: expected tokens below 5, the width of the output", &got]);
+        refused(bptt.train(&bad, &good), &["tokens: expected below 5", &got]);
+        refused(bptt.train(&good, &bad), &["targets: expected tokens below 5, the width of the output", &got]);
         let batch = Batch { x: bad.clone(), y: good.clone(), continues: false };
         refused(bptt.evaluate([batch]), &["tokens: expected below 5", &got]);
         refused(bptt.predict(&bad, &mut bptt.model().zero_state(3)), &["tokens: expected below 5", &got]);
@@ -31,7 +31,7 @@ fn tokens_and_targets() {
     }
     for (t, b) in [(3, 3), (5, 3), (4, 2), (3, 4), (0, 3), (4, 0)] {
         let parts = ["targets: expected shape [4, 3, ..] as the inputs", &format!("got [{t}, {b}]")];
-        refused(bptt.train(&good, &*text(t, b)), &parts);
+        refused(bptt.train(&good, &text(t, b)), &parts);
         refused(bptt.evaluate([Batch { x: good.clone(), y: text(t, b), continues: false }]), &parts);
     }
     refused(bptt.model().generate(&[], 3, &mut Sampler::greedy()), &["prefix: expected at least one token, got none"]);
@@ -47,17 +47,17 @@ fn numbers_and_targets() {
     for width in [0, 2, 4] {
         let (bad, parts) =
             (Array3::zeros((4, 2, width)), ["inputs: expected shape [T, B, 3]", &format!("got [4, 2, {width}]")]);
-        refused(bptt.train(&bad, &*y), &parts);
+        refused(bptt.train(&bad, &y), &parts);
         refused(bptt.predict(&bad, &mut bptt.model().zero_state(2)), &parts);
     }
-    refused(bptt.train(&x, &*Array3::zeros((4, 2, 3))), &["targets: expected shape [4, 2, 2], got [4, 2, 3]"]);
+    refused(bptt.train(&x, &Array3::zeros((4, 2, 3))), &["targets: expected shape [4, 2, 2], got [4, 2, 3]"]);
     refused(
-        bptt.train(&x, &*Array3::zeros((2, 4, 2))),
+        bptt.train(&x, &Array3::zeros((2, 4, 2))),
         &["targets: expected shape [4, 2, ..] as the inputs, got [2, 4]"],
     );
     let classes = Chain::builder(3).layer(spec(4)).layer(Linear::spec(2)).build().unwrap();
     let mut bptt = Bptt::builder(classes).build().unwrap();
-    refused(bptt.train(&x, &*Array2::from_elem((4, 2), 2)), &["targets: expected tokens below 2", "got 2"]);
+    refused(bptt.train(&x, &Array2::from_elem((4, 2), 2)), &["targets: expected tokens below 2", "got 2"]);
 }
 
 #[test]
@@ -98,10 +98,10 @@ fn the_batch_size_between_batches_that_continue() {
     let parts = ["batch: expected 2 rows, as in the batch it continues, got 3"];
     refused(bptt.epoch([batch(2, false), batch(3, true)]), &parts);
     refused(bptt.evaluate([batch(2, false), batch(3, true)]), &parts);
-    refused(bptt.train(&text(3, 3), &*text(3, 3)), &parts);
+    refused(bptt.train(&text(3, 3), &text(3, 3)), &parts);
     bptt.epoch([batch(2, true), batch(3, false), batch(3, true)]).unwrap();
     bptt.set_state(model().zero_state(7), 7).unwrap();
-    refused(bptt.train(&text(3, 3), &*text(3, 3)), &["batch: expected 7 rows", "got 3"]);
+    refused(bptt.train(&text(3, 3), &text(3, 3)), &["batch: expected 7 rows", "got 3"]);
 }
 
 #[test]

@@ -112,7 +112,7 @@ impl Wild {
         };
         let mut outcomes = vec![
             bptt.set_state(model.zero_state(self.rows), self.x[1]),
-            bptt.train(&x, &*y).map(drop),
+            bptt.train(&x, &y).map(drop),
             bptt.predict(&x, &mut model.zero_state(self.rows)).map(drop),
         ];
         let batch = |continues| Batch { x: x.clone(), y: y.clone(), continues };
@@ -148,8 +148,8 @@ impl Wild {
         };
         let outcomes = [
             bptt.set_state(layer.zero_state(self.rows), b),
-            bptt.train(&x, &*y).map(drop),
-            bptt.train(&x.slice(s![..;-1, .., ..]), &*y).map(drop),
+            bptt.train(&x, &y).map(drop),
+            bptt.train(&x.slice(s![..;-1, .., ..]), &y).map(drop),
             bptt.predict(&x, &mut layer.zero_state(self.rows)).map(drop),
             bptt.evaluate([Batch { x, y, continues: true }]).map(drop),
         ];

@@ -44,8 +44,8 @@ fn refused_batch_leaves_no_trace<M: Model<Elem = f64, Input = ArrayRef3<f64>>>(m
     let (mut with, mut without) = (engine(), engine());
     for k in 0..3 {
         let (x, y) = data(k);
-        with.train(&x, &*y).unwrap();
-        without.train(&x, &*y).unwrap();
+        with.train(&x, &y).unwrap();
+        without.train(&x, &y).unwrap();
 
         let (mut x, mut y) = data(k + 20);
         match spoilt {
@@ -54,7 +54,7 @@ fn refused_batch_leaves_no_trace<M: Model<Elem = f64, Input = ArrayRef3<f64>>>(m
             Spoilt::Loss(_) | Spoilt::Gradient(_) => spoil.set(Some(spoilt)),
         }
         let before = (weights(with.model()), with.state().map(state_bits));
-        refused(with.train(&x, &*y), &["expected a finite number, got", "no weight was changed"]);
+        refused(with.train(&x, &y), &["expected a finite number, got", "no weight was changed"]);
         spoil.set(None);
         assert!((weights(with.model()), with.state().map(state_bits)) == before, "{spoilt:?} changed something");
     }
@@ -82,7 +82,7 @@ fn numbers_that_are_not_finite_are_refused_and_leave_no_trace() {
 fn a_weight_or_a_state_that_is_not_finite_is_refused_until_it_is_put_right() {
     let (x, y) = (text(4, 3), text(4, 3));
     let mut bptt = Bptt::builder(model()).build().unwrap();
-    bptt.train(&x, &*y).unwrap();
+    bptt.train(&x, &y).unwrap();
     let good = bptt.model().clone();
     bptt.model_mut().visit_mut(&mut |name, mut array| {
         if name == "net.1.b" {
@@ -90,7 +90,7 @@ fn a_weight_or_a_state_that_is_not_finite_is_refused_until_it_is_put_right() {
         }
     });
     let before = (weights(bptt.model()), bptt.state().map(state_bits));
-    refused(bptt.train(&x, &*y), &["loss: expected a finite number, got NaN"]);
+    refused(bptt.train(&x, &y), &["loss: expected a finite number, got NaN"]);
     refused(
         bptt.evaluate([Batch { x: &x, y: &y, continues: false }].map(to_owned)),
         &["loss: expected a finite number"],
@@ -100,9 +100,9 @@ fn a_weight_or_a_state_that_is_not_finite_is_refused_until_it_is_put_right() {
     let mut state = bptt.state().unwrap().clone();
     state[0][1].fill(f64::NAN);
     bptt.set_state(state, 3).unwrap();
-    refused(bptt.train(&x, &*y), &["loss: expected a finite number, got NaN"]);
+    refused(bptt.train(&x, &y), &["loss: expected a finite number, got NaN"]);
     bptt.reset_state();
-    bptt.train(&x, &*y).unwrap();
+    bptt.train(&x, &y).unwrap();
 }
 
 fn to_owned(batch: Batch<&Array2<usize>, &Array2<usize>>) -> Batch<Array2<usize>, Array2<usize>> {
