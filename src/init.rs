@@ -147,3 +147,44 @@ impl Scheme {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first numbers of a seed: whatever changes them changes every network that was ever seeded.
+    #[test]
+    fn numbers_of_a_seed_stay_what_they_are() {
+        let uniform: Array1<f64> = Init::seeded(1).uniform(3, 1.0);
+        let normal: Array1<f64> = Init::seeded(1).normal(3, 1.0);
+        let bits = |a: &Array1<f64>| a.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        assert_eq!([bits(&uniform), bits(&normal)], [UNIFORM.to_vec(), NORMAL.to_vec()], "{uniform} {normal}");
+        let single: Array1<f32> = Init::seeded(1).uniform(3, 1.0);
+        assert_eq!(single, uniform.mapv(|x| x as f32));
+        let other: Array1<f64> = Init::stream(1, 1).uniform(3, 1.0);
+        assert_ne!(other, uniform);
+    }
+
+    const UNIFORM: [u64; 3] = [13_819_566_705_605_827_576, 13_829_106_391_488_461_918, 4_596_125_914_608_568_064];
+    const NORMAL: [u64; 3] = [4_606_174_990_331_787_498, 4_598_320_954_113_394_175, 13_819_749_911_226_051_599];
+
+    #[test]
+    fn normal_numbers_have_their_mean_and_deviation() {
+        let n = 100_000;
+        let z: Array1<f64> = Init::seeded(2).normal(n, 0.5);
+        // Five standard errors.
+        assert!(z.sum().abs() / (n as f64) < 5.0 * 0.5 / (n as f64).sqrt());
+        let variance = z.mapv(|z| z * z).sum() / n as f64;
+        assert!((variance - 0.25).abs() < 5.0 * 0.25 * (2.0 / n as f64).sqrt());
+    }
+
+    #[test]
+    fn orthogonal_matrices_are() {
+        for (rows, cols) in [(5, 5), (7, 3), (3, 7), (1, 4), (40, 40)] {
+            let q: Array2<f64> = Init::seeded(3).orthogonal((rows, cols));
+            let product = if rows < cols { q.dot(&q.t()) } else { q.t().dot(&q) };
+            let identity = Array2::<f64>::eye(rows.min(cols));
+            assert!((product - identity).iter().all(|off| off.abs() < 1e-14), "{rows} by {cols}");
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 use pulp::NullaryFnOnce;
 
 /// What the code is compiled for. The variable `DEEP_RNN_SIMD` (`baseline`, `avx2` or `avx512`) lowers it.
