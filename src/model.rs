@@ -11,6 +11,7 @@ use std::ops::Range;
 use ndarray::{ArrayRef2, ArrayRef3, ArrayView3, ArrayViewMut3, Axis, Slice};
 
 use crate::kernel::scratch;
+use crate::kernel::views::view_mut;
 use crate::layer::SeqLayer;
 use crate::{Error, Float, GradIo, Recurrent};
 
@@ -103,7 +104,7 @@ impl<L: SeqLayer> Model for L {
         grads: &mut Self,
     ) {
         scratch::with(xs.len(), |d_x| {
-            let d_x = ArrayViewMut3::from_shape(xs.raw_dim(), d_x).expect("a buffer of this length");
+            let d_x = view_mut(d_x, xs.dim());
             self.backward(GradIo { x: xs.view(), y: ys, d_y: d_ys, d_x }, tape, d_state, grads);
         });
     }

@@ -1,8 +1,9 @@
 //! One window forward and backward, whole or in shards of rows.
 
-use ndarray::{ArrayView3, ArrayViewMut3, Axis, Slice};
+use ndarray::{ArrayView3, Axis, Slice};
 
 use crate::kernel::threads::divide;
+use crate::kernel::views::{view, view_mut};
 use crate::model::{Model, Sequence};
 use crate::{Float, Loss, State, Threads};
 
@@ -55,7 +56,7 @@ impl<M: Model> Shard<M> {
         ys.resize(t * *rows * v, num_traits::zero());
         let (rows, own) = (*first..*first + *rows, &mut self.state);
         xs.part(0..t, rows.clone(), &mut |xs| {
-            let ys = ArrayViewMut3::from_shape((t, rows.len(), v), &mut ys[..]).expect("a buffer of this length");
+            let ys = view_mut(&mut ys[..], (t, rows.len(), v));
             model.run(xs, ys, own, taped.then_some(&mut *tape));
         });
     }
@@ -64,12 +65,12 @@ impl<M: Model> Shard<M> {
         let rows = self.first..self.first + self.rows;
         self.d_ys.resize(t * rows.len() * v, num_traits::zero());
         let shape = (t, rows.len(), v);
-        let mut own = ArrayViewMut3::from_shape(shape, &mut self.d_ys[..]).expect("a buffer of this length");
+        let mut own = view_mut(&mut self.d_ys[..], shape);
         own.assign(&d_ys.slice_axis(Axis(1), Slice::from(rows.clone())));
         self.grads.set_zero();
         self.state.set_zero();
         let Shard { ys, state, tape, grads, .. } = self;
-        let ys = ArrayView3::from_shape(shape, &ys[..]).expect("a buffer of this length");
+        let ys = view(&ys[..], shape);
         xs.part(0..t, rows, &mut |xs| model.run_backward(xs, ys, own.view(), tape, state, grads));
     }
 }
@@ -84,7 +85,7 @@ impl<M: Model> Pass<M> {
         for buffer in [&mut self.ys, &mut self.d_ys] {
             buffer.resize(t * b * v, zero);
         }
-        let mut ys = ArrayViewMut3::from_shape(self.dim, &mut self.ys[..]).expect("a buffer of this length");
+        let mut ys = view_mut(&mut self.ys[..], self.dim);
         if model.splits_itself() {
             let tape = taped.then_some(&mut self.tape);
             threads.install(|| model.run(xs, ys, state, tape));
@@ -102,7 +103,7 @@ impl<M: Model> Pass<M> {
         });
         for shard in shards {
             let rows = shard.first..shard.first + shard.rows;
-            let own = ArrayView3::from_shape((t, shard.rows, v), &shard.ys[..]).expect("a buffer of this length");
+            let own = view(&shard.ys[..], (t, shard.rows, v));
             ys.slice_axis_mut(Axis(1), Slice::from(rows)).assign(&own);
             state.copy_rows(shard.first, &shard.state, 0..shard.rows);
         }
@@ -110,8 +111,8 @@ impl<M: Model> Pass<M> {
 
     /// The loss of the outputs; its gradient is kept for the way back.
     pub(super) fn loss<T: ?Sized>(&mut self, loss: &impl Loss<M::Elem, T>, targets: &T) -> f64 {
-        let d_ys = ArrayViewMut3::from_shape(self.dim, &mut self.d_ys[..]).expect("a buffer of this length");
-        let ys = ArrayView3::from_shape(self.dim, &self.ys[..]).expect("a buffer of this length");
+        let d_ys = view_mut(&mut self.d_ys[..], self.dim);
+        let ys = view(&self.ys[..], self.dim);
         loss.evaluate(ys, targets, d_ys)
     }
 
@@ -119,9 +120,9 @@ impl<M: Model> Pass<M> {
     pub(super) fn backward(&mut self, model: &M, xs: &M::Input, threads: &Threads, grads: &mut M) {
         let (t, b, v) = self.dim;
         grads.set_zero();
-        let d_ys = ArrayView3::from_shape(self.dim, &self.d_ys[..]).expect("a buffer of this length");
+        let d_ys = view(&self.d_ys[..], self.dim);
         if model.splits_itself() {
-            let ys = ArrayView3::from_shape(self.dim, &self.ys[..]).expect("a buffer of this length");
+            let ys = view(&self.ys[..], self.dim);
             match &mut self.d_state {
                 Some((d_state, rows)) if *rows == b => d_state.set_zero(),
                 other => *other = Some((model.zero_state(b), b)),
@@ -149,6 +150,6 @@ impl<M: Model> Pass<M> {
     }
 
     pub(super) fn outputs(&self) -> ArrayView3<'_, M::Elem> {
-        ArrayView3::from_shape(self.dim, &self.ys[..]).expect("a buffer of this length")
+        view(&self.ys[..], self.dim)
     }
 }

@@ -142,14 +142,14 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
             let w_h = pack_transposed(flat(&self.w_h), u, units, w_h);
             let w_x = d_xs.is_some().then(|| pack_transposed(flat(&self.w_x), x, d, w_x));
             let ys = contiguous(&ys, y_copy);
-            let d_ys = view(contiguous(&d_ys, d_y_copy), t, b, units);
+            let d_ys = view(contiguous(&d_ys, d_y_copy), (t, b, units));
             let (h, others) = d_state.as_mut().split_first_mut().expect("a state has lane 0");
-            view_mut(d_h, 1, b, units).index_axis_mut(Axis(0), 0).assign(h);
+            view_mut(d_h, (1, b, units)).index_axis_mut(Axis(0), 0).assign(h);
             for (lane, array) in others.iter().enumerate() {
-                view_mut(d_rest, b, P::State::N - 1, units).index_axis_mut(Axis(1), lane).assign(array);
+                view_mut(d_rest, (b, P::State::N - 1, units)).index_axis_mut(Axis(1), lane).assign(array);
             }
-            let before = view(tape.before.top(t * b * more), t, b, more);
-            let saved = view(tape.saved.top(t * b * kept), t, b, kept);
+            let before = view(tape.before.top(t * b * more), (t, b, more));
+            let saved = view(tape.saved.top(t * b * kept), (t, b, kept));
             let h0 = tape.h.top(b * units);
             let parts = self.parts(t * b);
 
@@ -163,14 +163,14 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
                 let earlier = if first == 0 { h0 } else { &ys[(first - 1) * b * units..][..b * units] };
                 let hs = &ys[first * b * units..][..(n - b) * units];
                 let part = Part {
-                    h: [view(earlier, 1, b, units), view(hs, steps - 1, b, units)],
+                    h: [view(earlier, (1, b, units)), view(hs, (steps - 1, b, units))],
                     d_ys: d_ys.slice_axis_move(Axis(0), here()),
                     before: before.slice_axis_move(Axis(0), here()),
                     saved: saved.slice_axis_move(Axis(0), here()),
                     d_h: &mut *d_h,
                     d_rest: &mut *d_rest,
-                    d_a: view_mut(d_a, steps, b, x),
-                    d_u: (!P::SUMMED).then(|| view_mut(d_u, steps, b, u)),
+                    d_a: view_mut(d_a, (steps, b, x)),
+                    d_u: (!P::SUMMED).then(|| view_mut(d_u, (steps, b, u))),
                 };
                 divide(part, parts, 1, &|part| self.part_backward(part, w_h));
 
@@ -196,9 +196,9 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
                 }
                 end = first;
             }
-            h.assign(&view(d_h, 1, b, units).index_axis(Axis(0), 0));
+            h.assign(&view(d_h, (1, b, units)).index_axis(Axis(0), 0));
             for (lane, array) in others.iter_mut().enumerate() {
-                array.assign(&view(d_rest, b, P::State::N - 1, units).index_axis(Axis(1), lane));
+                array.assign(&view(d_rest, (b, P::State::N - 1, units)).index_axis(Axis(1), lane));
             }
         });
         tape.h.pop(b * units);
@@ -288,8 +288,8 @@ fn input_gradient<F: Float>(
         }
         None => {
             let copy = &mut copy[..t * b * d];
-            input_gradient(&mut view_mut(copy, t, b, d), d_a, w_x, parts, &mut []);
-            d_xs.assign(&view(copy, t, b, d));
+            input_gradient(&mut view_mut(copy, (t, b, d)), d_a, w_x, parts, &mut []);
+            d_xs.assign(&view(copy, (t, b, d)));
         }
     }
 }

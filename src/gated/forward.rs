@@ -71,24 +71,24 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         }
         if !ys.is_standard_layout() {
             return scratch::with(t * b * units, |copy| {
-                self.sequence(input, view_mut(copy, t, b, units), state, tape);
-                ys.assign(&view(copy, t, b, units));
+                self.sequence(input, view_mut(copy, (t, b, units)), state, tape);
+                ys.assign(&view(copy, (t, b, units)));
             });
         }
         let Widths { more, saved: kept, .. } = self.widths();
         let (h, others) = state.as_mut().split_first_mut().expect("a state has lane 0");
         scratch::with(b * (units + more), |memory| {
             let (h0, rest) = memory.split_at_mut(b * units);
-            view_mut(h0, 1, b, units).index_axis_mut(Axis(0), 0).assign(h);
+            view_mut(h0, (1, b, units)).index_axis_mut(Axis(0), 0).assign(h);
             for (lane, array) in others.iter().enumerate() {
-                view_mut(rest, b, P::State::N - 1, units).index_axis_mut(Axis(1), lane).assign(array);
+                view_mut(rest, (b, P::State::N - 1, units)).index_axis_mut(Axis(1), lane).assign(array);
             }
             let tape = tape.map(|tape| {
                 tape.push_frame(t, b);
                 tape.h.push(b * units).copy_from_slice(h0);
                 (
-                    view_mut(tape.before.push(t * b * more), t, b, more),
-                    view_mut(tape.saved.push(t * b * kept), t, b, kept),
+                    view_mut(tape.before.push(t * b * more), (t, b, more)),
+                    view_mut(tape.saved.push(t * b * kept), (t, b, kept)),
                 )
             });
             self.with_weights(t * b, |w_x, w_h| {
@@ -96,7 +96,7 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
                 divide(part, self.parts(t * b), 1, &|part| self.part(part, w_x, w_h));
             });
             for (lane, array) in others.iter_mut().enumerate() {
-                array.assign(&view(rest, b, P::State::N - 1, units).index_axis(Axis(1), lane));
+                array.assign(&view(rest, (b, P::State::N - 1, units)).index_axis(Axis(1), lane));
             }
         });
         h.assign(&ys.index_axis(Axis(0), t - 1));

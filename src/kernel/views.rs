@@ -40,22 +40,21 @@ pub(crate) fn contiguous<'a, F: Float>(a: &ArrayView3<'a, F>, copy: &'a mut [F])
         Some(numbers) => numbers,
         None => {
             let copy = &mut copy[..a.len()];
-            let (t, b, width) = a.dim();
-            view_mut(copy, t, b, width).assign(a);
+            view_mut(copy, a.dim()).assign(a);
             copy
         }
     }
 }
 
-/// A `[t, b, width]` view of numbers in row-major order.
+/// A view of this shape of numbers in row-major order.
 #[track_caller]
-pub(crate) fn view<F>(numbers: &[F], t: usize, b: usize, width: usize) -> ArrayView3<'_, F> {
-    ArrayView3::from_shape((t, b, width), numbers).expect("a buffer of this length")
+pub(crate) fn view<F>(numbers: &[F], shape: (usize, usize, usize)) -> ArrayView3<'_, F> {
+    ArrayView3::from_shape(shape, numbers).expect("a buffer of this length")
 }
 
 #[track_caller]
-pub(crate) fn view_mut<F>(numbers: &mut [F], t: usize, b: usize, width: usize) -> ArrayViewMut3<'_, F> {
-    ArrayViewMut3::from_shape((t, b, width), numbers).expect("a buffer of this length")
+pub(crate) fn view_mut<F>(numbers: &mut [F], shape: (usize, usize, usize)) -> ArrayViewMut3<'_, F> {
+    ArrayViewMut3::from_shape(shape, numbers).expect("a buffer of this length")
 }
 
 /// The rows of step `t` of a part: they lie side by side.

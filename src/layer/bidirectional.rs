@@ -6,6 +6,7 @@ use ndarray::{ArrayView3, ArrayViewMut3, Axis, Ix3, Zip};
 
 use super::{Reversed, SeqLayer};
 use crate::kernel::scratch;
+use crate::kernel::views::{view, view_mut};
 use crate::{Error, GradIo, Init, Record, Recurrent, Spec, Tape};
 
 /// How the outputs of the two directions become one.
@@ -169,7 +170,7 @@ impl<A: SeqLayer, B: SeqLayer<Elem = A::Elem>> SeqLayer for Bidirectional<A, B> 
         let (t, b, d) = x.dim();
         let h = self.forward.output_size();
         scratch::with(t * b * d, |other| {
-            let mut other = ArrayViewMut3::from_shape((t, b, d), other).expect("a buffer of this length");
+            let mut other = view_mut(other, (t, b, d));
             let outputs = tape.outputs.top(if self.merge == Merge::Sum { 2 * t * b * h } else { 0 });
             let (y_first, y_second, d_first, d_second) = match self.merge {
                 Merge::Concat => {
@@ -178,7 +179,7 @@ impl<A: SeqLayer, B: SeqLayer<Elem = A::Elem>> SeqLayer for Bidirectional<A, B> 
                     (y_first, y_second, d_first, d_second)
                 }
                 Merge::Sum => {
-                    let both = ArrayView3::from_shape((2 * t, b, h), outputs).expect("a buffer of this length");
+                    let both = view(outputs, (2 * t, b, h));
                     let (y_first, y_second) = both.split_at(Axis(0), t);
                     (y_first, y_second, d_y.view(), d_y.view())
                 }
@@ -207,8 +208,7 @@ impl<A: SeqLayer, B: SeqLayer<Elem = A::Elem>> Bidirectional<A, B> {
     ) {
         let (t, b, _) = xs.dim();
         let shape = (t, b, self.forward.output_size());
-        let [mut one, mut other] =
-            outputs.map(|o| ArrayViewMut3::from_shape(shape, o).expect("a buffer of this length"));
+        let [mut one, mut other] = outputs.map(|o| view_mut(o, shape));
         let (ahead, behind) = tapes.unzip();
         self.forward.forward(xs.view(), one.view_mut(), first, ahead);
         self.backward.forward(xs, other.view_mut(), second, behind);

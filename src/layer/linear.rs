@@ -168,7 +168,7 @@ impl<F: Float> SeqLayer for Linear<F> {
                 }
             });
             if !direct {
-                ys.assign(&view(y_copy, t, b, v));
+                ys.assign(&view(y_copy, (t, b, v)));
             }
         });
     }
@@ -209,7 +209,7 @@ impl<F: Float> SeqLayer for Linear<F> {
                 matmul(rows.numbers, &d_ys[rows.first * v..], v, m, w);
             });
             if !direct {
-                d_x.assign(&view(d_x_copy, t, b, d));
+                d_x.assign(&view(d_x_copy, (t, b, d)));
             }
         });
     }

@@ -4,6 +4,7 @@ use ndarray::{ArrayView2, ArrayView3, ArrayViewMut3, Ix3};
 
 use super::{SeqLayer, TokenInput, TokenIo};
 use crate::kernel::scratch;
+use crate::kernel::views::{view, view_mut};
 use crate::{Float, GradIo, Recurrent};
 
 /// Any layer, made to start from tokens: the rows with a one are really built.
@@ -48,9 +49,9 @@ impl<L: SeqLayer> OneHot<L> {
             for (row, token) in rows.chunks_exact_mut(d).zip(tokens) {
                 row[*token] = L::Elem::from_f64(1.0);
             }
-            let rows = ArrayView3::from_shape((t, b, d), &*rows).expect("a buffer of this length");
+            let rows = view(&*rows, (t, b, d));
             let shape = if second { (t, b, d) } else { (0, 0, 0) };
-            f(rows, ArrayViewMut3::from_shape(shape, other).expect("a buffer of this length"))
+            f(rows, view_mut(other, shape))
         })
     }
 }

@@ -4,6 +4,7 @@ use ndarray::{ArrayView2, ArrayView3, ArrayViewMut3, Ix3};
 
 use super::{Layers, TokenLayers, VisitBackward, VisitForward};
 use crate::kernel::scratch;
+use crate::kernel::views::{view, view_mut};
 use crate::layer::{SeqLayer, TokenIo};
 use crate::{Float, GradIo, Record, Tape};
 
@@ -64,23 +65,15 @@ impl<F: Float> VisitForward<F> for Forward<'_, F> {
         let (from, to) = self.between.ends(i, i + 1 == self.count, t * b * d, t * b * h);
         let xs = match (&self.xs, from) {
             (Some(xs), None) => *xs,
-            (_, Some(from)) => shaped(from, t, b, d),
+            (_, Some(from)) => view(from, (t, b, d)),
             (None, None) => unreachable!("only the bottom layer starts from tokens"),
         };
         let ys = match to {
-            Some(to) => shaped_mut(to, t, b, h),
+            Some(to) => view_mut(to, (t, b, h)),
             None => self.ys.view_mut(),
         };
         layer.forward(xs, ys, state, tape);
     }
-}
-
-fn shaped<F>(numbers: &[F], t: usize, b: usize, width: usize) -> ArrayView3<'_, F> {
-    ArrayView3::from_shape((t, b, width), numbers).expect("a buffer of this length")
-}
-
-fn shaped_mut<F>(numbers: &mut [F], t: usize, b: usize, width: usize) -> ArrayViewMut3<'_, F> {
-    ArrayViewMut3::from_shape((t, b, width), numbers).expect("a buffer of this length")
 }
 
 /// The widest of the sequences between layers.
@@ -131,7 +124,7 @@ pub(crate) fn forward_tokens<L: TokenLayers>(
             between.resize_with(count - 1, Record::default);
             let mut between = Between::Kept(between);
             if let (_, Some(to)) = between.ends(0, false, 0, t * b * h) {
-                layers.first_forward(tokens, shaped_mut(to, t, b, h), states, Some(tapes));
+                layers.first_forward(tokens, view_mut(to, (t, b, h)), states, Some(tapes));
             }
             let mut visitor = Forward { dim: (t, b), count, xs: None, ys: ys.view_mut(), between };
             layers.each_forward(1, states, Some(tapes), &mut visitor);
@@ -141,7 +134,7 @@ pub(crate) fn forward_tokens<L: TokenLayers>(
             scratch::with_each([len; 2], |buffers| {
                 let mut between = Between::Passing(buffers);
                 if let (_, Some(to)) = between.ends(0, false, 0, t * b * h) {
-                    layers.first_forward(tokens, shaped_mut(to, t, b, h), states, None);
+                    layers.first_forward(tokens, view_mut(to, (t, b, h)), states, None);
                 }
                 let mut visitor = Forward { dim: (t, b), count, xs: None, ys: ys.view_mut(), between };
                 layers.each_forward(1, states, None, &mut visitor);
@@ -170,7 +163,7 @@ impl<F: Float> Backward<'_, F> {
             (self.ys, self.d_ys)
         } else {
             let len = t * b * h;
-            (shaped(self.between[i].top(len), t, b, h), shaped(&self.passing[(i + 1) % 2][..len], t, b, h))
+            (view(self.between[i].top(len), (t, b, h)), view(&self.passing[(i + 1) % 2][..len], (t, b, h)))
         }
     }
 }
@@ -190,11 +183,11 @@ impl<F: Float> VisitBackward<F> for Backward<'_, F> {
         let mut bottom = if i == 0 { self.d_xs.take() } else { None };
         let x = match &self.xs {
             Some(xs) if i == 0 => *xs,
-            _ => shaped(self.between[i - 1].top(t * b * d), t, b, d),
+            _ => view(self.between[i - 1].top(t * b * d), (t, b, d)),
         };
         let d_x = match &mut bottom {
             Some(d_xs) => d_xs.view_mut(),
-            None => shaped_mut(&mut own[..t * b * d], t, b, d),
+            None => view_mut(&mut own[..t * b * d], (t, b, d)),
         };
         let (y, d_y) = self.top(i, h);
         layer.backward(GradIo { x, y, d_y, d_x }, tape, d_state, grads);

@@ -6,6 +6,7 @@ use ndarray::{ArrayRef2, ArrayView3, ArrayViewMut1, ArrayViewMut3, Axis, aview2}
 
 use super::{Model, Sampler};
 use crate::kernel::scratch;
+use crate::kernel::views::{view, view_mut};
 use crate::layer::{SeqLayer, TokenInput, TokenIo};
 use crate::{Error, GradIo, Init, Linear, Params, Record, Recurrent, Spec, State, Tape};
 
@@ -189,7 +190,7 @@ impl<N: TokenInput> Model for LanguageModel<N> {
     ) {
         let ((t, b), h) = (tokens.dim(), self.net.output_size());
         let run = |hidden: &mut [N::Elem], state: &mut N::State, tape: Option<&mut N::Tape>| {
-            let mut hidden = ArrayViewMut3::from_shape((t, b, h), hidden).expect("a buffer of this length");
+            let mut hidden = view_mut(hidden, (t, b, h));
             self.net.forward_tokens(tokens.view(), hidden.view_mut(), state, tape);
             self.head.forward(hidden.view(), ys, &mut (), None);
         };
@@ -211,8 +212,8 @@ impl<N: TokenInput> Model for LanguageModel<N> {
         let ((t, b), h) = (tokens.dim(), self.net.output_size());
         let len = t * b * h;
         scratch::with(len, |d_hidden| {
-            let mut d_hidden = ArrayViewMut3::from_shape((t, b, h), d_hidden).expect("a buffer of this length");
-            let hidden = ArrayView3::from_shape((t, b, h), tape.hidden.top(len)).expect("a buffer of this length");
+            let mut d_hidden = view_mut(d_hidden, (t, b, h));
+            let hidden = view(tape.hidden.top(len), (t, b, h));
             let io = GradIo { x: hidden.view(), y: ys, d_y: d_ys, d_x: d_hidden.view_mut() };
             self.head.backward(io, &mut (), &mut (), &mut grads.head);
             let io = TokenIo { tokens: tokens.view(), y: hidden, d_y: d_hidden.view() };
