@@ -1,6 +1,7 @@
 //! A whole cell from the gate maths of one unit.
 
 mod backward;
+mod columns;
 mod forward;
 mod sequence;
 mod spec;

@@ -6,7 +6,7 @@ use ndarray::{ArrayView2, ArrayView3, ArrayViewMut3, Axis};
 use super::sequence::{Input, Widths, piece};
 use super::{Gated, GatedTape};
 use crate::Float;
-use crate::kernel::matmul::{Packed, matmul, matmul_transposed, pack, pack_transposed, packed_len};
+use crate::kernel::matmul::{Packed, matmul, matmul_transposed, pack, pack_adding, pack_transposed, packed_len};
 use crate::kernel::sums::{add_rows, scatter};
 use crate::kernel::threads::{Divisible, divide};
 use crate::kernel::views::{Rows, at, at_mut, contiguous, flat, flat_mut, view, view_mut};
@@ -86,13 +86,35 @@ enum PieceInput<'a, F> {
 /// What one piece gives to the gradients.
 struct Piece<'a, F> {
     input: PieceInput<'a, F>,
-    /// h before the first step, `[B, H]`, and before the others.
-    h0: &'a [F],
+    /// h before each of the last steps, and before those that are left.
     hs: &'a [F],
+    h0: &'a [F],
     d_a: &'a [F],
     d_u: &'a [F],
-    /// Rows of one step.
-    b: usize,
+    /// Where the gradient of the input goes, with the weight that makes it; none for tokens.
+    d_xs: Option<(&'a mut [F], Packed<'a, F>)>,
+}
+
+/// Rows of what a piece gives gradients to: the same share of each.
+struct Share<'a, F> {
+    parts: usize,
+    w_h: Rows<'a, F>,
+    w_x: Rows<'a, F>,
+    d_xs: Rows<'a, F>,
+}
+
+impl<F: Float> Divisible for Share<'_, F> {
+    fn len(&self) -> usize {
+        self.parts
+    }
+    fn cut(self, at: usize) -> (Self, Self) {
+        let part = |rows: &Rows<'_, F>| rows.len() * at / self.parts;
+        let (w_h, w_x, d_xs) = (part(&self.w_h), part(&self.w_x), part(&self.d_xs));
+        let (w_h, w_h_b) = self.w_h.cut(w_h);
+        let (w_x, w_x_b) = self.w_x.cut(w_x);
+        let (d_xs, d_xs_b) = self.d_xs.cut(d_xs);
+        (Share { parts: at, w_h, w_x, d_xs }, Share { parts: self.parts - at, w_h: w_h_b, w_x: w_x_b, d_xs: d_xs_b })
+    }
 }
 
 impl<F: Float, P: Pointwise<F>> Gated<F, P> {
@@ -124,7 +146,8 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         let lengths = [
             packed_len::<F>(u, units),
             if d_xs.is_some() { packed_len::<F>(x, d) } else { 0 },
-            packed_len::<F>(piece * b, x.max(u)),
+            packed_len::<F>(piece * b, u),
+            if P::SUMMED || d_xs.is_none() { 0 } else { packed_len::<F>(piece * b, x) },
             b * units,
             b * more,
             piece * b * x,
@@ -138,7 +161,7 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
             d_xs.as_ref().map_or(0, |d_xs| absent(d_xs.is_standard_layout(), piece * b * d)),
         ];
         scratch::with_each(lengths, |memory| {
-            let [w_h, w_x, packed, d_h, d_rest, d_as, d_us, y_copy, d_y_copy, x_copy, d_x_copy] = memory;
+            let [w_h, w_x, packed, packed_x, d_h, d_rest, d_as, d_us, y_copy, d_y_copy, x_copy, d_x_copy] = memory;
             let w_h = pack_transposed(flat(&self.w_h), u, units, w_h);
             let w_x = d_xs.is_some().then(|| pack_transposed(flat(&self.w_x), x, d, w_x));
             let ys = contiguous(&ys, y_copy);
@@ -175,24 +198,33 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
                 divide(part, parts, 1, &|part| self.part_backward(part, w_h));
 
                 let rows;
-                let piece = Piece {
-                    input: match &input {
-                        Input::Rows(xs) => {
-                            rows = xs.slice_axis(Axis(0), here());
-                            PieceInput::Rows(contiguous(&rows, x_copy))
-                        }
-                        Input::Tokens(tokens) => PieceInput::Tokens(tokens.slice_axis(Axis(0), here())),
-                    },
-                    h0: earlier,
-                    hs,
-                    d_a,
-                    d_u: if P::SUMMED { d_a } else { d_u },
-                    b,
+                let input = match &input {
+                    Input::Rows(xs) => {
+                        rows = xs.slice_axis(Axis(0), here());
+                        PieceInput::Rows(contiguous(&rows, x_copy))
+                    }
+                    Input::Tokens(tokens) => PieceInput::Tokens(tokens.slice_axis(Axis(0), here())),
                 };
-                self.weight_gradients(&piece, parts, packed, grads);
-                if let (Some(w_x), Some(d_xs)) = (w_x, &mut d_xs) {
-                    let mut d_xs = d_xs.slice_axis_mut(Axis(0), here());
-                    input_gradient(&mut d_xs, d_a, w_x, parts, d_x_copy);
+                // From the second step of the sequence on, all h before the steps lie together.
+                let (h0, hs) =
+                    if first == 0 { (h0, hs) } else { (&[][..], &ys[(first - 1) * b * units..][..n * units]) };
+                let d_u = if P::SUMMED { &*d_a } else { &*d_u };
+                let mut d_xs = d_xs.as_mut().map(|d_xs| d_xs.slice_axis_mut(Axis(0), here()));
+                let direct = d_xs.as_ref().is_some_and(|d_xs| d_xs.is_standard_layout());
+                let target = match &mut d_xs {
+                    Some(d_xs) => {
+                        if direct {
+                            flat_mut(d_xs)
+                        } else {
+                            &mut d_x_copy[..n * d]
+                        }
+                    }
+                    None => &mut [],
+                };
+                let piece = Piece { input, hs, h0, d_a, d_u, d_xs: w_x.map(|w_x| (target, w_x)) };
+                self.gradients(piece, parts, [&mut *packed, &mut *packed_x], grads);
+                if let Some(d_xs) = d_xs.as_mut().filter(|_| !direct) {
+                    d_xs.assign(&view(&d_x_copy[..n * d], (steps, b, d)));
                 }
                 end = first;
             }
@@ -230,66 +262,58 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         }
     }
 
-    /// Adds the piece's share: xᵀ·d_a, hᵀ·d_u and the sums of their rows, last row first.
-    fn weight_gradients(&self, piece: &Piece<'_, F>, parts: usize, memory: &mut [F], grads: &mut Self) {
-        let &Piece { ref input, h0, hs, d_a, d_u, b } = piece;
+    /// Adds the piece's share to the gradients, xᵀ·d_a, hᵀ·d_u and the sums of their rows, last row first; and sets
+    /// ∂L/∂x = d_a·w_xᵀ.
+    fn gradients(&self, piece: Piece<'_, F>, parts: usize, memory: [&mut [F]; 2], grads: &mut Self) {
+        let Piece { input, hs, h0, d_a, d_u, d_xs } = piece;
         let (units, d) = (self.units(), self.w_x.nrows());
         let Widths { x, u, .. } = self.widths();
         let n = d_a.len() / x;
-        if let Some(b) = &mut grads.b {
-            add_rows(flat_mut(b), d_a);
-        }
-        if let Some(b_h) = &mut grads.b_h {
-            add_rows(flat_mut(b_h), d_u);
-        }
-        if u > 0 {
-            let d_u = pack(d_u, n, u, memory);
-            let all = Rows { first: 0, width: u, numbers: flat_mut(&mut grads.w_h) };
-            divide(all, parts, 1, &|rows| {
-                let m = rows.len();
-                if n > b {
-                    matmul_transposed(rows.numbers, &hs[rows.first..], units, m, d_u.rows(b, n - b));
+        let [memory, memory_x] = memory;
+        let Gated { w_x: g_x, w_h: g_h, b: g_b, b_h: g_b_h, .. } = grads;
+        let (g_b, g_b_h) = (g_b.as_mut().map(flat_mut), g_b_h.as_mut().map(flat_mut));
+        let (d_u, packed) = if P::SUMMED {
+            let both = pack_adding(d_a, n, x, memory, [g_b, g_b_h]);
+            (both, both)
+        } else {
+            let packed = match &input {
+                PieceInput::Rows(_) => pack_adding(d_a, n, x, memory_x, [g_b, None]),
+                PieceInput::Tokens(_) => {
+                    g_b.into_iter().for_each(|b| add_rows(b, d_a));
+                    pack(&[], 0, x, memory_x) // the lookup's gradient is no product
                 }
-                matmul_transposed(rows.numbers, &h0[rows.first..], units, m, d_u.rows(0, b));
-            });
-        }
-        match input {
-            PieceInput::Rows(xs) => {
-                let d_a = pack(d_a, n, x, memory);
-                let all = Rows { first: 0, width: x, numbers: flat_mut(&mut grads.w_x) };
-                divide(all, parts, 1, &|rows| {
-                    let m = rows.len();
-                    matmul_transposed(rows.numbers, &xs[rows.first..], d, m, d_a);
-                });
+            };
+            (pack_adding(d_u, n, u, memory, [g_b_h, None]), packed)
+        };
+        let (d_xs, weight) = d_xs.unzip();
+        let share = Share {
+            parts,
+            w_h: Rows { first: 0, width: u.max(1), numbers: flat_mut(g_h) },
+            w_x: Rows { first: 0, width: x, numbers: flat_mut(g_x) },
+            d_xs: Rows { first: 0, width: d, numbers: d_xs.unwrap_or_default() },
+        };
+        divide(share, parts, 1, &|Share { w_h, w_x, d_xs, .. }| {
+            if u > 0 {
+                let (m, later) = (w_h.len(), hs.len() / units);
+                if later > 0 {
+                    matmul_transposed(w_h.numbers, &hs[w_h.first..], units, m, d_u.rows(n - later, later));
+                }
+                if later < n {
+                    matmul_transposed(w_h.numbers, &h0[w_h.first..], units, m, d_u.rows(0, n - later));
+                }
             }
-            PieceInput::Tokens(tokens) => {
-                scatter(flat_mut(&mut grads.w_x), x, d_a, tokens.view());
+            match &input {
+                PieceInput::Rows(xs) => {
+                    let m = w_x.len();
+                    matmul_transposed(w_x.numbers, &xs[w_x.first..], d, m, packed);
+                }
+                PieceInput::Tokens(tokens) => scatter(w_x.numbers, w_x.first, x, d_a, tokens.view()),
             }
-        }
-    }
-}
-
-/// ∂L/∂x = d_a·w_xᵀ.
-fn input_gradient<F: Float>(
-    d_xs: &mut ArrayViewMut3<'_, F>,
-    d_a: &[F],
-    w_x: Packed<'_, F>,
-    parts: usize,
-    copy: &mut [F],
-) {
-    let (t, b, d) = d_xs.dim();
-    match d_xs.as_slice_mut() {
-        Some(d_xs) => {
-            divide(Rows { first: 0, width: d, numbers: d_xs }, parts, 1, &|rows| {
-                let (m, x) = (rows.len(), w_x.depth());
-                rows.numbers.fill(F::zero());
-                matmul(rows.numbers, &d_a[rows.first * x..], x, m, w_x);
-            });
-        }
-        None => {
-            let copy = &mut copy[..t * b * d];
-            input_gradient(&mut view_mut(copy, (t, b, d)), d_a, w_x, parts, &mut []);
-            d_xs.assign(&view(copy, (t, b, d)));
-        }
+            if let Some(weight) = weight {
+                let m = d_xs.len();
+                d_xs.numbers.fill(F::zero());
+                matmul(d_xs.numbers, &d_a[d_xs.first * x..], x, m, weight);
+            }
+        });
     }
 }

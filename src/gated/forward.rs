@@ -91,10 +91,15 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
                     view_mut(tape.saved.push(t * b * kept), (t, b, kept)),
                 )
             });
-            self.with_weights(t * b, |w_x, w_h| {
-                let part = Part { input: input.view(), ys: ys.view_mut(), h0, rest: &mut *rest, tape };
-                divide(part, self.parts(t * b), 1, &|part| self.part(part, w_x, w_h));
-            });
+            let columns = if tape.is_none() { self.column_parts(t, b) } else { 1 };
+            if columns > 1 {
+                self.by_columns(&input, ys.view_mut(), h0, rest, columns);
+            } else {
+                self.with_weights(t * b, |w_x, w_h| {
+                    let part = Part { input: input.view(), ys: ys.view_mut(), h0, rest: &mut *rest, tape };
+                    divide(part, self.parts(t * b), 1, &|part| self.part(part, w_x, w_h));
+                });
+            }
             for (lane, array) in others.iter_mut().enumerate() {
                 array.assign(&view(rest, (b, P::State::N - 1, units)).index_axis(Axis(1), lane));
             }
@@ -162,7 +167,7 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
     }
 
     /// What every row of x·w_x and of h·w_h starts from: their biases, or, where the gates only use the sum, both in one.
-    fn fill_biases(&self, bias: &mut [F], own_bias: &mut [F]) {
+    pub(super) fn fill_biases(&self, bias: &mut [F], own_bias: &mut [F]) {
         bias.fill(F::zero());
         own_bias.fill(F::zero());
         if let Some(b) = &self.b {

@@ -7,6 +7,7 @@
 use bytemuck::{cast_slice, cast_slice_mut};
 
 use super::dispatch::{Job, dispatch};
+use super::threads::{self, Divisible, divide};
 use crate::Float;
 
 /// Columns of a panel.
@@ -46,16 +47,21 @@ impl<F> Packed<'_, F> {
 
 /// Packs `b [k, n]` (row-major) into `memory`.
 pub(crate) fn pack<'a, F: Float>(b: &[F], k: usize, n: usize, memory: &'a mut [F]) -> Packed<'a, F> {
-    let width = panel_width::<F>();
+    pack_adding(b, k, n, memory, [None, None])
+}
+
+/// As [`pack`]; on the way the rows of `b`, last to first, are added to each of `sums [n]`.
+pub(crate) fn pack_adding<'a, F: Float>(
+    b: &[F],
+    k: usize,
+    n: usize,
+    memory: &'a mut [F],
+    sums: [Option<&mut [F]>; 2],
+) -> Packed<'a, F> {
     let panels = &mut memory[..packed_len::<F>(k, n)];
-    if k > 0 {
-        for (j, panel) in panels.chunks_exact_mut(k * width).enumerate() {
-            let used = width.min(n - j * width);
-            for (row, to) in b.chunks_exact(n).zip(panel.chunks_exact_mut(width)) {
-                to[..used].copy_from_slice(&row[j * width..][..used]);
-                to[used..].fill(F::zero());
-            }
-        }
+    if k > 0 && n > 0 {
+        let all = Panels { first: 0, height: k, numbers: &mut *panels, sums: sums.map(|sum| sum.unwrap_or_default()) };
+        divide(all, parts(k * n), 1, &|panels| dispatch(Pack { b, n, panels }));
     }
     Packed { first: 0, k, height: k, n, panels }
 }
@@ -65,24 +71,110 @@ pub(crate) fn pack_transposed<'a, F: Float>(w: &[F], k: usize, n: usize, memory:
     const BLOCK: usize = 16; // rows of `w` read side by side: their lines stay in L1 while columns are written
     let width = panel_width::<F>();
     let panels = &mut memory[..packed_len::<F>(k, n)];
-    if k > 0 {
-        for (j, panel) in panels.chunks_exact_mut(k * width).enumerate() {
-            let used = width.min(n - j * width);
-            if used < width {
-                panel.fill(F::zero());
-            }
-            for c in (0..used).step_by(BLOCK) {
-                let rows = &w[(j * width + c) * k..];
-                let block = BLOCK.min(used - c);
-                for (p, to) in panel.chunks_exact_mut(width).enumerate() {
-                    for (i, to) in to[c..c + block].iter_mut().enumerate() {
-                        *to = rows[i * k + p];
+    if k > 0 && n > 0 {
+        let all = Panels { first: 0, height: k, numbers: &mut *panels, sums: Default::default() };
+        divide(all, parts(k * n), 1, &|Panels { first, numbers, .. }| {
+            for (j, panel) in (first..).zip(numbers.chunks_exact_mut(k * width)) {
+                let used = width.min(n - j * width);
+                if used < width {
+                    panel.fill(F::zero());
+                }
+                for c in (0..used).step_by(BLOCK) {
+                    let rows = &w[(j * width + c) * k..];
+                    let block = BLOCK.min(used - c);
+                    for (p, to) in panel.chunks_exact_mut(width).enumerate() {
+                        for (i, to) in to[c..c + block].iter_mut().enumerate() {
+                            *to = rows[i * k + p];
+                        }
                     }
+                }
+            }
+        });
+    }
+    Packed { first: 0, k, height: k, n, panels }
+}
+
+/// How many parts the packing of `len` numbers is worth.
+fn parts(len: usize) -> usize {
+    const WORTH_A_THREAD: usize = 1 << 16;
+    threads::at_hand().min(1 + len / WORTH_A_THREAD)
+}
+
+/// Panels to be filled, from number `first` on, and the sums of their columns (or none).
+struct Panels<'a, F> {
+    first: usize,
+    height: usize,
+    numbers: &'a mut [F],
+    sums: [&'a mut [F]; 2],
+}
+
+impl<F: Float> Divisible for Panels<'_, F> {
+    fn len(&self) -> usize {
+        self.numbers.len() / (self.height * panel_width::<F>())
+    }
+    fn cut(self, at: usize) -> (Self, Self) {
+        let Panels { first, height, numbers, sums: [sum, other] } = self;
+        let columns = at * panel_width::<F>();
+        let (numbers, numbers_b) = numbers.split_at_mut(columns * height);
+        let ((sum, sum_b), (other, other_b)) =
+            (sum.split_at_mut(columns.min(sum.len())), other.split_at_mut(columns.min(other.len())));
+        (
+            Panels { first, height, numbers, sums: [sum, other] },
+            Panels { first: first + at, height, numbers: numbers_b, sums: [sum_b, other_b] },
+        )
+    }
+}
+
+struct Pack<'a, F> {
+    b: &'a [F],
+    n: usize,
+    panels: Panels<'a, F>,
+}
+
+impl<F: Float> Job for Pack<'_, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run<const FUSED: bool, const WIDE: bool>(self) {
+        if size_of::<F>() == 4 { self.fill::<64>() } else { self.fill::<32>() }
+    }
+}
+
+impl<F: Float> Pack<'_, F> {
+    #[inline(always)]
+    fn fill<const WIDTH: usize>(self) {
+        let Pack { b, n, panels: Panels { first, height, numbers, mut sums } } = self;
+        for (j, panel) in numbers.chunks_exact_mut(height * WIDTH).enumerate() {
+            let column = (first + j) * WIDTH;
+            let used = WIDTH.min(n - column);
+            let mut totals = [[F::zero(); WIDTH]; 2];
+            for (total, sum) in totals.iter_mut().zip(&sums) {
+                if !sum.is_empty() {
+                    total[..used].copy_from_slice(&sum[j * WIDTH..][..used]);
+                }
+            }
+            for (to, row) in panel.chunks_exact_mut(WIDTH).zip(b.chunks_exact(n)).rev() {
+                let row = &row[column..][..used];
+                if used == WIDTH {
+                    to.copy_from_slice(&row[..WIDTH]);
+                } else {
+                    to[..used].copy_from_slice(row);
+                    to[used..].fill(F::zero());
+                }
+                for (total, sum) in totals.iter_mut().zip(&sums) {
+                    if !sum.is_empty() {
+                        for i in 0..WIDTH {
+                            total[i] += to[i];
+                        }
+                    }
+                }
+            }
+            for (total, sum) in totals.iter().zip(&mut sums) {
+                if !sum.is_empty() {
+                    sum[j * WIDTH..][..used].copy_from_slice(&total[..used]);
                 }
             }
         }
     }
-    Packed { first: 0, k, height: k, n, panels }
 }
 
 /// `c [m, n] += a [m, k] · b`; rows of `a` begin `lda` numbers apart, rows of `c` are `n` long.
@@ -195,6 +287,8 @@ impl<F: Float, const TRANSPOSED: bool> Product<'_, F, TRANSPOSED> {
             let a = if TRANSPOSED { &a[first * lda..] } else { &a[first..] };
             for (j, panel) in panels.chunks_exact(height * WIDTH).enumerate() {
                 let panel = &panel[(start + first) * WIDTH..][..depth * WIDTH];
+                let next = panels.get(((j + 1) * height + start + first) * WIDTH..).unwrap_or_default();
+                let next = if next.len() < depth * WIDTH { panel } else { next };
                 for column in (j * WIDTH..n.min((j + 1) * WIDTH)).step_by(COLS) {
                     let b = &panel[column - j * WIDTH..];
                     let mut row = 0;
@@ -210,9 +304,18 @@ impl<F: Float, const TRANSPOSED: bool> Product<'_, F, TRANSPOSED> {
                                 c[i * n..][..given.len()].copy_from_slice(given);
                             }
                         }
+                        // The panel after this one, a quarter with each tile; and the rows of C that come next.
+                        let ahead = &next[tile.min(3) * (depth * WIDTH / 4)..][..depth * WIDTH / 4];
+                        for i in 0..ROWS {
+                            for to_come in
+                                c.get((rows + i) * n..).unwrap_or_default().chunks(WIDTH / 4).take(COLS * 4 / WIDTH)
+                            {
+                                prefetch(&to_come[0]);
+                            }
+                        }
                         macro_rules! tile {
                             ($($r:literal)*) => { match rows {
-                                $( $r => edge::<F, $r, COLS, WIDTH, FUSED, TRANSPOSED>(c, n, n - column, a, lda, depth, b), )*
+                                $( $r => edge::<F, $r, COLS, WIDTH, FUSED, TRANSPOSED>(c, n, n - column, a, lda, depth, b, ahead), )*
                                 _ => unreachable!("a tile has 1 to 6 rows"),
                             } };
                         }
@@ -258,7 +361,7 @@ fn one_row<F: Float, const WIDTH: usize, const FUSED: bool>(
     while column < n {
         let columns = WIDTH.min(n - column);
         let b = &panels[column * height..][..k * WIDTH];
-        edge::<F, 1, WIDTH, WIDTH, FUSED, false>(&mut c[column..], n, columns, a, k, k, b);
+        edge::<F, 1, WIDTH, WIDTH, FUSED, false>(&mut c[column..], n, columns, a, k, k, b, b);
         column += WIDTH;
     }
 }
@@ -273,19 +376,30 @@ fn edge<F: Float, const R: usize, const COLS: usize, const WIDTH: usize, const F
     lda: usize,
     depth: usize,
     b: &[F],
+    ahead: &[F],
 ) {
     if columns >= COLS {
-        tile::<F, R, COLS, WIDTH, FUSED, TRANSPOSED>(c, ldc, a, lda, depth, b);
+        tile::<F, R, COLS, WIDTH, FUSED, TRANSPOSED>(c, ldc, a, lda, depth, b, ahead);
     } else {
         let mut copy = [[F::zero(); COLS]; R];
         for (i, row) in copy.iter_mut().enumerate() {
             row[..columns].copy_from_slice(&c[i * ldc..][..columns]);
         }
-        tile::<F, R, COLS, WIDTH, FUSED, TRANSPOSED>(copy.as_flattened_mut(), COLS, a, lda, depth, b);
+        tile::<F, R, COLS, WIDTH, FUSED, TRANSPOSED>(copy.as_flattened_mut(), COLS, a, lda, depth, b, ahead);
         for (i, row) in copy.iter().enumerate() {
             c[i * ldc..][..columns].copy_from_slice(&row[..columns]);
         }
     }
+}
+
+/// Asks for the cache line of `number`, to be in L2 when it is needed. Processors read ahead by themselves, but stop at
+/// the end of each page, and of an operand larger than L2 they do so too late.
+#[inline(always)]
+fn prefetch<F>(number: &F) {
+    #[cfg(all(any(target_arch = "x86", target_arch = "x86_64"), target_feature = "sse"))]
+    safe_arch::prefetch_t1(number);
+    #[cfg(not(all(any(target_arch = "x86", target_arch = "x86_64"), target_feature = "sse")))]
+    let _ = number;
 }
 
 /// The tile itself: `R` rows and `COLS` columns, all in registers.
@@ -297,6 +411,7 @@ fn tile<F: Float, const R: usize, const COLS: usize, const WIDTH: usize, const F
     lda: usize,
     depth: usize,
     b: &[F],
+    ahead: &[F],
 ) {
     let mut sums = [[F::zero(); COLS]; R];
     for (i, row) in sums.iter_mut().enumerate() {
@@ -304,7 +419,9 @@ fn tile<F: Float, const R: usize, const COLS: usize, const WIDTH: usize, const F
     }
     if TRANSPOSED {
         let a = &a[..(depth - 1) * lda + R];
-        for (column, b) in a.chunks(lda).zip(b.chunks(WIDTH)).rev() {
+        let lines = ahead.chunks_exact(WIDTH / 4).rev();
+        for ((column, b), line) in a.chunks(lda).zip(b.chunks(WIDTH)).rev().zip(lines) {
+            prefetch(&line[0]);
             let (column, b) = (&column[..R], &b[..COLS]);
             for i in 0..R {
                 for j in 0..COLS {
@@ -315,6 +432,7 @@ fn tile<F: Float, const R: usize, const COLS: usize, const WIDTH: usize, const F
     } else {
         let rows: [&[F]; R] = std::array::from_fn(|i| &a[i * lda..][..depth]);
         for p in 0..depth {
+            prefetch(&ahead[p * (WIDTH / 4)]);
             let b = &b[p * WIDTH..][..COLS];
             let column: [F; R] = std::array::from_fn(|i| rows[i][p]);
             for i in 0..R {

@@ -40,20 +40,23 @@ pub(crate) fn look_up<F: Float>(rows: &mut [F], start: &[F], w: &[F], tokens: Ar
     dispatch(LookUp(rows, start, w, tokens));
 }
 
-/// The way back: adds row i of `rows [_, n]`, last to first, to row `tokens[i]` of `w [_, n]`.
-pub(crate) fn scatter<F: Float>(w: &mut [F], n: usize, rows: &[F], tokens: ArrayView2<'_, usize>) {
-    struct Scatter<'a, F>(&'a mut [F], usize, &'a [F], ArrayView2<'a, usize>);
+/// The way back, for rows `first` and on of w: adds row i of `rows [_, n]`, last to first, to row `tokens[i]` of w where
+/// `w` has it.
+pub(crate) fn scatter<F: Float>(w: &mut [F], first: usize, n: usize, rows: &[F], tokens: ArrayView2<'_, usize>) {
+    struct Scatter<'a, F>(&'a mut [F], usize, usize, &'a [F], ArrayView2<'a, usize>);
     impl<F: Float> Job for Scatter<'_, F> {
         type Output = ();
         #[inline(always)]
         fn run<const FUSED: bool, const WIDE: bool>(self) {
-            let Scatter(w, n, rows, tokens) = self;
+            let Scatter(w, first, n, rows, tokens) = self;
             let b = tokens.ncols();
             for (i, row) in rows.chunks_exact(n).enumerate().rev() {
-                let w = &mut w[tokens[[i / b, i % b]] * n..][..n];
-                w.iter_mut().zip(row).for_each(|(sum, x)| *sum += *x);
+                let at = tokens[[i / b, i % b]].wrapping_sub(first);
+                if at < w.len() / n {
+                    w[at * n..][..n].iter_mut().zip(row).for_each(|(sum, x)| *sum += *x);
+                }
             }
         }
     }
-    dispatch(Scatter(w, n, rows, tokens));
+    dispatch(Scatter(w, first, n, rows, tokens));
 }

@@ -74,6 +74,15 @@ pub(crate) fn alone<R>(f: impl FnOnce() -> R) -> R {
     with_at_hand(1, f)
 }
 
+/// Runs both, each with half of the threads at hand; one after the other where there is one.
+pub(crate) fn both<A: Send, B: Send>(a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B + Send) -> (A, B) {
+    let number = at_hand();
+    if number < 2 {
+        return (a(), b());
+    }
+    rayon::join(|| with_at_hand(number - number / 2, a), || with_at_hand(number / 2, b))
+}
+
 /// Work over `len` equal places that can be cut in two.
 pub(crate) trait Divisible: Send + Sized {
     fn len(&self) -> usize;

@@ -6,6 +6,7 @@ use ndarray::{ArrayView3, ArrayViewMut3, Axis, Ix3, Zip};
 
 use super::{Reversed, SeqLayer};
 use crate::kernel::scratch;
+use crate::kernel::threads::both;
 use crate::kernel::views::{view, view_mut};
 use crate::{Error, GradIo, Init, Record, Recurrent, Spec, Tape};
 
@@ -144,16 +145,24 @@ impl<A: SeqLayer, B: SeqLayer<Elem = A::Elem>> SeqLayer for Bidirectional<A, B> 
             Merge::Concat => {
                 let (left, right) = ys.split_at(Axis(2), h);
                 let (ahead, behind) = tape.map(|tape| (&mut tape.forward, &mut tape.backward)).unzip();
-                self.forward.forward(xs.view(), left, first, ahead);
-                self.backward.forward(xs, right, second, behind);
+                both(
+                    || self.forward.forward(xs.view(), left, first, ahead),
+                    || self.backward.forward(xs, right, second, behind),
+                );
             }
             Merge::Sum => match tape {
                 Some(tape) => {
                     let (one, other) = tape.outputs.push(2 * t * b * h).split_at_mut(t * b * h);
-                    self.both(xs, [one, other], ys, (first, second), Some((&mut tape.forward, &mut tape.backward)));
+                    self.both_added(
+                        xs,
+                        [one, other],
+                        ys,
+                        (first, second),
+                        Some((&mut tape.forward, &mut tape.backward)),
+                    );
                 }
                 None => scratch::with_each([t * b * h; 2], |outputs| {
-                    self.both(xs, outputs, ys.view_mut(), (first, second), None);
+                    self.both_added(xs, outputs, ys.view_mut(), (first, second), None);
                 }),
             },
         }
@@ -185,9 +194,11 @@ impl<A: SeqLayer, B: SeqLayer<Elem = A::Elem>> SeqLayer for Bidirectional<A, B> 
                 }
             };
             let ahead = GradIo { x: x.view(), y: y_first, d_y: d_first, d_x: d_x.view_mut() };
-            self.forward.backward(ahead, &mut tape.forward, first, &mut grads.forward);
             let behind = GradIo { x: x.view(), y: y_second, d_y: d_second, d_x: other.view_mut() };
-            self.backward.backward(behind, &mut tape.backward, second, &mut grads.backward);
+            both(
+                || self.forward.backward(ahead, &mut tape.forward, first, &mut grads.forward),
+                || self.backward.backward(behind, &mut tape.backward, second, &mut grads.backward),
+            );
             Zip::from(&mut d_x).and(&other).for_each(|sum, other| *sum += *other);
         });
         if self.merge == Merge::Sum {
@@ -198,7 +209,7 @@ impl<A: SeqLayer, B: SeqLayer<Elem = A::Elem>> SeqLayer for Bidirectional<A, B> 
 
 impl<A: SeqLayer, B: SeqLayer<Elem = A::Elem>> Bidirectional<A, B> {
     /// Runs both directions into their own outputs and adds these.
-    fn both(
+    fn both_added(
         &self,
         xs: ArrayView3<'_, A::Elem>,
         outputs: [&mut [A::Elem]; 2],
@@ -210,8 +221,10 @@ impl<A: SeqLayer, B: SeqLayer<Elem = A::Elem>> Bidirectional<A, B> {
         let shape = (t, b, self.forward.output_size());
         let [mut one, mut other] = outputs.map(|o| view_mut(o, shape));
         let (ahead, behind) = tapes.unzip();
-        self.forward.forward(xs.view(), one.view_mut(), first, ahead);
-        self.backward.forward(xs, other.view_mut(), second, behind);
+        both(
+            || self.forward.forward(xs.view(), one.view_mut(), first, ahead),
+            || self.backward.forward(xs, other.view_mut(), second, behind),
+        );
         Zip::from(&mut ys).and(&one).and(&other).for_each(|y, a, b| *y = *a + *b);
     }
 }

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use deep_rnn::{
-    Activation, Bidirectional, Float, Gru, GruResetBefore, Linear, Lstm, Merge, Rnn, SeqLayer, Stacked, Threads,
+    Activation, Bias, Bidirectional, Float, Gru, GruResetBefore, Linear, Lstm, Merge, Rnn, SeqLayer, Stacked, State,
+    Threads, TokenInput,
 };
 
 use crate::arrays::same;
-use crate::pass::run;
+use crate::pass::{nan, run};
 use crate::problems::{build, problem};
 use crate::tokens::{run_tokens, tokens};
 
@@ -20,6 +21,65 @@ fn threads_on<L: SeqLayer>(name: &str, layer: &L, t: usize, b: usize) {
         let together = Threads::new(number).unwrap().install(|| run(layer, &problem).arrays());
         same(&format!("{name}, T {t}, B {b}, {number} threads"), &alone, &together);
     }
+}
+
+/// The same without a tape: then a long sequence of few rows is divided by units.
+fn untaped_threads_on<L: SeqLayer + TokenInput>(name: &str, layer: &L, t: usize, b: usize) {
+    let problem = problem(layer, t, b, 9);
+    let tokens = tokens(t, b, layer.input_size(), 4);
+    let run = |number: usize| {
+        let shape = (t, b, layer.output_size());
+        let (mut ys, mut ys_tokens) = (nan::<L::Elem>(shape.0, b, shape.2), nan::<L::Elem>(shape.0, b, shape.2));
+        let (mut state, mut state_tokens) = (problem.state.clone(), problem.state.clone());
+        Threads::new(number).unwrap().install(|| {
+            layer.forward(problem.xs.view(), ys.view_mut(), &mut state, None);
+            layer.forward_tokens(tokens.view(), ys_tokens.view_mut(), &mut state_tokens, None);
+        });
+        assert!(ys.iter().chain(&ys_tokens).all(|y| y.as_f64().is_finite()), "{name}: all outputs are written");
+        let mut bits: Vec<u64> = ys.iter().chain(&ys_tokens).map(|y| y.as_f64().to_bits()).collect();
+        for state in [&state, &state_tokens] {
+            state.visit(&mut |array| bits.extend(array.iter().map(|h| h.as_f64().to_bits())));
+        }
+        bits
+    };
+    let alone = run(1);
+    for number in [2, 3, 8] {
+        assert!(run(number) == alone, "{name}, T {t}, B {b}, {number} threads: other bits than alone");
+    }
+}
+
+fn untaped_threads<F: Float>() {
+    for (t, b) in [(700, 1), (90, 1), (80, 2), (64, 3), (64, 4)] {
+        untaped_threads_on("Rnn", &build(&Rnn::<F>::spec(128), 70, 1), t, b);
+        untaped_threads_on("Gru", &build(&Gru::<F>::spec(129).bias(Bias::Two), 70, 2), t, b);
+        untaped_threads_on("Lstm", &build(&Lstm::<F>::spec(131).bias(Bias::Two), 70, 3), t, b);
+        let stack = Stacked::builder(40).layer(Lstm::<F>::spec(128)).layer(Gru::spec(100)).build().unwrap();
+        untaped_threads_on("a stack", &stack, t, b);
+    }
+}
+
+#[test]
+fn threads_give_the_same_bits_without_a_tape() {
+    untaped_threads::<f32>();
+    untaped_threads::<f64>();
+}
+
+/// Several callers share two threads, so that not every part finds a thread of its own: all still come to an end.
+#[test]
+fn a_long_sequence_ends_where_threads_are_busy() {
+    let cell = build(&Lstm::<f32>::spec(128), 70, 3);
+    let problem = problem(&cell, 200, 1, 9);
+    let threads = Threads::new(2).unwrap();
+    let run = || {
+        let (mut ys, mut state) = (nan::<f32>(200, 1, 128), problem.state.clone());
+        threads.install(|| cell.forward(problem.xs.view(), ys.view_mut(), &mut state, None));
+        ys
+    };
+    let alone = run();
+    std::thread::scope(|scope| {
+        let callers: Vec<_> = (0..6).map(|_| scope.spawn(|| (0..5).all(|_| run() == alone))).collect();
+        assert!(callers.into_iter().all(|caller| caller.join().unwrap()));
+    });
 }
 
 fn threads<F: Float>() {
