@@ -4,7 +4,7 @@ use std::thread;
 
 use deep_rnn::Float;
 
-use crate::{Gate, exponent, spacing};
+use crate::{Gate, SUBNORMAL, exponent, spacing};
 
 const GATES: [Gate<f32, fn(f64) -> f64>; 3] = [
     Gate { name: "exp", ours: Float::exp, exact: exp, allowed: 1.1, zero_below: 1.6625e-38 },
@@ -44,11 +44,8 @@ fn walk(gate: &Gate<f32, fn(f64) -> f64>, from: u32, to: u32, stride: u32) -> (f
         before = y;
         // Beyond the largest f32, ∞ is right.
         let right = y == 0.0 && exact.abs() < gate.zero_below || y == f32::INFINITY && exact > f64::from(f32::MAX);
-        let error = if right || exact == 0.0 && y == 0.0 {
-            0.0
-        } else {
-            (f64::from(y) - exact).abs() / spacing(exponent(exact), 24, -126)
-        };
+        let unit = spacing(exponent(exact), 24, -126) * if exact.abs() < 2f64.powi(-126) { SUBNORMAL } else { 1.0 };
+        let error = if right || f64::from(y) == exact { 0.0 } else { (f64::from(y) - exact).abs() / unit };
         if error > worst {
             (worst, at) = (error, x);
         }

@@ -3,7 +3,7 @@
 use deep_rnn::Float;
 
 use crate::double::{self, Double};
-use crate::{Gate, exponent, spacing};
+use crate::{Gate, SUBNORMAL, exponent, spacing};
 
 type Exact = fn(f64) -> (Double, i32);
 
@@ -55,7 +55,8 @@ fn error(gate: &Gate<f64, Exact>, x: f64) -> f64 {
     }
     // y · 2⁻ⁿ, in two exact steps.
     let y = y * 2f64.powi(-n / 2) * 2f64.powi(-n - -n / 2);
-    let spacing = spacing(exponent(exact.hi), 53, -1022 - n);
+    let subnormal = exponent(exact.hi) + n < -1022;
+    let spacing = spacing(exponent(exact.hi), 53, -1022 - n) * if subnormal { SUBNORMAL } else { 1.0 };
     ((y - exact.hi) - exact.lo).abs() / spacing
 }
 

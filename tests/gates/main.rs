@@ -19,12 +19,15 @@ struct Gate<F, E> {
     zero_below: f64,
 }
 
+/// σ may be off by so many times as much where it is below the normal numbers: steps are coarse there.
+const SUBNORMAL: f64 = 16.0;
+
 /// Spacing of the numbers of the size 2ᵏ with `digits` binary digits, of which none is smaller than 2^`least`.
 fn spacing(k: i32, digits: i32, least: i32) -> f64 {
     2f64.powi(k.max(least) + 1 - digits)
 }
 
-/// Spaces between this number and its neighbours, as k in 2ᵏ <= |x| < 2ᵏ⁺¹. Of a normal number.
+/// The k in 2ᵏ <= |x| < 2ᵏ⁺¹, of a normal number.
 fn exponent(x: f64) -> i32 {
     (x.to_bits() >> 52 & 0x7ff) as i32 - 1023
 }
