@@ -90,7 +90,8 @@ macro_rules! gates {
                 let n = z - R;
                 let r = (n * -HI - x) - n * LO;
                 let p = r + r * r * q(r);
-                1.0 / (1.0 + (1.0 + p) * power(z))
+                let scale = power(z);
+                1.0 / ((1.0 + scale) + scale * p)
             }
 
             // Below the seam tanh a = a - a³ / d(a²), above it 1 - 1 / ((e²ᵃ + 1) / 2) with e²ᵃ = 2ⁿ⁺ˢ; one division for both. A

@@ -19,9 +19,6 @@ struct Gate<F, E> {
     zero_below: f64,
 }
 
-/// σ may be off by so many times as much where it is below the normal numbers: steps are coarse there.
-const SUBNORMAL: f64 = 16.0;
-
 /// Spacing of the numbers of the size 2ᵏ with `digits` binary digits, of which none is smaller than 2^`least`.
 fn spacing(k: i32, digits: i32, least: i32) -> f64 {
     2f64.powi(k.max(least) + 1 - digits)
