@@ -52,12 +52,12 @@ pub trait Float:
     fn sqrt(self) -> Self;
     /// Natural logarithm (the platform's).
     fn ln(self) -> Self;
-    /// eˣ, within EXPULP; 0 where the result would be below 2⁻¹²⁵·⁵ (`f32`, 1.7·10⁻³⁸) or 2⁻¹⁰²¹·⁵ (`f64`, 3.1·10⁻³⁰⁸), ∞ above
+    /// eˣ, within 1.1 units of the last place; 0 where the result would be below 2⁻¹²⁵·⁵ (`f32`, 1.7·10⁻³⁸) or 2⁻¹⁰²¹·⁵ (`f64`, 3.1·10⁻³⁰⁸), ∞ above
     /// the range; 1 at ±0, 0 and ∞ at -∞ and ∞, NaN for NaN.
     fn exp(self) -> Self;
-    /// (e²ˣ - 1) / (e²ˣ + 1), within TANHULP; odd, ±0 at ±0 and ±1 at ±∞, NaN for NaN.
+    /// (e²ˣ - 1) / (e²ˣ + 1), within 1.7 units of the last place; odd, ±0 at ±0 and ±1 at ±∞, NaN for NaN.
     fn tanh(self) -> Self;
-    /// σ(x) = 1 / (1 + e⁻ˣ), within SIGULP; 0 where the result would be below 2⁻¹²⁸ (`f32`, 2.9·10⁻³⁹) or 2⁻¹⁰²⁴ (`f64`,
+    /// σ(x) = 1 / (1 + e⁻ˣ), within 2.5 units of the last place, of what is a normal number; 0 where the result would be below 2⁻¹²⁸ (`f32`, 2.9·10⁻³⁹) or 2⁻¹⁰²⁴ (`f64`,
     /// 5.6·10⁻³⁰⁹); ½ at ±0, 0 and 1 at -∞ and ∞, NaN for NaN.
     fn sigmoid(self) -> Self;
     /// a·b + c rounded once where `FUSED` (use it only where the processor has the instruction), else rounded twice.

@@ -3,7 +3,7 @@
 //!
 //! Common to all: adding `ROUND` rounds to an integer n and leaves n plus a bias in the low bits of the sum, which a shift
 //! turns into the number 2ⁿ (or 2ⁿ⁻¹, as the bias is chosen). Coefficients are minimax fits of the relative error of the result
-//! (Remez' exchange), each rounded in turn, the lowest first, and the others fitted again: `tests/data/gates.py`.
+//! (Remez' exchange), by the program at the end of that page.
 //! The order of the sums is Estrin's, which is shorter to wait for than Horner's.
 
 /// `name(x)`: c0 + c1·x + c2·x² + ..., by pairs.

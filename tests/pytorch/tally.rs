@@ -24,7 +24,7 @@ impl Tally {
     /// For cells of `f64`, or of `f32`: then weights and inputs are the file's streams rounded to `f32`, and what comes out is held
     /// against the file's `f64` numbers.
     pub(crate) fn of<F: Float>() -> Tally {
-        let allowed = if F::NAME == "f32" { 1e-4 } else { 1e-10 };
+        let allowed = if F::NAME == "f32" { 5e-4 } else { 1e-10 };
         Tally { float: F::NAME, allowed, ..Tally::default() }
     }
 
