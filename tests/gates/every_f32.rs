@@ -9,7 +9,9 @@ use crate::{Gate, exponent, spacing};
 /// σ may be off by so many times as much where it is below the normal numbers: steps are coarse there.
 const SUBNORMAL: f64 = 16.0;
 
-const GATES: [Gate<f32, fn(f64) -> f64>; 3] = [
+type Exact = fn(f64) -> f64;
+
+const GATES: [Gate<f32, Exact>; 3] = [
     Gate { name: "exp", ours: Float::exp, exact: exp, allowed: 1.1, zero_below: 1.6625e-38 },
     Gate { name: "sigmoid", ours: Float::sigmoid, exact: sigmoid, allowed: 2.5, zero_below: 2.9388e-39 },
     Gate { name: "tanh", ours: Float::tanh, exact: tanh, allowed: 1.7, zero_below: 0.0 },
@@ -45,7 +47,7 @@ fn nth(i: u32) -> f32 {
 const HALF: u32 = 0x7f80_0001;
 
 /// The worst error and where it is, of the numbers `from..=to`, and that no value is below the one before.
-fn walk(gate: &Gate<f32, fn(f64) -> f64>, from: u32, to: u32, stride: u32) -> (f64, f32) {
+fn walk(gate: &Gate<f32, Exact>, from: u32, to: u32, stride: u32) -> (f64, f32) {
     let (mut worst, mut at, mut before, mut i) = (0.0, 0.0, f32::NEG_INFINITY, from);
     loop {
         let x = nth(i);

@@ -79,9 +79,9 @@ fn nothing_is_skipped<F: Float>() {
                     let (mut a, mut b) = (vec![F::zero(); m * k], vec![F::zero(); k * n]);
                     let (row, column) = if last { (m - 1, n - 1) } else { (0, 0) };
                     if in_a {
-                        a[at(m, k)] = special
+                        a[at(m, k)] = special;
                     } else {
-                        b[at(k, n)] = special
+                        b[at(k, n)] = special;
                     }
                     let right = |c: &[F], what: &str| {
                         for (x, c) in c.iter().enumerate() {
