@@ -1,8 +1,9 @@
 //! The laws of the traits, to hold a cell or a layer of one's own against.
 //!
 //! A backward pass written by hand is right or it is wrong, and a look will not tell. These functions do: they run the
-//! thing on random numbers over several lengths and batch sizes, in `f64`, through nothing but its traits. The crate's
-//! own cells pass through the same functions.
+//! thing on random numbers over several lengths and batch sizes, through nothing but its traits. The crate's own cells
+//! pass through the same functions, in `f64` and in `f32`. Write and check a cell in `f64`, where differences leave little
+//! room for a mistake; in `f32` they are coarse ([`Options::of`]), and the check is one of its kernels and their precision.
 //!
 //! | law | says |
 //! | --- | --- |
@@ -43,14 +44,16 @@ mod walks;
 pub use law::Law;
 pub use report::{Report, Violation};
 
-use crate::{Init, RnnCell, SeqLayer, TokenInput};
+use crate::{Float, Init, RnnCell, SeqLayer, TokenInput};
 use run::Problem;
 
 /// Numbers of steps and rows that everything is run over.
 const STEPS: [usize; 3] = [1, 2, 7];
 const BATCHES: [usize; 2] = [1, 3];
 /// How near two ways to the same number must come, relative to the largest of the array (or 1).
-const SAME: f64 = 1e-11;
+fn near<F: Float>() -> f64 {
+    if F::NAME == "f32" { 2e-5 } else { 1e-11 }
+}
 
 /// How to check.
 ///
@@ -72,6 +75,17 @@ pub struct Options {
     pub seed: u64,
 }
 
+impl Options {
+    /// What the functions without options take: the default for `f64`; for `f32`, whose outputs have seven digits, larger steps and
+    /// tolerances (`epsilon` 0.03, `atol` 2·10⁻⁴, `rtol` 10⁻³).
+    #[must_use]
+    pub fn of<F: Float>() -> Self {
+        let double = Options::default();
+        if F::NAME == "f32" { Options { epsilon: 0.03, atol: 2e-4, rtol: 1e-3, ..double } } else { double }
+    }
+}
+
+/// For `f64`.
 impl Default for Options {
     fn default() -> Self {
         Options { epsilon: 1e-3, atol: 1e-10, rtol: 1e-7, coordinates: 64, seed: 0 }
@@ -83,7 +97,7 @@ impl Default for Options {
 /// # Panics
 /// If a law does not hold, with a message that names the law, the array and the index.
 #[track_caller]
-pub fn assert_cell<C: RnnCell<Elem = f64>>(cell: &C) {
+pub fn assert_cell<C: RnnCell>(cell: &C) {
     if let Err(violation) = check_cell(cell) {
         panic!("{violation}");
     }
@@ -93,15 +107,15 @@ pub fn assert_cell<C: RnnCell<Elem = f64>>(cell: &C) {
 ///
 /// # Errors
 /// The first law found not to hold.
-pub fn check_cell<C: RnnCell<Elem = f64>>(cell: &C) -> Result<Report, Violation> {
-    check_cell_with(cell, &Options::default())
+pub fn check_cell<C: RnnCell>(cell: &C) -> Result<Report, Violation> {
+    check_cell_with(cell, &Options::of::<C::Elem>())
 }
 
 /// As [`check_cell`], with options.
 ///
 /// # Errors
 /// The first law found not to hold.
-pub fn check_cell_with<C: RnnCell<Elem = f64>>(cell: &C, options: &Options) -> Result<Report, Violation> {
+pub fn check_cell_with<C: RnnCell>(cell: &C, options: &Options) -> Result<Report, Violation> {
     let mut report = checked(cell, options, |problem, case| {
         sequence::steps(cell, problem, case)?;
         sequence::pieces(cell, problem, case)
@@ -116,7 +130,7 @@ pub fn check_cell_with<C: RnnCell<Elem = f64>>(cell: &C, options: &Options) -> R
 /// # Panics
 /// If a law does not hold, with a message that names the law, the array and the index.
 #[track_caller]
-pub fn assert_layer<L: SeqLayer<Elem = f64>>(layer: &L) {
+pub fn assert_layer<L: SeqLayer>(layer: &L) {
     if let Err(violation) = check_layer(layer) {
         panic!("{violation}");
     }
@@ -126,15 +140,15 @@ pub fn assert_layer<L: SeqLayer<Elem = f64>>(layer: &L) {
 ///
 /// # Errors
 /// The first law found not to hold.
-pub fn check_layer<L: SeqLayer<Elem = f64>>(layer: &L) -> Result<Report, Violation> {
-    check_layer_with(layer, &Options::default())
+pub fn check_layer<L: SeqLayer>(layer: &L) -> Result<Report, Violation> {
+    check_layer_with(layer, &Options::of::<L::Elem>())
 }
 
 /// As [`check_layer`], with options.
 ///
 /// # Errors
 /// The first law found not to hold.
-pub fn check_layer_with<L: SeqLayer<Elem = f64>>(layer: &L, options: &Options) -> Result<Report, Violation> {
+pub fn check_layer_with<L: SeqLayer>(layer: &L, options: &Options) -> Result<Report, Violation> {
     checked(layer, options, |_, _| Ok(()))
 }
 
@@ -143,7 +157,7 @@ pub fn check_layer_with<L: SeqLayer<Elem = f64>>(layer: &L, options: &Options) -
 /// # Panics
 /// If it does not hold, with a message that names the array and the index.
 #[track_caller]
-pub fn assert_tokens<L: TokenInput<Elem = f64>>(layer: &L) {
+pub fn assert_tokens<L: TokenInput>(layer: &L) {
     if let Err(violation) = check_tokens(layer) {
         panic!("{violation}");
     }
@@ -153,15 +167,15 @@ pub fn assert_tokens<L: TokenInput<Elem = f64>>(layer: &L) {
 ///
 /// # Errors
 /// Where the law does not hold.
-pub fn check_tokens<L: TokenInput<Elem = f64>>(layer: &L) -> Result<Report, Violation> {
-    check_tokens_with(layer, &Options::default())
+pub fn check_tokens<L: TokenInput>(layer: &L) -> Result<Report, Violation> {
+    check_tokens_with(layer, &Options::of::<L::Elem>())
 }
 
 /// As [`check_tokens`], with options, of which only the seed counts.
 ///
 /// # Errors
 /// Where the law does not hold.
-pub fn check_tokens_with<L: TokenInput<Elem = f64>>(layer: &L, options: &Options) -> Result<Report, Violation> {
+pub fn check_tokens_with<L: TokenInput>(layer: &L, options: &Options) -> Result<Report, Violation> {
     let mut init = Init::seeded(options.seed);
     for dim in dims().chain(EMPTY) {
         for alike in [false, true] {
@@ -200,10 +214,10 @@ fn case((t, b): (usize, usize)) -> String {
 
 /// The laws of any layer, and `more`. What the others build on comes first, so that the law that is named is the one
 /// that does not hold.
-fn checked<L: SeqLayer<Elem = f64>>(
+fn checked<L: SeqLayer>(
     layer: &L,
     options: &Options,
-    more: impl Fn(&Problem<L::State>, &str) -> Result<(), Violation>,
+    more: impl Fn(&Problem<L::Elem, L::State>, &str) -> Result<(), Violation>,
 ) -> Result<Report, Violation> {
     let mut init = Init::seeded(options.seed);
     let mut report = Report::default();

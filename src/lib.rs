@@ -52,7 +52,7 @@
 //! # Processors
 //!
 //! Kernels are compiled for AVX-512, AVX2 with FMA, and a baseline that runs anywhere; the best one the processor has is taken
-//! at run time ([`simd_level`]). No compiler flag is needed. On one machine results are the same bits for any number of threads.
+//! at run time ([`simd_level`]; the variable `DEEP_RNN_SIMD` lowers it). No compiler flag is needed. On one machine results are the same bits for any number of threads.
 
 #[macro_use]
 mod tuples;

@@ -3,9 +3,9 @@
 use ndarray::{ArrayD, Dimension, IxDyn};
 
 use super::{Law, Violation};
-use crate::{Params, State};
+use crate::{Float, Params, State};
 
-/// Arrays and what they are called.
+/// Arrays and what they are called; an `f32` is an `f64` too.
 pub(super) type Named = Vec<(String, ArrayD<f64>)>;
 
 /// `first.rest`, or the one that is not empty.
@@ -14,18 +14,18 @@ fn joined(first: &str, rest: &str) -> String {
 }
 
 /// The arrays of a layer or a gradient.
-pub(super) fn params<P: Params<Elem = f64>>(prefix: &str, params: &P) -> Named {
+pub(super) fn params<P: Params>(prefix: &str, params: &P) -> Named {
     let mut named = Named::new();
-    params.visit(&mut |name, view| named.push((joined(prefix, name), view.to_owned())));
+    params.visit(&mut |name, view| named.push((joined(prefix, name), view.mapv(Float::as_f64))));
     named
 }
 
 /// The arrays of a state or of the gradient of one.
-pub(super) fn state<S: State<f64>>(prefix: &str, state: &S) -> Named {
+pub(super) fn state<F: Float, S: State<F>>(prefix: &str, state: &S) -> Named {
     let mut named = Named::new();
     state.visit(&mut |view| {
         let name = format!("{prefix}.{}", named.len());
-        named.push((name, view.to_owned().into_dyn()));
+        named.push((name, view.mapv(Float::as_f64).into_dyn()));
     });
     named
 }

@@ -5,7 +5,7 @@ use ndarray::{Array1, ArrayD, ArrayViewMutD, IxDyn};
 use super::compare::{self, Named};
 use super::run::{self, Problem};
 use super::{Law, Options, Report, Violation};
-use crate::{Init, SeqLayer, State};
+use crate::{Float, Init, SeqLayer, State};
 
 /// An array of numbers that the outputs depend on.
 #[derive(Clone, Copy)]
@@ -18,14 +18,14 @@ enum Source {
 }
 
 /// A layer and its inputs, to be moved about.
-struct Movable<L, S> {
+struct Movable<L: SeqLayer> {
     layer: L,
-    problem: Problem<S>,
+    problem: Problem<L::Elem, L::State>,
 }
 
-impl<L: SeqLayer<Elem = f64>> Movable<L, L::State> {
+impl<L: SeqLayer> Movable<L> {
     /// Calls `f` with the array.
-    fn with(&mut self, source: Source, mut f: impl FnMut(ArrayViewMutD<'_, f64>)) {
+    fn with(&mut self, source: Source, mut f: impl FnMut(ArrayViewMutD<'_, L::Elem>)) {
         let mut at = 0;
         match source {
             Source::X => f(self.problem.xs.view_mut().into_dyn()),
@@ -45,14 +45,14 @@ impl<L: SeqLayer<Elem = f64>> Movable<L, L::State> {
     }
 
     /// All outputs and the last state, one after the other, with number `index` of the array at `value`.
-    fn outputs(&mut self, source: Source, index: &IxDyn, value: f64) -> Vec<f64> {
-        let mut kept = 0.0;
+    fn outputs(&mut self, source: Source, index: &IxDyn, value: L::Elem) -> Vec<f64> {
+        let mut kept = value;
         self.with(source, |mut view| kept = std::mem::replace(&mut view[index], value));
         let mut state = self.problem.state.clone();
         let ys = run::forward(&self.layer, self.problem.xs.view(), &mut state, None, 0.0);
         self.with(source, |mut view| view[index] = kept);
-        let mut all: Vec<f64> = ys.into_iter().collect();
-        state.visit(&mut |view| all.extend(view.iter()));
+        let mut all: Vec<f64> = ys.into_iter().map(Float::as_f64).collect();
+        state.visit(&mut |view| all.extend(view.iter().map(|x| x.as_f64())));
         all
     }
 
@@ -60,20 +60,20 @@ impl<L: SeqLayer<Elem = f64>> Movable<L, L::State> {
     /// taken first, where no large sum has cost digits yet.
     fn difference(&mut self, source: Source, index: &IxDyn, epsilon: f64, cotangent: &[f64]) -> f64 {
         let mut centre = 0.0;
-        self.with(source, |view| centre = view[index]);
+        self.with(source, |view| centre = view[index].as_f64());
         let mut slope = |epsilon: f64| {
-            let (above, below) = (centre + epsilon, centre - epsilon);
+            let [above, below] = [centre + epsilon, centre - epsilon].map(L::Elem::from_f64);
             let (up, down) = (self.outputs(source, index, above), self.outputs(source, index, below));
             let sum: f64 = cotangent.iter().zip(up.iter().zip(&down)).map(|(c, (up, down))| c * (up - down)).sum();
-            sum / (above - below)
+            sum / (above.as_f64() - below.as_f64())
         };
         (4.0 * slope(epsilon) - slope(2.0 * epsilon)) / 3.0
     }
 }
 
-pub(super) fn differences<L: SeqLayer<Elem = f64>>(
+pub(super) fn differences<L: SeqLayer>(
     layer: &L,
-    problem: &Problem<L::State>,
+    problem: &Problem<L::Elem, L::State>,
     case: &str,
     options: &Options,
     init: &mut Init,
@@ -83,10 +83,13 @@ pub(super) fn differences<L: SeqLayer<Elem = f64>>(
     let params = compare::params("grads", &outcome.grads);
     let states = compare::state("d_state", &outcome.d_state);
     let sources = (0..params.len()).map(Source::Param).chain([Source::X]).chain((0..states.len()).map(Source::State));
-    let gradients: Named =
-        params.into_iter().chain([("d_x".to_string(), outcome.d_xs.into_dyn())]).chain(states).collect();
-    let mut cotangent: Vec<f64> = problem.d_ys.iter().copied().collect();
-    problem.d_state.visit(&mut |view| cotangent.extend(view.iter()));
+    let gradients: Named = params
+        .into_iter()
+        .chain([("d_x".to_string(), outcome.d_xs.mapv(Float::as_f64).into_dyn())])
+        .chain(states)
+        .collect();
+    let mut cotangent: Vec<f64> = problem.d_ys.iter().map(|x| x.as_f64()).collect();
+    problem.d_state.visit(&mut |view| cotangent.extend(view.iter().map(|x| x.as_f64())));
 
     let mut movable = Movable { layer: layer.clone(), problem: problem.clone() };
     for (source, (name, gradient)) in sources.zip(gradients) {

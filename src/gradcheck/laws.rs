@@ -4,45 +4,45 @@ use ndarray::Axis;
 
 use super::compare::{self, same};
 use super::run::{self, Outcome, Problem};
-use super::{Law, SAME, Violation};
-use crate::{Init, SeqLayer, Tape};
+use super::{Law, Violation, near};
+use crate::{Float, Init, SeqLayer, Tape};
 
 /// Law 9: the outputs do not depend on what the arrays held before.
-pub(super) fn overwrites<L: SeqLayer<Elem = f64>>(
+pub(super) fn overwrites<L: SeqLayer>(
     layer: &L,
-    problem: &Problem<L::State>,
+    problem: &Problem<L::Elem, L::State>,
     case: &str,
 ) -> Result<(), Violation> {
     let zeros = run::run(layer, problem);
     for start in [1.0, f64::NAN] {
         let other = run::run_from(layer, problem, layer.zeros_like(), start);
         let case = format!("{case}, output arrays full of {start} before");
-        same(Law::Overwrites, &case, SAME, &zeros.arrays(), &other.arrays())?;
+        same(Law::Overwrites, &case, near::<L::Elem>(), &zeros.arrays(), &other.arrays())?;
     }
     Ok(())
 }
 
 /// Law 5.
-pub(super) fn no_tape<L: SeqLayer<Elem = f64>>(
+pub(super) fn no_tape<L: SeqLayer>(
     layer: &L,
-    problem: &Problem<L::State>,
+    problem: &Problem<L::Elem, L::State>,
     case: &str,
 ) -> Result<(), Violation> {
     let values = |tape: Option<&mut L::Tape>| {
         let mut state = problem.state.clone();
         let ys = run::forward(layer, problem.xs.view(), &mut state, tape, 0.0);
-        let mut named = vec![("y".to_string(), ys.into_dyn())];
+        let mut named = vec![("y".to_string(), ys.mapv(Float::as_f64).into_dyn())];
         named.extend(compare::state("state", &state));
         named
     };
     let with = values(Some(&mut L::Tape::default()));
-    same(Law::NoTape, &format!("{case}, without a tape"), SAME, &with, &values(None))
+    same(Law::NoTape, &format!("{case}, without a tape"), near::<L::Elem>(), &with, &values(None))
 }
 
 /// Law 7: two passes on one tape, taken back in reverse order.
-pub(super) fn drains<L: SeqLayer<Elem = f64>>(
+pub(super) fn drains<L: SeqLayer>(
     layer: &L,
-    problem: &Problem<L::State>,
+    problem: &Problem<L::Elem, L::State>,
     case: &str,
     init: &mut Init,
 ) -> Result<(), Violation> {
@@ -53,7 +53,7 @@ pub(super) fn drains<L: SeqLayer<Elem = f64>>(
     };
     drained(&tape, &format!("{case}, before the first pass"))?;
     let later = Problem::random(layer, (t, b), init);
-    let forward = |problem: &Problem<L::State>, tape: &mut L::Tape| {
+    let forward = |problem: &Problem<L::Elem, L::State>, tape: &mut L::Tape| {
         let mut state = problem.state.clone();
         let ys = run::forward(layer, problem.xs.view(), &mut state, Some(tape), 0.0);
         (ys, state)
@@ -65,7 +65,7 @@ pub(super) fn drains<L: SeqLayer<Elem = f64>>(
         for (name, problem, values) in [("second", &later, second), ("first", problem, first)] {
             let nested = run::backward(layer, problem, values, &mut tape, layer.zeros_like(), 0.0);
             let case = format!("{case}, two passes on one tape, the {name} taken back, round {round}");
-            same(Law::Drains, &case, SAME, &run::run(layer, problem).arrays(), &nested.arrays())?;
+            same(Law::Drains, &case, near::<L::Elem>(), &run::run(layer, problem).arrays(), &nested.arrays())?;
         }
         drained(&tape, &format!("{case}, after two passes there and back, round {round}"))?;
     }
@@ -73,9 +73,9 @@ pub(super) fn drains<L: SeqLayer<Elem = f64>>(
 }
 
 /// Law 4.
-pub(super) fn accumulates<L: SeqLayer<Elem = f64>>(
+pub(super) fn accumulates<L: SeqLayer>(
     layer: &L,
-    problem: &Problem<L::State>,
+    problem: &Problem<L::Elem, L::State>,
     case: &str,
     init: &mut Init,
 ) -> Result<(), Violation> {
@@ -86,33 +86,35 @@ pub(super) fn accumulates<L: SeqLayer<Elem = f64>>(
     let mut grads = start;
     for pass in ["first", "second"] {
         let got = run::run_from(layer, problem, grads, 0.0);
-        expected.grads.add_scaled(&once, 1.0);
+        expected.grads.add_scaled(&once, Float::from_f64(1.0));
         let case = format!("{case}, gradients random before the {pass} pass");
-        same(Law::Accumulates, &case, SAME, &expected.arrays(), &got.arrays())?;
+        same(Law::Accumulates, &case, near::<L::Elem>(), &expected.arrays(), &got.arrays())?;
         grads = got.grads;
     }
     Ok(())
 }
 
 /// Law 6.
-pub(super) fn rows<L: SeqLayer<Elem = f64>>(
-    layer: &L,
-    problem: &Problem<L::State>,
-    case: &str,
-) -> Result<(), Violation> {
+pub(super) fn rows<L: SeqLayer>(layer: &L, problem: &Problem<L::Elem, L::State>, case: &str) -> Result<(), Violation> {
     let batch = problem.xs.len_of(Axis(1));
     let whole = run::run(layer, problem);
     let mut sum = layer.zeros_like();
     for row in 0..batch {
         let alone = run::run(layer, &problem.rows(layer, &[row]));
         let case = format!("{case}, row {row} alone (expected) and in the batch (got)");
-        same(Law::Rows, &case, SAME, &alone.by_row(), &whole.rows(layer, &[row]).by_row())?;
-        sum.add_scaled(&alone.grads, 1.0);
+        same(Law::Rows, &case, near::<L::Elem>(), &alone.by_row(), &whole.rows(layer, &[row]).by_row())?;
+        sum.add_scaled(&alone.grads, Float::from_f64(1.0));
     }
     let case_sum = format!("{case}, summed over the rows alone (expected) and of the batch (got)");
-    same(Law::Rows, &case_sum, SAME, &compare::params("grads", &sum), &compare::params("grads", &whole.grads))?;
+    same(
+        Law::Rows,
+        &case_sum,
+        near::<L::Elem>(),
+        &compare::params("grads", &sum),
+        &compare::params("grads", &whole.grads),
+    )?;
     let order: Vec<usize> = (0..batch).map(|row| (row + 1) % batch).rev().collect();
     let moved = run::run(layer, &problem.rows(layer, &order));
     let case = format!("{case}, rows in the order {order:?}");
-    same(Law::Rows, &case, SAME, &whole.rows(layer, &order).arrays(), &moved.arrays())
+    same(Law::Rows, &case, near::<L::Elem>(), &whole.rows(layer, &order).arrays(), &moved.arrays())
 }

@@ -4,25 +4,21 @@ use ndarray::{Array3, ArrayView3, ArrayViewMut3, Axis, Slice, s};
 
 use super::compare::same;
 use super::run::{self, Outcome, Problem};
-use super::{Law, SAME, Violation};
-use crate::{GradIo, RnnCell, SeqLayer, Tape};
+use super::{Law, Violation, near};
+use crate::{Float, GradIo, RnnCell, SeqLayer, Tape};
 
 /// Law 2: T steps there, T steps back.
-pub(super) fn steps<C: RnnCell<Elem = f64>>(
-    cell: &C,
-    problem: &Problem<C::State>,
-    case: &str,
-) -> Result<(), Violation> {
+pub(super) fn steps<C: RnnCell>(cell: &C, problem: &Problem<C::Elem, C::State>, case: &str) -> Result<(), Violation> {
     let (t, b, _) = problem.xs.dim();
     let (mut state, mut d_state, mut grads) = (problem.state.clone(), problem.d_state.clone(), cell.zeros_like());
-    let mut ys = Array3::from_elem((t, b, cell.output_size()), f64::NAN);
-    let mut d_xs = Array3::from_elem(problem.xs.dim(), f64::NAN);
+    let mut ys = Array3::from_elem((t, b, cell.output_size()), Float::from_f64(f64::NAN));
+    let mut d_xs = Array3::from_elem(problem.xs.dim(), Float::from_f64(f64::NAN));
     let mut tape = C::Tape::default();
     for (x, y) in problem.xs.outer_iter().zip(ys.outer_iter_mut()) {
         cell.step(x, y, &mut state, Some(&mut tape));
     }
     for t in (0..t).rev() {
-        let at = |array: &'_ Array3<f64>| array.index_axis(Axis(0), t).to_owned();
+        let at = |array: &'_ Array3<C::Elem>| array.index_axis(Axis(0), t).to_owned();
         let (x, y, d_y) = (at(&problem.xs), at(&ys), at(&problem.d_ys));
         let d_x = d_xs.index_axis_mut(Axis(0), t);
         let io = GradIo { x: x.view(), y: y.view(), d_y: d_y.view(), d_x };
@@ -30,16 +26,12 @@ pub(super) fn steps<C: RnnCell<Elem = f64>>(
     }
     let got = Outcome { ys, state, d_xs, d_state, grads };
     let case = format!("{case}, the sequence (expected) and step by step (got)");
-    same(Law::Steps, &case, SAME, &run::run(cell, problem).arrays(), &got.arrays())?;
+    same(Law::Steps, &case, near::<C::Elem>(), &run::run(cell, problem).arrays(), &got.arrays())?;
     if tape.is_drained() { Ok(()) } else { Err(Violation::of(Law::Drains, &case, "tape", "drained", "not drained")) }
 }
 
 /// Law 3, for every place to cut.
-pub(super) fn pieces<C: RnnCell<Elem = f64>>(
-    cell: &C,
-    problem: &Problem<C::State>,
-    case: &str,
-) -> Result<(), Violation> {
+pub(super) fn pieces<C: RnnCell>(cell: &C, problem: &Problem<C::Elem, C::State>, case: &str) -> Result<(), Violation> {
     let (t, b, _) = problem.xs.dim();
     let whole = run::run(cell, problem).arrays();
     for k in 0..=t {
@@ -63,37 +55,37 @@ pub(super) fn pieces<C: RnnCell<Elem = f64>>(
         }
         let got = Outcome { ys, state, d_xs, d_state, grads };
         let case = format!("{case}, whole (expected) and cut before step {k} (got)");
-        same(Law::Pieces, &case, SAME, &whole, &got.arrays())?;
+        same(Law::Pieces, &case, near::<C::Elem>(), &whole, &got.arrays())?;
     }
     Ok(())
 }
 
 /// What lies around the numbers of a view.
-const AROUND: f64 = -7.75e300;
+const AROUND: f64 = -7.75e30;
 
 /// An array whose view lies in memory in another way than row after row, with foreign numbers between.
-struct Spread {
-    memory: Array3<f64>,
+struct Spread<F> {
+    memory: Array3<F>,
     layout: usize,
 }
 
-impl Spread {
+impl<F: Float> Spread<F> {
     const LAYOUTS: [&str; 3] =
         ["axes in the order 2 0 1", "every other number, steps and columns from the end", "rows between other rows"];
 
-    fn new(numbers: ArrayView3<'_, f64>, layout: usize) -> Self {
+    fn new(numbers: ArrayView3<'_, F>, layout: usize) -> Self {
         let (t, b, d) = numbers.dim();
         let shape = match layout {
             0 => (d, t, b),
             1 => (t + 1, b, 2 * d + 1),
             _ => (t, 2 * b + 1, d + 2),
         };
-        let mut spread = Spread { memory: Array3::from_elem(shape, AROUND), layout };
+        let mut spread = Spread { memory: Array3::from_elem(shape, F::from_f64(AROUND)), layout };
         spread.view_mut().assign(&numbers);
         spread
     }
 
-    fn view_mut(&mut self) -> ArrayViewMut3<'_, f64> {
+    fn view_mut(&mut self) -> ArrayViewMut3<'_, F> {
         match self.layout {
             0 => self.memory.view_mut().permuted_axes([1, 2, 0]),
             1 => self.memory.slice_mut(s![1..;-1, .., 1..;-2]),
@@ -101,7 +93,7 @@ impl Spread {
         }
     }
 
-    fn view(&self) -> ArrayView3<'_, f64> {
+    fn view(&self) -> ArrayView3<'_, F> {
         match self.layout {
             0 => self.memory.view().permuted_axes([1, 2, 0]),
             1 => self.memory.slice(s![1..;-1, .., 1..;-2]),
@@ -112,24 +104,21 @@ impl Spread {
     /// How many numbers outside the view were written.
     fn spilled(&self) -> usize {
         let mut memory = Spread { memory: self.memory.clone(), layout: self.layout };
-        memory.view_mut().fill(AROUND);
-        memory.memory.iter().filter(|x| **x != AROUND).count()
+        memory.view_mut().fill(F::from_f64(AROUND));
+        memory.memory.iter().filter(|x| **x != F::from_f64(AROUND)).count()
     }
 }
 
 /// Law 2 for views.
-pub(super) fn views<L: SeqLayer<Elem = f64>>(
-    layer: &L,
-    problem: &Problem<L::State>,
-    case: &str,
-) -> Result<(), Violation> {
+pub(super) fn views<L: SeqLayer>(layer: &L, problem: &Problem<L::Elem, L::State>, case: &str) -> Result<(), Violation> {
     let (t, b, _) = problem.xs.dim();
+    let nan_value: L::Elem = Float::from_f64(f64::NAN);
     let expected = run::run(layer, problem).arrays();
-    for (layout, name) in Spread::LAYOUTS.into_iter().enumerate() {
-        let nan = Array3::from_elem((t, b, layer.output_size()), f64::NAN);
+    for (layout, name) in Spread::<L::Elem>::LAYOUTS.into_iter().enumerate() {
+        let nan = Array3::from_elem((t, b, layer.output_size()), nan_value);
         let mut ys = Spread::new(nan.view(), layout);
         let (xs, d_ys) = (Spread::new(problem.xs.view(), layout), Spread::new(problem.d_ys.view(), layout));
-        let mut d_xs = Spread::new(Array3::from_elem(problem.xs.dim(), f64::NAN).view(), layout);
+        let mut d_xs = Spread::new(Array3::from_elem(problem.xs.dim(), nan_value).view(), layout);
         let (mut state, mut d_state, mut grads) = (problem.state.clone(), problem.d_state.clone(), layer.zeros_like());
         let mut tape = L::Tape::default();
         layer.forward(xs.view(), ys.view_mut(), &mut state, Some(&mut tape));
@@ -143,7 +132,7 @@ pub(super) fn views<L: SeqLayer<Elem = f64>>(
             }
         }
         let got = Outcome { ys: ys.view().to_owned(), state, d_xs: d_xs.view().to_owned(), d_state, grads };
-        same(Law::Views, &case, SAME, &expected, &got.arrays())?;
+        same(Law::Views, &case, near::<L::Elem>(), &expected, &got.arrays())?;
     }
     Ok(())
 }

@@ -5,23 +5,18 @@ use ndarray::{Array2, Array3};
 use super::compare::{self, Named, same};
 use super::run::{self, Problem};
 use super::{Law, Violation};
-use crate::{GradIo, Init, Tape, TokenInput, TokenIo};
+use crate::{Float, GradIo, Init, Tape, TokenInput, TokenIo};
 
 /// Random tokens, or, so that gradients meet in one row, all the same one.
-pub(super) fn some(
-    layer: &impl TokenInput<Elem = f64>,
-    dim: (usize, usize),
-    alike: bool,
-    init: &mut Init,
-) -> Array2<usize> {
+pub(super) fn some(layer: &impl TokenInput, dim: (usize, usize), alike: bool, init: &mut Init) -> Array2<usize> {
     let d = layer.input_size();
     let numbers: Array2<f64> = init.uniform(dim, 0.5);
     numbers.mapv(|x| if alike { d - 1 } else { (((x + 0.5) * d as f64) as usize).min(d - 1) })
 }
 
-pub(super) fn tokens<L: TokenInput<Elem = f64>>(
+pub(super) fn tokens<L: TokenInput>(
     layer: &L,
-    problem: &Problem<L::State>,
+    problem: &Problem<L::Elem, L::State>,
     tokens: &Array2<usize>,
     case: &str,
     start: &L,
@@ -29,7 +24,7 @@ pub(super) fn tokens<L: TokenInput<Elem = f64>>(
     let (t, b) = tokens.dim();
     let mut rows = Array3::zeros((t, b, layer.input_size()));
     for ((t, b), token) in tokens.indexed_iter() {
-        rows[[t, b, *token]] = 1.0;
+        rows[[t, b, *token]] = Float::from_f64(1.0);
     }
 
     let (mut tape, mut state, mut d_state) = (L::Tape::default(), problem.state.clone(), problem.d_state.clone());
@@ -41,7 +36,7 @@ pub(super) fn tokens<L: TokenInput<Elem = f64>>(
 
     let (mut tape, mut state, mut d_state) = (L::Tape::default(), problem.state.clone(), problem.d_state.clone());
     let (mut untaped, mut untaped_state) =
-        (Array3::from_elem(expected_dim(&expected), f64::NAN), problem.state.clone());
+        (Array3::from_elem(expected_dim(&expected), Float::from_f64(f64::NAN)), problem.state.clone());
     let mut ys = untaped.clone();
     layer.forward_tokens(tokens.view(), untaped.view_mut(), &mut untaped_state, None);
     layer.forward_tokens(tokens.view(), ys.view_mut(), &mut state, Some(&mut tape));
@@ -60,8 +55,8 @@ fn expected_dim(named: &Named) -> (usize, usize, usize) {
     (shape[0], shape[1], shape[2])
 }
 
-fn all<L: TokenInput<Elem = f64>>(ys: Array3<f64>, state: &L::State, d_state: &L::State, grads: &L) -> Named {
-    let mut named = vec![("y".to_string(), ys.into_dyn())];
+fn all<L: TokenInput>(ys: Array3<L::Elem>, state: &L::State, d_state: &L::State, grads: &L) -> Named {
+    let mut named = vec![("y".to_string(), ys.mapv(Float::as_f64).into_dyn())];
     named.extend(compare::state("state", state));
     named.extend(compare::state("d_state", d_state));
     named.extend(compare::params("grads", grads));

@@ -7,10 +7,10 @@ use ndarray::ArrayD;
 use super::compare::{self, same};
 use super::run::{self, Problem};
 use super::{Law, Violation};
-use crate::{Init, SeqLayer, State, Tape};
+use crate::{Float, Init, SeqLayer, State, Tape};
 
 /// Law 8.
-pub(super) fn walks<L: SeqLayer<Elem = f64>>(layer: &L) -> Result<(), Violation> {
+pub(super) fn walks<L: SeqLayer>(layer: &L) -> Result<(), Violation> {
     let case = "any size";
     let shape = |shape: &[usize]| format!("shape {shape:?}");
     let mut seen = Vec::new();
@@ -29,7 +29,7 @@ pub(super) fn walks<L: SeqLayer<Elem = f64>>(layer: &L) -> Result<(), Violation>
         seen_mut.push((name.to_string(), shape(view.shape())));
         view.map_inplace(|x| {
             next += 1.0;
-            *x = next;
+            *x = Float::from_f64(next);
         });
     });
     pair(&seen, &seen_mut, "visit_mut")?;
@@ -38,9 +38,9 @@ pub(super) fn walks<L: SeqLayer<Elem = f64>>(layer: &L) -> Result<(), Violation>
     counted.visit(&mut |name, view| {
         for (index, got) in view.indexed_iter() {
             next += 1.0;
-            if *got != next && wrong.is_none() {
+            if got.as_f64() != next && wrong.is_none() {
                 let case = "the numbers that visit_mut wrote, seen by visit";
-                wrong = Some(compare::at(Law::Walks, case, name, &index, next, *got));
+                wrong = Some(compare::at(Law::Walks, case, name, &index, next, got.as_f64()));
             }
         }
     });
@@ -69,14 +69,14 @@ pub(super) fn walks<L: SeqLayer<Elem = f64>>(layer: &L) -> Result<(), Violation>
     let mut state = layer.zero_state(2);
     let (mut written, mut read) = (Vec::new(), Vec::new());
     state.visit_mut(&mut |mut view| {
-        view.fill(written.len() as f64 + 1.0);
+        view.fill(Float::from_f64(written.len() as f64 + 1.0));
         written.push((format!("state.{}", written.len()), shape(view.shape())));
     });
     let mut wrong = None;
     state.visit(&mut |view| {
         let expected = read.len() as f64 + 1.0;
         let name = format!("state.{}", read.len());
-        if let Some(got) = view.iter().find(|got| **got != expected) {
+        if let Some(got) = view.iter().find(|got| got.as_f64() != expected) {
             let case = "the numbers that visit_mut wrote, seen by visit";
             wrong.get_or_insert(Violation::of(Law::Walks, case, &name, expected, got));
         }
@@ -104,7 +104,7 @@ fn pair(seen: &[(String, String)], other: &[(String, String)], walk: &str) -> Re
 }
 
 /// Law 10, of what can be seen without running.
-pub(super) fn sizes<L: SeqLayer<Elem = f64>>(layer: &L) -> Result<(), Violation> {
+pub(super) fn sizes<L: SeqLayer>(layer: &L) -> Result<(), Violation> {
     let wrong = |case: &str, array: &str, expected: String, got: String| {
         Err(Violation::of(Law::Sizes, case, array, expected, got))
     };
@@ -141,9 +141,9 @@ pub(super) fn sizes<L: SeqLayer<Elem = f64>>(layer: &L) -> Result<(), Violation>
 }
 
 /// Law 10, of a pass: a state keeps its shapes; and where there are no steps or no rows, nothing changes.
-pub(super) fn sizes_of_pass<L: SeqLayer<Elem = f64>>(
+pub(super) fn sizes_of_pass<L: SeqLayer>(
     layer: &L,
-    problem: &Problem<L::State>,
+    problem: &Problem<L::Elem, L::State>,
     case: &str,
     init: &mut Init,
 ) -> Result<(), Violation> {

@@ -1,29 +1,29 @@
 //! The gate maths the fixtures have.
 
-use deep_rnn::{Activation, Gated, GruGates, Init, LstmGates, Pointwise, Rnn, RnnGates};
+use deep_rnn::{Activation, Float, Gated, GruGates, Init, LstmGates, Pointwise, Rnn, RnnGates};
 
 use crate::fixture::Kind;
 
 /// A gate maths that the fixtures have: how a cell of it is made from PyTorch's arrays.
-pub(crate) trait Kept: Pointwise<f64> {
+pub(crate) trait Kept<F: Float>: Pointwise<F> {
     fn of(kind: Kind) -> Self;
 }
-impl Kept for RnnGates<f64> {
+impl<F: Float> Kept<F> for RnnGates<F> {
     fn of(kind: Kind) -> Self {
         let activation = if kind == Kind::RnnRelu { Activation::Relu } else { Activation::Tanh };
-        let cell = Rnn::<f64>::spec(1).activation(activation).build(1, &mut Init::seeded(0)).unwrap();
+        let cell = Rnn::<F>::spec(1).activation(activation).build(1, &mut Init::seeded(0)).unwrap();
         *cell.gates()
     }
 }
-impl Kept for GruGates {
+impl<F: Float> Kept<F> for GruGates {
     fn of(_: Kind) -> Self {
         GruGates
     }
 }
-impl Kept for LstmGates {
+impl<F: Float> Kept<F> for LstmGates {
     fn of(_: Kind) -> Self {
         LstmGates
     }
 }
 
-pub(crate) type Cell<P> = Gated<f64, P>;
+pub(crate) type Cell<F, P> = Gated<F, P>;

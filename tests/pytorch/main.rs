@@ -1,4 +1,4 @@
-//! Values and gradients against PyTorch's, in f64: see `tests/data/gen.py` for the cases.
+//! Values and gradients against PyTorch's, in f64 and f32: see `tests/data/gen.py` for the cases.
 
 #[path = "../support/fixture.rs"]
 mod fixture;

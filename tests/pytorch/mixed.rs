@@ -1,6 +1,6 @@
 //! Stacks of mixed kinds and widths.
 
-use deep_rnn::{Gated, GruGates, Layers, LstmGates, Recurrent, RnnGates, Stacked, State, Threads};
+use deep_rnn::{Float, Gated, GruGates, Layers, LstmGates, Recurrent, RnnGates, Stacked, State, Threads};
 use ndarray::Array1;
 
 use crate::fixture::{self, Kind, Part};
@@ -10,22 +10,24 @@ use crate::tally::Tally;
 use crate::threads::with_threads;
 
 /// A cell of a mixed stack.
-fn mixed_cell<P: Kept>(case: usize, layer: usize, inputs: usize, units: usize) -> Cell<P> {
+fn mixed_cell<F: Float, P: Kept<F>>(case: usize, layer: usize, inputs: usize, units: usize) -> Cell<F, P> {
     let stream = |part| fixture::stream(case, fixture::weight_tensor(layer, 0, part));
-    let lanes = <P::X as deep_rnn::Lanes<f64>>::N;
-    let weight = |part, from| fixture::array2(stream(part), [lanes * units, from], 1.0).reversed_axes();
-    let bias = |part| -> Option<Array1<f64>> { Some(fixture::array1(stream(part), lanes * units, 1.0)) };
+    let lanes = <P::X as deep_rnn::Lanes<F>>::N;
+    let weight =
+        |part, from| fixture::array2(stream(part), [lanes * units, from], 1.0).reversed_axes().mapv(F::from_f64);
+    let bias =
+        |part| -> Option<Array1<F>> { Some(fixture::array1(stream(part), lanes * units, 1.0).mapv(F::from_f64)) };
     let (w_x, w_h) = (weight(Part::WeightIh, inputs), weight(Part::WeightHh, units));
     Gated::from_arrays(P::of(Kind::RnnTanh), w_x, w_h, bias(Part::BiasIh), bias(Part::BiasHh)).unwrap()
 }
 
 /// Compares a layer's gradients and states.
-fn compare_layer<P: Kept>(
+fn compare_layer<F: Float, P: Kept<F>>(
     tally: &mut Tally,
     name: &str,
     layer: usize,
-    grads: &Cell<P>,
-    [state, d_state]: [&impl State<f64>; 2],
+    grads: &Cell<F, P>,
+    [state, d_state]: [&impl State<F>; 2],
 ) {
     for (stem, end, state) in [("", "_n", state), ("d_", "0", d_state)] {
         let mut lanes = ["h", "c"].into_iter();
@@ -34,7 +36,7 @@ fn compare_layer<P: Kept>(
             tally.compare(name, &format!("{stem}{lane}{end}_l{layer}"), view.into_dyn());
         });
     }
-    let bias = |b: Option<&Array1<f64>>| b.unwrap().clone().into_dyn();
+    let bias = |b: Option<&Array1<F>>| b.unwrap().clone().into_dyn();
     let arrays = [
         grads.w_x().reversed_axes().into_owned().into_dyn(),
         grads.w_h().reversed_axes().into_owned().into_dyn(),
@@ -47,11 +49,11 @@ fn compare_layer<P: Kept>(
 }
 
 /// A stack of three kinds; PyTorch's first states and cotangents for it.
-fn mixed_problem<L: Layers<Elem = f64> + deep_rnn::Cells>(
+fn mixed_problem<L: Layers + deep_rnn::Cells>(
     net: &Stacked<L>,
     case: usize,
     order: [Kind; 3],
-) -> Problem<f64, L::States> {
+) -> Problem<L::Elem, L::States> {
     let b = 3;
     let (mut state, mut d_state) = (net.zero_state(b), net.zero_state(b));
     // Tensors in the order in which the states' arrays are visited.
@@ -65,20 +67,27 @@ fn mixed_problem<L: Layers<Elem = f64> + deep_rnn::Cells>(
         state.visit_mut(&mut |mut view| {
             let stream = fixture::stream(case, tensors.next().unwrap() + offset);
             let (rows, columns) = view.dim();
-            view.assign(&fixture::array2(stream, [rows, columns], 2.0));
+            view.assign(&fixture::array2(stream, [rows, columns], 2.0).mapv(Float::from_f64));
         });
     }
-    let d_ys = fixture::array3(fixture::stream(case, 3), [7, b, net.output_size()], 2.0);
-    Problem { xs: fixture::array3(fixture::stream(case, 0), [7, b, 3], 2.0), state, d_ys, d_state }
+    let d_ys = fixture::array3(fixture::stream(case, 3), [7, b, net.output_size()], 2.0).mapv(Float::from_f64);
+    let xs = fixture::array3(fixture::stream(case, 0), [7, b, 3], 2.0).mapv(Float::from_f64);
+    Problem { xs, state, d_ys, d_state }
 }
 
 /// Runs a stack whose layers have these widths, and compares everything.
-fn check<A: Kept, B: Kept, C: Kept>(tally: &mut Tally, case: usize, name: &str, kinds: [Kind; 3], units: [usize; 3]) {
+fn check<F: Float, A: Kept<F>, B: Kept<F>, C: Kept<F>>(
+    tally: &mut Tally,
+    case: usize,
+    name: &str,
+    kinds: [Kind; 3],
+    units: [usize; 3],
+) {
     let threads = Threads::new(2).unwrap();
     let net = Stacked::new((
-        mixed_cell::<A>(case, 0, 3, units[0]),
-        mixed_cell::<B>(case, 1, units[0], units[1]),
-        mixed_cell::<C>(case, 2, units[1], units[2]),
+        mixed_cell::<F, A>(case, 0, 3, units[0]),
+        mixed_cell::<F, B>(case, 1, units[0], units[1]),
+        mixed_cell::<F, C>(case, 2, units[1], units[2]),
     ))
     .unwrap();
     let problem = mixed_problem(&net, case, kinds);
@@ -98,10 +107,14 @@ fn check<A: Kept, B: Kept, C: Kept>(tally: &mut Tally, case: usize, name: &str, 
 
 #[test]
 fn stacks_of_mixed_kinds_and_widths() {
-    type Tanh = RnnGates<f64>;
+    mixed::<f64, RnnGates<f64>>();
+    mixed::<f32, RnnGates<f32>>();
+}
+
+fn mixed<F: Float, Tanh: Kept<F>>() {
     let (rnn, gru, lstm) = (Kind::RnnTanh, Kind::Gru, Kind::Lstm);
-    let mut tally = Tally::default();
-    check::<LstmGates, GruGates, Tanh>(&mut tally, 200, "mixed.lstm5_gru3_rnn2", [lstm, gru, rnn], [5, 3, 2]);
-    check::<Tanh, GruGates, LstmGates>(&mut tally, 201, "mixed.rnn2_gru3_lstm5", [rnn, gru, lstm], [2, 3, 5]);
+    let mut tally = Tally::of::<F>();
+    check::<F, LstmGates, GruGates, Tanh>(&mut tally, 200, "mixed.lstm5_gru3_rnn2", [lstm, gru, rnn], [5, 3, 2]);
+    check::<F, Tanh, GruGates, LstmGates>(&mut tally, 201, "mixed.rnn2_gru3_lstm5", [rnn, gru, lstm], [2, 3, 5]);
     tally.print("mixed stacks");
 }

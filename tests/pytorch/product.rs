@@ -1,6 +1,8 @@
 //! The full product: kinds, layers, directions, steps, rows.
 
-use deep_rnn::{Bidirectional, Chain, Gated, GruGates, LstmGates, Merge, RnnGates, SeqLayer, Stacked, State, Threads};
+use deep_rnn::{
+    Bidirectional, Chain, Float, Gated, GruGates, LstmGates, Merge, RnnGates, SeqLayer, Stacked, State, Threads,
+};
 use ndarray::{Array2, Array3, ArrayView3, Axis, concatenate};
 
 use crate::fixture::{self, Case, Kind, Part};
@@ -9,18 +11,18 @@ use crate::pass::{Problem, run_steps};
 use crate::tally::Tally;
 use crate::threads::with_threads;
 
-fn cell<P: Kept>(case: &Case, layer: usize, direction: usize) -> Cell<P> {
-    let weight = |part| case.weight(layer, direction, part).reversed_axes();
-    let bias = |part| Some(case.bias(layer, direction, part));
+fn cell<F: Float, P: Kept<F>>(case: &Case, layer: usize, direction: usize) -> Cell<F, P> {
+    let weight = |part| case.weight(layer, direction, part).reversed_axes().mapv(F::from_f64);
+    let bias = |part| Some(case.bias(layer, direction, part).mapv(F::from_f64));
     let (w_x, w_h) = (weight(Part::WeightIh), weight(Part::WeightHh));
     Gated::from_arrays(P::of(case.kind), w_x, w_h, bias(Part::BiasIh), bias(Part::BiasHh)).unwrap()
 }
 
 /// The state of layer and direction number `at`, from PyTorch's arrays: h, and c where there is one.
-fn fill<S: State<f64>>(state: &mut S, parts: &[Array3<f64>], at: usize) {
+fn fill<F: Float, S: State<F>>(state: &mut S, parts: &[Array3<f64>], at: usize) {
     let mut lane = 0;
     state.visit_mut(&mut |mut view| {
-        view.assign(&parts[lane].index_axis(Axis(0), at));
+        view.assign(&parts[lane].index_axis(Axis(0), at).mapv(F::from_f64));
         lane += 1;
     });
     assert_eq!(lane, parts.len());
@@ -35,7 +37,7 @@ fn states(case: &Case) -> [Vec<Array3<f64>>; 2] {
 }
 
 /// The lanes of the states of all layers and directions, in PyTorch's shape `[layers * directions, B, H]`.
-fn lanes<S: State<f64>>(case: &Case, each: &[&S]) -> Vec<Array3<f64>> {
+fn lanes<F: Float, S: State<F>>(case: &Case, each: &[&S]) -> Vec<Array3<f64>> {
     let mut lanes: Vec<Vec<Array2<f64>>> = Vec::new();
     for state in each {
         let mut lane = 0;
@@ -43,7 +45,7 @@ fn lanes<S: State<f64>>(case: &Case, each: &[&S]) -> Vec<Array3<f64>> {
             if lanes.len() == lane {
                 lanes.push(Vec::new());
             }
-            lanes[lane].push(view.to_owned());
+            lanes[lane].push(view.mapv(F::as_f64));
             lane += 1;
         });
     }
@@ -56,13 +58,13 @@ fn lanes<S: State<f64>>(case: &Case, each: &[&S]) -> Vec<Array3<f64>> {
 }
 
 /// What a run of any number of layers and directions gave, as PyTorch names it.
-fn compare<P: Kept>(
+fn compare<F: Float, P: Kept<F>>(
     tally: &mut Tally,
     case: &Case,
-    ys: &Array3<f64>,
-    d_xs: &Array3<f64>,
+    ys: &Array3<F>,
+    d_xs: &Array3<F>,
     [state, d_state]: [Vec<Array3<f64>>; 2],
-    grads: &[&Cell<P>],
+    grads: &[&Cell<F, P>],
 ) {
     let name = case.to_string();
     let before = tally.tensors;
@@ -88,33 +90,34 @@ fn compare<P: Kept>(
     tally.runs += 1;
 }
 
-fn problem<L: SeqLayer<Elem = f64>>(
+fn problem<L: SeqLayer>(
     layer: &L,
     case: &Case,
     set: impl Fn(&mut L::State, &[Array3<f64>]),
-) -> Problem<f64, L::State> {
+) -> Problem<L::Elem, L::State> {
     let [first, cotangent] = states(case);
     let (mut state, mut d_state) = (layer.zero_state(case.b), layer.zero_state(case.b));
     set(&mut state, &first);
     set(&mut d_state, &cotangent);
-    Problem { xs: case.x(), state, d_ys: case.cot_out(), d_state }
+    Problem { xs: case.x().mapv(Float::from_f64), state, d_ys: case.cot_out().mapv(Float::from_f64), d_state }
 }
 
-fn one_direction<P: Kept>(tally: &mut Tally, case: &Case, threads: &Threads) {
-    let net = Stacked::new((0..case.layers).map(|layer| cell::<P>(case, layer, 0)).collect::<Vec<_>>()).unwrap();
+fn one_direction<F: Float, P: Kept<F>>(tally: &mut Tally, case: &Case, threads: &Threads) {
+    let net = Stacked::new((0..case.layers).map(|layer| cell::<F, P>(case, layer, 0)).collect::<Vec<_>>()).unwrap();
     let problem = problem(&net, case, |states, parts| {
         states.iter_mut().enumerate().for_each(|(at, state)| fill(state, parts, at));
     });
     for outcome in [with_threads(&net, &problem, threads), run_steps(&net, &problem)] {
         let each = |state: &Vec<_>| lanes(case, &state.iter().collect::<Vec<_>>());
-        let grads: Vec<&Cell<P>> = outcome.grads.layers().iter().collect();
+        let grads: Vec<&Cell<F, P>> = outcome.grads.layers().iter().collect();
         compare(tally, case, &outcome.ys, &outcome.d_xs, [each(&outcome.state), each(&outcome.d_state)], &grads);
     }
 }
 
-fn two_directions<P: Kept>(tally: &mut Tally, case: &Case, threads: &Threads) {
-    let layers = (0..case.layers)
-        .map(|layer| Bidirectional::new(cell::<P>(case, layer, 0), cell::<P>(case, layer, 1), Merge::Concat).unwrap());
+fn two_directions<F: Float, P: Kept<F>>(tally: &mut Tally, case: &Case, threads: &Threads) {
+    let layers = (0..case.layers).map(|layer| {
+        Bidirectional::new(cell::<F, P>(case, layer, 0), cell::<F, P>(case, layer, 1), Merge::Concat).unwrap()
+    });
     let net = Chain::new(layers.collect::<Vec<_>>()).unwrap();
     let problem = problem(&net, case, |states, parts| {
         for (layer, (ahead, behind)) in states.iter_mut().enumerate() {
@@ -124,23 +127,32 @@ fn two_directions<P: Kept>(tally: &mut Tally, case: &Case, threads: &Threads) {
     });
     let outcome = with_threads(&net, &problem, threads);
     let each = |state: &Vec<(_, _)>| lanes(case, &state.iter().flat_map(|(a, b)| [a, b]).collect::<Vec<_>>());
-    let grads: Vec<&Cell<P>> =
+    let grads: Vec<&Cell<F, P>> =
         outcome.grads.layers().iter().flat_map(|layer| [layer.forward_layer(), layer.backward_layer()]).collect();
     compare(tally, case, &outcome.ys, &outcome.d_xs, [each(&outcome.state), each(&outcome.d_state)], &grads);
 }
 
 #[test]
 fn all_192_cases_of_the_product() {
+    all_cases::<f64>();
+}
+
+#[test]
+fn all_192_cases_of_the_product_in_f32() {
+    all_cases::<f32>();
+}
+
+fn all_cases<F: Float>() {
     let threads = Threads::new(2).unwrap();
-    let mut tally = Tally::default();
+    let mut tally = Tally::of::<F>();
     for case in fixture::cases() {
         let check = match (case.kind, case.directions) {
-            (Kind::RnnTanh | Kind::RnnRelu, 1) => one_direction::<RnnGates<f64>>,
-            (Kind::RnnTanh | Kind::RnnRelu, _) => two_directions::<RnnGates<f64>>,
-            (Kind::Gru, 1) => one_direction::<GruGates>,
-            (Kind::Gru, _) => two_directions::<GruGates>,
-            (Kind::Lstm, 1) => one_direction::<LstmGates>,
-            (Kind::Lstm, _) => two_directions::<LstmGates>,
+            (Kind::RnnTanh | Kind::RnnRelu, 1) => one_direction::<F, RnnGates<F>>,
+            (Kind::RnnTanh | Kind::RnnRelu, _) => two_directions::<F, RnnGates<F>>,
+            (Kind::Gru, 1) => one_direction::<F, GruGates>,
+            (Kind::Gru, _) => two_directions::<F, GruGates>,
+            (Kind::Lstm, 1) => one_direction::<F, LstmGates>,
+            (Kind::Lstm, _) => two_directions::<F, LstmGates>,
         };
         check(&mut tally, &case, &threads);
         tally.fixtures += 1;

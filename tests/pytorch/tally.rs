@@ -1,15 +1,16 @@
 //! How arrays are compared with PyTorch's, and what has been compared.
 
+use deep_rnn::Float;
 use ndarray::ArrayViewD;
 
 use crate::fixture;
 
-/// The largest relative error that is let through.
-const ALLOWED: f64 = 1e-10;
-
 /// What has been compared.
 #[derive(Default)]
 pub(crate) struct Tally {
+    /// The type of our numbers, and the largest relative error that is let through.
+    float: &'static str,
+    allowed: f64,
     pub(crate) fixtures: usize,
     pub(crate) runs: usize,
     pub(crate) tensors: usize,
@@ -20,10 +21,18 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    pub(crate) fn compare(&mut self, name: &str, tensor: &str, ours: ArrayViewD<'_, f64>) {
+    /// For cells of `f64`, or of `f32`: then weights and inputs are the file's streams rounded to `f32`, and what comes out is held
+    /// against the file's `f64` numbers.
+    pub(crate) fn of<F: Float>() -> Tally {
+        let allowed = if F::NAME == "f32" { 5e-4 } else { 1e-10 };
+        Tally { float: F::NAME, allowed, ..Tally::default() }
+    }
+
+    pub(crate) fn compare<F: Float>(&mut self, name: &str, tensor: &str, ours: ArrayViewD<'_, F>) {
+        let ours = ours.mapv(Float::as_f64);
         let theirs = fixture::get(name, tensor);
         let error = fixture::max_rel_error(ours.view(), theirs.view());
-        assert!(error <= ALLOWED, "{name}/{tensor}: relative error {error:.2e}");
+        assert!(error <= self.allowed, "{} {name}/{tensor}: relative error {error:.2e}", self.float);
         self.tensors += 1;
         self.numbers += ours.len();
         let apart = ours.iter().zip(&theirs).fold(0.0_f64, |worst, (a, b)| worst.max((a - b).abs()));
@@ -34,9 +43,9 @@ impl Tally {
     }
 
     pub(crate) fn print(&self, what: &str) {
-        let Tally { fixtures, runs, tensors, numbers, worst, at, worst_absolute } = self;
+        let Tally { float, fixtures, runs, tensors, numbers, worst, at, worst_absolute, .. } = self;
         println!(
-            "{what}: {fixtures} fixtures in {runs} runs, {tensors} tensors of {numbers} numbers, \
+            "{float} {what}: {fixtures} fixtures in {runs} runs, {tensors} tensors of {numbers} numbers, \
              worst relative error {worst:.1e} in {at}, worst absolute {worst_absolute:.1e}"
         );
     }

@@ -68,3 +68,50 @@ fn products_agree_with_the_naive_loop_and_have_the_same_bits_in_every_blocking()
     check::<f32>(6e-7);
     check::<f64>(1.2e-15);
 }
+
+/// ∞ in one operand and 0 in the other make NaN, in exactly that row or column; no zero is passed over.
+fn nothing_is_skipped<F: Float>() {
+    for (m, k, n) in [(1, 1, 1), (1, 9, 300), (5, 3, 7), (6, 8, 64), (7, 513, 65), (13, 17, 130), (33, 5, 31)] {
+        for special in [F::infinity(), F::nan()] {
+            for last in [false, true] {
+                let at = |rows: usize, cols: usize| if last { rows * cols - 1 } else { 0 };
+                for in_a in [true, false] {
+                    let (mut a, mut b) = (vec![F::zero(); m * k], vec![F::zero(); k * n]);
+                    let (row, column) = if last { (m - 1, n - 1) } else { (0, 0) };
+                    if in_a {
+                        a[at(m, k)] = special;
+                    } else {
+                        b[at(k, n)] = special;
+                    }
+                    let right = |c: &[F], what: &str| {
+                        for (x, c) in c.iter().enumerate() {
+                            let hit = if in_a { x / n == row } else { x % n == column };
+                            assert!(if hit { c.is_nan() } else { *c == F::one() }, "{what} {m}x{k}x{n} at {x}: {c}");
+                        }
+                    };
+                    let mut memory = vec![F::zero(); packed_len::<F>(k, n)];
+                    let packed = pack(&b, k, n, &mut memory);
+                    let ones = vec![F::one(); m * n];
+                    let mut c = ones.clone();
+                    matmul(&mut c, &a, k, m, packed);
+                    right(&c, "matmul");
+                    let mut c = vec![F::zero(); m * n];
+                    matmul_from(&ones[..n], &mut c, &a, k, m, packed);
+                    right(&c, "matmul_from");
+                    let mut c = ones.clone();
+                    matmul_transposed(&mut c, &transposed(&a, k, m), m, m, packed);
+                    right(&c, "matmul_transposed");
+                    let mut c = ones.clone();
+                    matmul_unpacked(&mut c, &a, k, m, &b, k, n);
+                    right(&c, "matmul_unpacked");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn infinity_times_zero_is_nan_at_the_edges_of_tiles() {
+    nothing_is_skipped::<f32>();
+    nothing_is_skipped::<f64>();
+}

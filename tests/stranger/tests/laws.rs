@@ -15,7 +15,7 @@ fn cifg(units: usize) -> GatedSpec<f64, Cifg> {
 
 #[test]
 fn alone() {
-    let (mgu, cifg) = (Mgu::new(3, 4, &mut Init::seeded(1)), cifg(4).build(3, &mut Init::seeded(2)).unwrap());
+    let (mgu, cifg) = (Mgu::<f64>::new(3, 4, &mut Init::seeded(1)), cifg(4).build(3, &mut Init::seeded(2)).unwrap());
     println!("MGU: {}", check_cell(&mgu).unwrap_or_else(|violation| panic!("{violation}")));
     println!("CIFG: {}", check_cell(&cifg).unwrap_or_else(|violation| panic!("{violation}")));
     assert_cell(&Smooth::<f64>::new(3));
