@@ -10,12 +10,12 @@ from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 BEGIN, END = "<!-- ratios: begin (written by benches/chart.py) -->", "<!-- ratios: end -->"
-COLOURS = {"PyTorch": "#d55e00", "ONNX Runtime": "#0072b2", "JAX": "#9a5ba5", "MXNet": "#009e73", "burn": "#b8860b"}
+COLOURS = {"PyTorch": "#d55e00", "ONNX Runtime": "#0072b2", "JAX": "#9a5ba5", "MXNet": "#009e73", "burn": "#4d4d4d"}
 LANE, GAP, TOP, LEFT, PANEL, BETWEEN = 15, 12, 84, 52, 400, 44  # pixels
 
 
 def colour(peer):
-    return COLOURS.get(peer, "#666666")
+    return COLOURS.get(peer, "#999999")
 
 
 def peers_of(rows):
@@ -28,8 +28,8 @@ def svg(rows):
     """Dots with whiskers on a log axis: a panel for each number of threads, a lane for each workload and peer."""
     peers, threads = peers_of(rows), sorted({row["threads"] for row in rows})
     workloads = list(dict.fromkeys(row["workload"] for row in rows))
-    low = min(0.8, min(row["lowest"] for row in rows) / 1.1)
-    high = max(2.0, max(row["highest"] for row in rows) * 1.5)  # room for the last label
+    low = min(0.8, min(row["lowest"] for row in rows) / 1.3)
+    high = max(2.0, max(row["highest"] for row in rows) * 1.5)  # room for labels
     at = lambda ratio: PANEL * math.log(ratio / low) / math.log(high / low)
     lanes, bands, y = {}, [], TOP
     for workload in workloads:
@@ -53,7 +53,7 @@ def svg(rows):
         if k % 2 == 0:
             out.append(f'<rect x="0" y="{start}" width="{width}" height="{end - start}" fill="#f4f4f4"/>')
         out.append(f'<text x="12" y="{(start + end) / 2 + 5:.1f}" font-weight="bold">{workload}</text>')
-    ticks = [value * 10**power for power in (-1, 0, 1, 2, 3) for value in (1, 2, 5)]
+    ticks = [value * 10**power for power in (-1, 0, 1, 2, 3) for value in (1, 1.5, 2, 3, 5)]
     for k, count in enumerate(threads):
         x0 = LEFT + k * (PANEL + BETWEEN)
         out.append(f'<text x="{x0}" y="{TOP - 10}" font-weight="bold">{count} thread{"s" if count > 1 else ""}</text>')
@@ -66,9 +66,10 @@ def svg(rows):
         for row in (row for row in rows if row["threads"] == count):
             height, fill = lanes[row["workload"], row["peer"]], colour(row["peer"])
             a, b, middle = (x0 + at(row[name]) for name in ("lowest", "highest", "ratio"))
+            label, anchor = (min(a, middle - 4) - 5, "end") if row["ratio"] < 1 else (max(b, middle + 4) + 5, "start")
             out.append(f'<line x1="{a:.1f}" y1="{height}" x2="{b:.1f}" y2="{height}" stroke="{fill}" stroke-width="2"/>'
                        f'<circle cx="{middle:.1f}" cy="{height}" r="4" fill="{fill}"/>'
-                       f'<text x="{max(b, middle + 4) + 5:.1f}" y="{height + 4}" font-size="11">{row["ratio"]:.2f}</text>')
+                       f'<text x="{label:.1f}" y="{height + 4}" font-size="11" text-anchor="{anchor}">{row["ratio"]:.2f}</text>')
     return "\n".join(out + ["</svg>", ""])
 
 
