@@ -53,7 +53,7 @@ def svg(rows):
         if k % 2 == 0:
             out.append(f'<rect x="0" y="{start}" width="{width}" height="{end - start}" fill="#f4f4f4"/>')
         out.append(f'<text x="12" y="{(start + end) / 2 + 5:.1f}" font-weight="bold">{workload}</text>')
-    ticks = [value * 10**power for power in (-1, 0, 1, 2, 3) for value in (1, 1.5, 2, 3, 5)]
+    ticks = [value * 10**power for power in (-1, 0, 1, 2, 3) for value in (1, 1.5, 2, 3, 5, 7)]
     for k, count in enumerate(threads):
         x0 = LEFT + k * (PANEL + BETWEEN)
         out.append(f'<text x="{x0}" y="{TOP - 10}" font-weight="bold">{count} thread{"s" if count > 1 else ""}</text>')
@@ -84,14 +84,15 @@ def spread(row):
 def table(rows):
     """The rows as Markdown: what was run where, speeds and ratios, memory of W5."""
     threads = sorted({row["threads"] for row in rows})
-    out = [f"{unique(row['cpu'] for row in rows)}, {unique(row['cores'] for row in rows)} cores, {unique(row['date'] for row in rows)}; "
-           f"{min(len(row['ratios']) for row in rows)} pairs or more of {unique(format(row['seconds'], 'g') for row in rows)} seconds. "
-           f"Peers: {unique(row['version'] for row in rows)}.", ""]
+    order = peers_of(rows)
+    groups = sorted(rows, key=lambda row: (int(row["workload"][1:]), order.index(row["peer"]), row["threads"]))
+    pairs, seconds = min(len(row["ratios"]) for row in rows), unique(format(row["seconds"], "g") for row in rows)
+    versions = unique(row["version"] for row in sorted(rows, key=lambda row: order.index(row["peer"])))
+    out = [", ".join(unique(row[name] for row in rows) + unit for name, unit in (("cpu", ""), ("cores", " cores"), ("date", "")))
+           + f"; at least {pairs} pair{'s' if pairs > 1 else ''} of {seconds} seconds. Peers: {versions}.", ""]
     names = [f"{count} thread{'s' if count > 1 else ''}" for count in threads]
     heads = [head for name in names for head in (f"ours, {name}", f"peer, {name}", f"ratio, {name}")]
     out += ["| | peer | " + " | ".join(heads) + " |", "| --- | --- |" + " ---: | ---: | --- |" * len(threads)]
-    order = peers_of(rows)
-    groups = sorted(rows, key=lambda row: (int(row["workload"][1:]), order.index(row["peer"])))
     for (workload, peer), group in itertools.groupby(groups, key=lambda row: (row["workload"], row["peer"])):
         found = {row["threads"]: row for row in group}
         cells = [f"{row['ours']:,.0f} | {row['theirs']:,.0f} | {spread(row)}" if row else "- | - | -" for row in map(found.get, threads)]
