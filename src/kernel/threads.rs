@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
+use super::scratch::Desks;
 use crate::Error;
 
 thread_local! {
@@ -13,10 +14,13 @@ thread_local! {
 ///
 /// Inside [`install`](Threads::install) the layers of this crate divide their work over the threads; outside they run
 /// on the caller's. Results are the same bits for any number. Threads sleep while there is nothing to do.
+///
+/// Working memory of what runs inside belongs to this value and its clones, and is freed with the last of them.
 #[derive(Clone, Debug)]
 pub struct Threads {
     number: usize,
     pool: Option<Arc<rayon::ThreadPool>>,
+    desks: Arc<Desks>,
 }
 
 impl Threads {
@@ -34,7 +38,7 @@ impl Threads {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(number).thread_name(|i| format!("deep-rnn-{i}"));
             Some(Arc::new(pool.build().map_err(|e| Error::value("threads", "a number the system can start", e))?))
         };
-        Ok(Threads { number, pool })
+        Ok(Threads { number, pool, desks: Arc::default() })
     }
 
     /// How many.
@@ -46,14 +50,24 @@ impl Threads {
     /// Calls `f` with the threads at hand.
     pub fn install<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
         match &self.pool {
-            None => with_at_hand(1, f),
-            Some(pool) => pool.install(|| with_at_hand(self.number, f)),
+            None => self.lend(|| with_at_hand(1, f)),
+            Some(pool) => pool.install(|| self.lend(|| with_at_hand(self.number, f))),
         }
+    }
+
+    /// Calls `f` with working memory of its own: for one of several parts that run side by side.
+    pub(crate) fn lend<R>(&self, f: impl FnOnce() -> R) -> R {
+        self.desks.lend(f)
+    }
+
+    /// Frees the working memory of the calls before.
+    pub(crate) fn free_memory(&self) {
+        self.desks.clear();
     }
 }
 
 /// Sets the number of threads for the time of one call, also when the call panics.
-fn with_at_hand<R>(number: usize, f: impl FnOnce() -> R) -> R {
+pub(crate) fn with_at_hand<R>(number: usize, f: impl FnOnce() -> R) -> R {
     struct Restore(usize);
     impl Drop for Restore {
         fn drop(&mut self) {
