@@ -91,10 +91,9 @@ impl Work {
         self.depths.iter().fold(0, |sum, bytes| sum.saturating_add(*bytes))
     }
 
-    /// All of it where there are `threads`: any of them may come to do a part of a call.
+    /// All of it where there are `threads`.
     pub(crate) fn bytes_over(&self, threads: usize) -> usize {
-        let elsewhere = if threads > 1 { self.elsewhere.saturating_mul(threads) } else { 0 };
-        self.bytes().saturating_add(elsewhere)
+        self.bytes().saturating_add(self.elsewhere.saturating_mul(threads - 1))
     }
 }
 
@@ -115,6 +114,6 @@ mod tests {
         assert_eq!(inner.and(1), Work::of(10).inside(4));
         let deep = (0..2 * DEPTH).fold(Work::default(), |work, _| work.inside(1));
         assert_eq!(deep.bytes(), 2 * DEPTH);
-        assert_eq!([1, 2, 3].map(|threads| inner.elsewhere(7).bytes_over(threads)), [13, 27, 34]);
+        assert_eq!([1, 2, 3].map(|threads| inner.elsewhere(7).bytes_over(threads)), [13, 20, 27]);
     }
 }

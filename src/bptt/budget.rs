@@ -9,6 +9,10 @@ use crate::model::Model;
 use crate::optim::Optimizer;
 use crate::{Error, State};
 
+/// A round figure for all the objects of an engine that have a fixed size, and for those of each further thread.
+const OBJECTS: usize = 4 << 10;
+const OF_A_THREAD: usize = 8 << 10;
+
 /// What a window of this shape takes, but for its leaves.
 struct Bill {
     /// Whatever the plan.
@@ -24,8 +28,8 @@ impl<M: Model, L, O: Optimizer<M>> Bptt<M, L, O> {
     /// [`memory_budget`](crate::BpttBuilder::memory_budget), by the plan that fits the budget.
     ///
     /// Not counted are the caller's own: inputs, targets, what a closure loss or [`predict`](Bptt::predict) makes. It is the
-    /// figure of an engine that has seen no larger batch: buffers are kept from window to window. Objects of a few
-    /// hundred bytes and the allocator's own overhead are left out.
+    /// figure of an engine that has seen no larger batch: buffers are kept from window to window. Small objects are
+    /// in it as a round sum; stacks of threads and the allocator's own overhead are not.
     ///
     /// # Errors
     /// If a layer of the model does not tell its memory, or the budget is too small.
@@ -75,10 +79,11 @@ impl<M: Model, L, O: Optimizer<M>> Bptt<M, L, O> {
         })
     }
 
-    /// The model, its gradients, what the optimiser keeps.
+    /// The model, its gradients, what the optimiser keeps, small objects.
     fn standing(&self) -> usize {
         let params = bytes::<M::Elem>(self.model.num_params());
-        params.saturating_mul(2).saturating_add(self.optimizer.memory(&self.model))
+        let objects = OBJECTS + (self.threads.number() - 1) * OF_A_THREAD;
+        params.saturating_mul(2).saturating_add(self.optimizer.memory(&self.model)).saturating_add(objects)
     }
 
     fn bill(&self, steps: usize, batch: usize) -> Bill {

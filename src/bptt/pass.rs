@@ -110,9 +110,7 @@ impl<M: Model> Pass<M> {
         let state_before = &*state;
         threads.install(|| {
             divide(&mut shards[..], threads.number(), 1, &|part: &mut [Shard<M>]| {
-                threads.lend(|| {
-                    part.iter_mut().for_each(|shard| shard.forward(model, xs, v, state_before, plan, taped));
-                });
+                part.iter_mut().for_each(|shard| shard.forward(model, xs, v, state_before, plan, taped));
             });
         });
         for shard in shards {
@@ -142,7 +140,7 @@ impl<M: Model> Pass<M> {
         }
         threads.install(|| {
             divide(&mut self.shards[..], threads.number(), 1, &|part: &mut [Shard<M>]| {
-                threads.lend(|| part.iter_mut().for_each(|shard| shard.backward(model, xs, plan, d_ys.view())));
+                part.iter_mut().for_each(|shard| shard.backward(model, xs, plan, d_ys.view()));
             });
         });
         for shard in &self.shards {

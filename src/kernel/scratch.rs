@@ -1,7 +1,7 @@
 //! Working memory that lasts for one call and is used again by the next.
 
 use std::cell::RefCell;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::Float;
 
@@ -10,6 +10,7 @@ type Buffers = Vec<Vec<f64>>;
 
 thread_local! {
     static BUFFERS: RefCell<Buffers> = const { RefCell::new(Vec::new()) };
+    static AT_HAND: RefCell<Desks> = RefCell::default();
 }
 
 const LINE: usize = 64;
@@ -64,21 +65,27 @@ pub(crate) fn bytes<F, const N: usize>(lengths: [usize; N]) -> usize {
 
 /// Working memory that belongs to no thread: whoever runs takes a set of buffers, so they do not gather on every thread
 /// that had a turn, and all go when the owner goes.
-#[derive(Debug, Default)]
-pub(crate) struct Desks(Mutex<Vec<Buffers>>);
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Desks(Arc<Mutex<Vec<Buffers>>>);
 
 impl Desks {
+    /// Those lent to the caller.
+    pub(crate) fn at_hand() -> Self {
+        AT_HAND.with_borrow(Desks::clone)
+    }
+
     /// Calls `f`, which finds these buffers instead of the thread's.
     pub(crate) fn lend<R>(&self, f: impl FnOnce() -> R) -> R {
-        struct Lent<'a>(&'a Desks, Buffers);
-        impl Drop for Lent<'_> {
+        struct Lent(Desks, Buffers);
+        impl Drop for Lent {
             fn drop(&mut self) {
                 let used = BUFFERS.replace(std::mem::take(&mut self.1));
-                self.0.lock().push(used);
+                let desks = AT_HAND.replace(self.0.clone());
+                desks.lock().push(used);
             }
         }
         let ours = self.lock().pop().unwrap_or_default();
-        let _lent = Lent(self, BUFFERS.replace(ours));
+        let _lent = Lent(AT_HAND.replace(self.clone()), BUFFERS.replace(ours));
         f()
     }
 
@@ -87,7 +94,7 @@ impl Desks {
         self.lock().clear();
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Buffers>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Buffers>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -20,7 +20,7 @@ thread_local! {
 pub struct Threads {
     number: usize,
     pool: Option<Arc<rayon::ThreadPool>>,
-    desks: Arc<Desks>,
+    desks: Desks,
 }
 
 impl Threads {
@@ -38,7 +38,7 @@ impl Threads {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(number).thread_name(|i| format!("deep-rnn-{i}"));
             Some(Arc::new(pool.build().map_err(|e| Error::value("threads", "a number the system can start", e))?))
         };
-        Ok(Threads { number, pool, desks: Arc::default() })
+        Ok(Threads { number, pool, desks: Desks::default() })
     }
 
     /// How many.
@@ -50,14 +50,9 @@ impl Threads {
     /// Calls `f` with the threads at hand.
     pub fn install<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
         match &self.pool {
-            None => self.lend(|| with_at_hand(1, f)),
-            Some(pool) => pool.install(|| self.lend(|| with_at_hand(self.number, f))),
+            None => self.desks.lend(|| with_at_hand(1, f)),
+            Some(pool) => pool.install(|| self.desks.lend(|| with_at_hand(self.number, f))),
         }
-    }
-
-    /// Calls `f` with working memory of its own: for one of several parts that run side by side.
-    pub(crate) fn lend<R>(&self, f: impl FnOnce() -> R) -> R {
-        self.desks.lend(f)
     }
 
     /// Frees the working memory of the calls before.
@@ -105,7 +100,12 @@ pub(crate) fn divide<W: Divisible>(work: W, parts: usize, grain: usize, f: &(imp
     let left = parts / 2;
     let at = (blocks * left / parts) * grain;
     let (first, second) = work.cut(at);
-    rayon::join(|| alone(|| divide(first, left, grain, f)), || alone(|| divide(second, parts - left, grain, f)));
+    let desks = Desks::at_hand();
+    let other = || alone(|| divide(second, parts - left, grain, f));
+    rayon::join_context(
+        |_| alone(|| divide(first, left, grain, f)),
+        |elsewhere| if elsewhere.migrated() { desks.lend(other) } else { other() },
+    );
 }
 
 impl<'a, T: Send> Divisible for &'a mut [T] {
