@@ -7,11 +7,11 @@ use crate::kernel::threads::with_at_hand;
 use crate::memory::bytes;
 use crate::model::Model;
 use crate::optim::Optimizer;
-use crate::{Error, State};
+use crate::{Error, Memory, State};
 
 /// A round figure for all the objects of an engine that have a fixed size, and for those of each further thread.
 const OBJECTS: usize = 4 << 10;
-const OF_A_THREAD: usize = 8 << 10;
+const OF_A_THREAD: usize = 16 << 10;
 
 /// What a window of this shape takes, but for its leaves.
 struct Bill {
@@ -121,9 +121,9 @@ impl<M: Model, L, O: Optimizer<M>> Bptt<M, L, O> {
         let of = |rows: usize| with_at_hand(1, || self.model.run_memory(steps, rows));
         let (full, last) = (of(SHARD)?, of(rest)?);
         let tapes = full.tape.saturating_mul(shards).saturating_add(if rest > 0 { last.tape } else { 0 });
-        let at_work = threads.min(batch.div_ceil(SHARD));
-        let one = if shards > 0 { full } else { last };
-        Some(tapes.saturating_add(one.forward.or(one.backward).bytes().saturating_mul(at_work)))
+        let work = |memory: Memory| memory.forward.or(memory.backward).bytes();
+        let last_at_work = if rest > 0 && threads > shards { work(last) } else { 0 };
+        Some(tapes.saturating_add(work(full).saturating_mul(shards.min(threads))).saturating_add(last_at_work))
     }
 }
 

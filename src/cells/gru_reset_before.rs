@@ -149,11 +149,14 @@ impl<F: Float> Recurrent for GruResetBefore<F> {
     }
     fn memory(&self, steps: usize, batch: usize) -> Option<Memory> {
         // Beside the numbers a step keeps four array headers, in a list that doubles as it grows. Working memory is the
-        // arrays alive at once in a step, counted from its lines.
-        let array = bytes::<F>(batch.saturating_mul(self.output_size()));
+        // arrays alive at once in a step, counted from its lines, and the operand of a product that ndarray packs.
+        let (d, units) = self.w_x.dim();
+        let units = units / 3;
+        let array = bytes::<F>(batch.saturating_mul(units));
         let headers = steps.checked_next_power_of_two()?.max(4).saturating_mul(size_of::<[Array2<F>; 4]>());
         let tape = steps.saturating_mul(4).saturating_mul(array).saturating_add(headers);
-        Some(Memory { tape, forward: Work::of(7 * array), backward: Work::of(11 * array) })
+        let packed = bytes::<F>(3 * units * d.max(units)).min(1 << 20);
+        Some(Memory { tape, forward: Work::of(10 * array + packed), backward: Work::of(14 * array + packed) })
     }
 }
 
