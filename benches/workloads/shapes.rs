@@ -52,7 +52,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     workload("W3", Cell::Rnn, Kind::Train, [2, 256, 28, 32, 35]),
     workload("W4", Cell::Lstm, Kind::Both, [2, 1024, 512, 64, 64]),
     workload("W5", Cell::Lstm, Kind::Both, [2, 128, 64, 8, 2000]),
-    Workload { budget: Some(40), ..workload("W5-budget", Cell::Lstm, Kind::Both, [2, 128, 64, 8, 2000]) },
+    Workload { budget: Some(38), ..workload("W5-budget", Cell::Lstm, Kind::Both, [2, 128, 64, 8, 2000]) },
     workload("W5-100", Cell::Lstm, Kind::Both, [2, 128, 64, 8, 100]),
     workload("W5-1000", Cell::Lstm, Kind::Both, [2, 128, 64, 8, 1000]),
     workload("W5-10000", Cell::Lstm, Kind::Both, [2, 128, 64, 8, 10_000]),

@@ -113,7 +113,7 @@ impl<M: Model> Walk<M> {
 
 impl<M: Model> Run<'_, M> {
     /// Calls `f` with the input and the outputs of one leaf.
-    fn at(&mut self, plan: Plan, leaf: usize, f: &mut dyn FnMut(&M, &M::Input, ArrayViewMut3<'_, M::Elem>)) {
+    fn at(&mut self, plan: Plan, leaf: usize, mut f: impl FnMut(&M, &M::Input, ArrayViewMut3<'_, M::Elem>)) {
         let Run { model, xs, ys } = self;
         if plan.leaves() == 1 {
             return f(model, xs, ys.view_mut());
@@ -124,7 +124,7 @@ impl<M: Model> Run<'_, M> {
     }
 
     fn leaf(&mut self, plan: Plan, leaf: usize, state: &mut M::State, mut tape: Option<&mut M::Tape>) {
-        self.at(plan, leaf, &mut |model, xs, ys| model.run(xs, ys, state, tape.as_deref_mut()));
+        self.at(plan, leaf, |model, xs, ys| model.run(xs, ys, state, tape.as_deref_mut()));
     }
 
     fn leaf_backward(
@@ -137,7 +137,7 @@ impl<M: Model> Run<'_, M> {
         grads: &mut M,
     ) {
         let d_ys = d_ys.slice_axis(Axis(0), Slice::from(plan.range(leaf)));
-        self.at(plan, leaf, &mut |model, xs, ys| {
+        self.at(plan, leaf, |model, xs, ys| {
             model.run_backward(xs, ys.view(), d_ys.view(), tape, d_state, grads);
         });
     }
