@@ -231,11 +231,7 @@ macro_rules! tuple_layers {
                 self.0.is_causal() $(&& self.$i.is_causal())*
             }
             fn layer_memory(&self, i: usize, steps: usize, batch: usize) -> Option<Memory> {
-                match i {
-                    0 => self.0.memory(steps, batch),
-                    $( $i => self.$i.memory(steps, batch), )*
-                    _ => panic!("there are {} layers, no number {i}", self.count()),
-                }
+                [self.0.memory(steps, batch), $(self.$i.memory(steps, batch),)*][i]
             }
             fn each_forward(
                 &self,

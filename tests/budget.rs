@@ -211,4 +211,7 @@ fn what_cannot_be_run_in_pieces_gets_no_budget() {
     // Its memory is known all the same.
     let bptt = Bptt::builder(net()).build().unwrap();
     assert!(bptt.memory_estimate(20, 2).unwrap() > bptt.memory_estimate(10, 2).unwrap());
+    for (t, b) in [(usize::MAX, 1), (1, usize::MAX), (usize::MAX, usize::MAX), (1 << 50, 1)] {
+        assert!(bptt.memory_estimate(t, b).unwrap_err().to_string().starts_with("steps: expected"), "{t} x {b}");
+    }
 }

@@ -13,6 +13,9 @@ use crate::{Error, Memory, State};
 const OBJECTS: usize = 4 << 10;
 const OF_A_THREAD: usize = 16 << 10;
 
+/// Rows (steps times batch) beyond which no number of bytes is computed, since it might not be one.
+const MOST_ROWS: usize = isize::MAX as usize >> 24;
+
 /// What a window of this shape takes, but for its leaves.
 struct Bill {
     /// Whatever the plan.
@@ -32,11 +35,16 @@ impl<M: Model, L, O: Optimizer<M>> Bptt<M, L, O> {
     /// in it as a round sum; stacks of threads and the allocator's own overhead are not.
     ///
     /// # Errors
-    /// If a layer of the model does not tell its memory, or the budget is too small.
+    /// If a layer of the model does not tell its memory, the budget is too small, or there are more steps and rows than
+    /// could be counted.
     pub fn memory_estimate(&self, steps: usize, batch: usize) -> Result<usize, Error> {
         let steps = steps.min(self.window.unwrap_or(steps));
         if steps == 0 || batch == 0 {
             return Ok(self.standing());
+        }
+        if steps.checked_mul(batch).is_none_or(|rows| rows > MOST_ROWS) {
+            let expected = format!("at most {MOST_ROWS} rows in all");
+            return Err(Error::value("steps", expected, format!("{steps} of {batch} rows")));
         }
         let plan = self.new_plan(steps, batch)?;
         let Bill { fixed, state } = self.bill(steps, batch);
@@ -95,7 +103,8 @@ impl<M: Model, L, O: Optimizer<M>> Bptt<M, L, O> {
         });
         let of_rows = |rows: usize| bytes::<M::Elem>(width.saturating_mul(rows));
         let headers = size_of::<M::State>() + arrays * size_of::<ndarray::Array2<M::Elem>>();
-        let outputs = 2 * bytes::<M::Elem>(steps.saturating_mul(batch).saturating_mul(self.model.output_size()));
+        let outputs = steps.saturating_mul(batch).saturating_mul(self.model.output_size());
+        let outputs = bytes::<M::Elem>(outputs).saturating_mul(2);
         // The state after the last window, the one being made, and a gradient.
         let fixed = [self.standing(), 3 * of_rows(batch), outputs];
         let mut fixed = fixed.into_iter().fold(0_usize, usize::saturating_add);
