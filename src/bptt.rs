@@ -1,8 +1,11 @@
 //! The engine: back-propagation through time over windows, the state carried from each to the next and its past cut off.
 
+mod budget;
 mod builder;
 mod pass;
+mod plan;
 mod report;
+mod walk;
 
 pub use builder::BpttBuilder;
 pub use report::Report;
@@ -17,6 +20,7 @@ use crate::model::{Model, Sequence};
 use crate::optim::{Clip, Optimizer};
 use crate::{Batch, CrossEntropy, Error, Loss, Sgd, State, Threads};
 use pass::Pass;
+use plan::Plan;
 
 /// Trains a model: forward over a window, loss, backward, clip, update; then the state goes on to the next window and the
 /// window's past is forgotten (truncated back-propagation through time, Werbos 1990, Williams and Peng 1990). One window
@@ -46,6 +50,35 @@ use pass::Pass;
 /// Layers that divide their own work ([`splits_itself`](crate::Recurrent::splits_itself)) do so over the engine's threads.
 /// For any other model the rows of the batch are cut into shards of eight, run side by side, and their gradients are added
 /// in order. Either way the weights come out the same bits for any number of threads.
+///
+/// # Memory
+/// Back-propagation keeps a tape of the whole window, so memory grows with its length;
+/// [`memory_estimate`](Bptt::memory_estimate) tells how much. Under a [`memory_budget`](BpttBuilder::memory_budget) the
+/// engine stores a few states instead and runs parts of the window again on the way back, as few as the budget allows. The
+/// gradients are the same bits.
+///
+/// ```
+/// use deep_rnn::prelude::*;
+/// use ndarray::Array2;
+///
+/// let tokens = Array2::from_shape_fn((400, 4), |(t, b)| (t * t + b) % 10);
+/// let engine = |budget: Option<usize>| {
+///     let net = Stacked::builder(10).repeat(2, Lstm::<f32>::spec(16)).seed(1).build()?;
+///     let builder = Bptt::builder(LanguageModel::new(net, 1)?);
+///     match budget {
+///         Some(bytes) => builder.memory_budget(bytes).build(),
+///         None => builder.build(),
+///     }
+/// };
+/// let mut plain = engine(None)?;
+/// let bytes = plain.memory_estimate(400, 4)?;
+/// let mut small = engine(Some(bytes / 2))?;
+/// assert!(small.memory_estimate(400, 4)? <= bytes / 2);
+/// plain.train(&tokens, &tokens)?;
+/// small.train(&tokens, &tokens)?;
+/// assert_eq!(plain.gradients().net().layers()[0].w_h(), small.gradients().net().layers()[0].w_h());
+/// # Ok::<(), deep_rnn::Error>(())
+/// ```
 pub struct Bptt<M: Model, L = CrossEntropy, O = Sgd> {
     model: M,
     loss: L,
@@ -59,6 +92,9 @@ pub struct Bptt<M: Model, L = CrossEntropy, O = Sgd> {
     /// Where the state of the window in hand is made: the other one stays good until all is well.
     next: Option<(M::State, usize)>,
     pass: Pass<M>,
+    budget: Option<usize>,
+    /// With a budget, the plan that what the engine holds was made for, and its rows.
+    plan: Option<(Plan, usize)>,
 }
 
 impl<M: Model> Bptt<M> {
@@ -116,8 +152,8 @@ impl<M: Model, L, O: Optimizer<M>> Bptt<M, L, O> {
     /// other.
     ///
     /// # Errors
-    /// If a batch does not fit the model, or continues one of another size; or if the loss or the gradient of a window is
-    /// not finite. The window's update is refused then: weights, optimiser and state are as after the window before.
+    /// If a batch does not fit the model or the memory budget, or continues one of another size; or if the loss or the
+    /// gradient of a window is not finite. The window's update is refused then: weights, optimiser and state are as after the window before.
     pub fn epoch<X, Y, T>(&mut self, batches: impl IntoIterator<Item = Batch<X, Y>>) -> Result<Report, Error>
     where
         X: Deref<Target = M::Input>,
@@ -180,7 +216,7 @@ impl<M: Model, L, O: Optimizer<M>> Bptt<M, L, O> {
     /// another starts from zeros.
     ///
     /// # Errors
-    /// If a batch does not fit the model, or continues one of another size, or the loss is not finite.
+    /// If a batch does not fit the model or the memory budget, or continues one of another size, or the loss is not finite.
     pub fn evaluate<X, Y, T>(&mut self, batches: impl IntoIterator<Item = Batch<X, Y>>) -> Result<Report, Error>
     where
         X: Deref<Target = M::Input>,
@@ -219,10 +255,11 @@ impl<M: Model, L, O: Optimizer<M>> Bptt<M, L, O> {
         if t * b == 0 {
             return Ok(Report::default());
         }
+        let plan = self.plan(t, b)?;
         self.prepare_state(b)?;
         let Bptt { model, loss, threads, next, pass, .. } = self;
         let Some((state, _)) = next else { return Ok(Report::default()) };
-        pass.forward(model, xs, state, threads, false);
+        pass.forward(model, xs, state, threads, plan, false);
         let loss = pass.loss(loss, targets);
         finite("loss", loss)?;
         std::mem::swap(&mut self.state, &mut self.next);
@@ -296,16 +333,17 @@ impl<M: Model, L, O: Optimizer<M>> Bptt<M, L, O> {
         if t * b == 0 {
             return Ok(Report::default());
         }
+        let plan = self.plan(t, b)?;
         self.prepare_state(b)?;
         let Bptt { model, loss, clip, optimizer, threads, grads, next, pass, .. } = self;
         let Some((state, _)) = next else { return Ok(Report::default()) };
-        pass.forward(model, xs, state, threads, true);
+        pass.forward(model, xs, state, threads, plan, true);
         let loss = pass.loss(loss, targets);
         if let Err(error) = finite("loss", loss) {
             pass.abandon();
             return Err(error);
         }
-        pass.backward(model, xs, threads, grads);
+        pass.backward(model, xs, threads, plan, grads);
         let norm = grads.norm();
         finite("gradient norm", norm)?;
         let clipped = clip.apply(grads, norm);
@@ -332,7 +370,10 @@ impl<M: Model + fmt::Debug, L, O: fmt::Debug> fmt::Debug for Bptt<M, L, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut f = f.debug_struct("Bptt");
         f.field("model", &self.model).field("optimizer", &self.optimizer).field("clip", &self.clip);
-        f.field("window", &self.window).field("threads", &self.threads.number()).finish_non_exhaustive()
+        f.field("window", &self.window)
+            .field("memory_budget", &self.budget)
+            .field("threads", &self.threads.number())
+            .finish_non_exhaustive()
     }
 }
 

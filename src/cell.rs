@@ -6,7 +6,7 @@ use ndarray::{
     Dimension, Ix2, Ix3,
 };
 
-use crate::{Float, Params, State};
+use crate::{Float, Memory, Params, State};
 
 /// Something with parameters, a state and a tape: a cell, a layer, a whole network.
 ///
@@ -33,6 +33,15 @@ pub trait Recurrent: Params {
     #[must_use]
     fn splits_itself(&self) -> bool {
         false
+    }
+
+    /// The bytes that a pass over so many steps of so many rows takes; `None`, which is the provided answer, says that
+    /// nobody has counted them. [`Bptt::memory_estimate`](crate::Bptt::memory_estimate) and
+    /// [`memory_budget`](crate::BpttBuilder::memory_budget) rest on it. Results never depend on it.
+    #[must_use]
+    fn memory(&self, steps: usize, batch: usize) -> Option<Memory> {
+        let _ = (steps, batch);
+        None
     }
 }
 

@@ -16,7 +16,7 @@ use ndarray::{Array1, Array2, ArrayView2, ArrayView3, ArrayViewMut2, ArrayViewMu
 
 use crate::layer::{TokenInput, TokenIo};
 use crate::pointwise::{Lanes, Pointwise};
-use crate::{Error, Float, GradIo, Recurrent, RnnCell};
+use crate::{Error, Float, GradIo, Memory, Recurrent, RnnCell};
 use backward::Io;
 use sequence::Input;
 
@@ -162,6 +162,9 @@ impl<F: Float, P: Pointwise<F>> Recurrent for Gated<F, P> {
     fn splits_itself(&self) -> bool {
         true
     }
+    fn memory(&self, steps: usize, batch: usize) -> Option<Memory> {
+        Some(self.sequence_memory(steps, batch, true))
+    }
 }
 
 impl<F: Float, P: Pointwise<F>> RnnCell for Gated<F, P> {
@@ -229,5 +232,9 @@ impl<F: Float, P: Pointwise<F>> TokenInput for Gated<F, P> {
     ) {
         let io = Io { input: Input::Tokens(io.tokens), ys: io.y, d_ys: io.d_y, d_xs: None };
         self.sequence_backward(io, tape, d_state, grads);
+    }
+
+    fn memory_for_tokens(&self, steps: usize, batch: usize) -> Option<Memory> {
+        Some(self.sequence_memory(steps, batch, false))
     }
 }

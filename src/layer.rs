@@ -19,6 +19,9 @@ macro_rules! recurrent_as_inner {
             fn splits_itself(&self) -> bool {
                 self.inner.splits_itself()
             }
+            fn memory(&self, steps: usize, batch: usize) -> Option<crate::Memory> {
+                self.inner_memory(steps, batch)
+            }
         }
     };
 }
@@ -37,7 +40,7 @@ pub use reversed::Reversed;
 
 use ndarray::{ArrayView2, ArrayView3, ArrayViewMut3, Ix3};
 
-use crate::{GradIo, Recurrent, RnnCell};
+use crate::{GradIo, Memory, Recurrent, RnnCell};
 
 /// A layer over sequences. Every [`RnnCell`] is one; so is what cannot be stepped, such as a
 /// [`Bidirectional`] layer, whose first output needs the last input.
@@ -66,6 +69,13 @@ pub trait SeqLayer: Recurrent {
         d_state: &mut Self::State,
         grads: &mut Self,
     );
+
+    /// Whether a sequence may be run in pieces, the state carried from each to the next, with the results of the whole:
+    /// no output depends on a later input. Every cell says so; the provided answer is no.
+    #[must_use]
+    fn is_causal(&self) -> bool {
+        false
+    }
 }
 
 impl<C: RnnCell> SeqLayer for C {
@@ -81,6 +91,10 @@ impl<C: RnnCell> SeqLayer for C {
 
     fn backward(&self, io: GradIo<'_, C::Elem, Ix3>, tape: &mut C::Tape, d_state: &mut C::State, grads: &mut C) {
         self.scan_backward(io, tape, d_state, grads);
+    }
+
+    fn is_causal(&self) -> bool {
+        true
     }
 }
 
@@ -113,6 +127,12 @@ pub trait TokenInput: SeqLayer {
         d_state: &mut Self::State,
         grads: &mut Self,
     );
+
+    /// As [`Recurrent::memory`] for passes that start from tokens; the provided answer is the same.
+    #[must_use]
+    fn memory_for_tokens(&self, steps: usize, batch: usize) -> Option<Memory> {
+        self.memory(steps, batch)
+    }
 }
 
 /// The arrays of a backward call that began with tokens.

@@ -3,12 +3,12 @@
 mod pass;
 
 pub use pass::LayersTape;
-pub(crate) use pass::{backward, backward_tokens, forward, forward_tokens};
+pub(crate) use pass::{backward, backward_tokens, forward, forward_tokens, memory, memory_for_tokens};
 
 use ndarray::{ArrayView2, ArrayViewMut3};
 
 use crate::layer::{SeqLayer, TokenInput, TokenIo};
-use crate::{Error, Params, RnnCell, State, Tape};
+use crate::{Error, Memory, Params, RnnCell, State, Tape};
 
 /// Layers in order, bottom first: a `Vec` of one kind, or a tuple of 1 to 8 kinds. Each takes the outputs of the one
 /// before it.
@@ -27,6 +27,11 @@ pub trait Layers: Params {
     fn zero_states(&self, batch: usize) -> Self::States;
     #[doc(hidden)]
     fn split_themselves(&self) -> bool;
+    #[doc(hidden)]
+    fn are_causal(&self) -> bool;
+    /// What layer `i` tells of its memory.
+    #[doc(hidden)]
+    fn layer_memory(&self, i: usize, steps: usize, batch: usize) -> Option<Memory>;
     /// Visits the layers `from..`, bottom first.
     #[doc(hidden)]
     fn each_forward(
@@ -53,6 +58,8 @@ pub trait Cells: Layers {}
 
 /// Layers whose bottom one can start from tokens.
 pub trait TokenLayers: Layers {
+    #[doc(hidden)]
+    fn first_memory(&self, steps: usize, batch: usize) -> Option<Memory>;
     #[doc(hidden)]
     fn first_forward(
         &self,
@@ -129,6 +136,12 @@ impl<L: SeqLayer> Layers for Vec<L> {
     fn split_themselves(&self) -> bool {
         self.iter().all(|layer| layer.splits_itself())
     }
+    fn are_causal(&self) -> bool {
+        self.iter().all(|layer| layer.is_causal())
+    }
+    fn layer_memory(&self, i: usize, steps: usize, batch: usize) -> Option<Memory> {
+        self[i].memory(steps, batch)
+    }
     fn each_forward(
         &self,
         from: usize,
@@ -162,6 +175,9 @@ impl<L: SeqLayer> Layers for Vec<L> {
 impl<C: RnnCell> Cells for Vec<C> {}
 
 impl<L: TokenInput> TokenLayers for Vec<L> {
+    fn first_memory(&self, steps: usize, batch: usize) -> Option<Memory> {
+        self[0].memory_for_tokens(steps, batch)
+    }
     fn first_forward(
         &self,
         tokens: ArrayView2<'_, usize>,
@@ -211,6 +227,12 @@ macro_rules! tuple_layers {
             fn split_themselves(&self) -> bool {
                 self.0.splits_itself() $(&& self.$i.splits_itself())*
             }
+            fn are_causal(&self) -> bool {
+                self.0.is_causal() $(&& self.$i.is_causal())*
+            }
+            fn layer_memory(&self, i: usize, steps: usize, batch: usize) -> Option<Memory> {
+                [self.0.memory(steps, batch), $(self.$i.memory(steps, batch),)*][i]
+            }
             fn each_forward(
                 &self,
                 from: usize,
@@ -240,6 +262,9 @@ macro_rules! tuple_layers {
         impl<$first: RnnCell $(, $l: RnnCell<Elem = $first::Elem>)*> Cells for ($first, $($l,)*) {}
 
         impl<$first: TokenInput $(, $l: SeqLayer<Elem = $first::Elem>)*> TokenLayers for ($first, $($l,)*) {
+            fn first_memory(&self, steps: usize, batch: usize) -> Option<Memory> {
+                self.0.memory_for_tokens(steps, batch)
+            }
             fn first_forward(
                 &self,
                 tokens: ArrayView2<'_, usize>,
@@ -338,6 +363,9 @@ macro_rules! list_of_layers {
             fn splits_itself(&self) -> bool {
                 self.layers.split_themselves()
             }
+            fn memory(&self, steps: usize, batch: usize) -> Option<crate::Memory> {
+                crate::layers::memory(&self.layers, steps, batch)
+            }
         }
 
         impl<L: $bound + crate::TokenLayers> crate::TokenInput for $list<L> {
@@ -359,6 +387,10 @@ macro_rules! list_of_layers {
                 grads: &mut Self,
             ) {
                 crate::layers::backward_tokens(&self.layers, io, tape, d_state, &mut grads.layers);
+            }
+
+            fn memory_for_tokens(&self, steps: usize, batch: usize) -> Option<crate::Memory> {
+                crate::layers::memory_for_tokens(&self.layers, steps, batch)
             }
         }
     };

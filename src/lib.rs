@@ -70,6 +70,7 @@ mod kernel;
 mod layer;
 mod layers;
 mod loss;
+mod memory;
 mod model;
 mod optim;
 mod params;
@@ -100,6 +101,7 @@ pub use layer::{
 };
 pub use layers::{Cells, Layers, LayersTape, TapeList, TokenLayers};
 pub use loss::{CrossEntropy, Loss, MeanSquared};
+pub use memory::{Memory, Work};
 pub use model::{LanguageModel, LanguageTape, Model, Sampler, Sequence};
 pub use optim::{Adam, Clip, Optimizer, Sgd};
 pub use params::Params;

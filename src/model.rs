@@ -13,7 +13,7 @@ use ndarray::{ArrayRef2, ArrayRef3, ArrayView3, ArrayViewMut3, Axis, Slice};
 use crate::kernel::scratch;
 use crate::kernel::views::view_mut;
 use crate::layer::SeqLayer;
-use crate::{Error, Float, GradIo, Recurrent};
+use crate::{Error, Float, GradIo, Memory, Recurrent};
 
 /// Time-major data that can be cut along time and batch.
 pub trait Sequence: Sync {
@@ -72,6 +72,19 @@ pub trait Model: Recurrent {
         d_state: &mut Self::State,
         grads: &mut Self,
     );
+
+    /// Whether a window may be run in pieces, as [`SeqLayer::is_causal`]; a memory budget needs it. The provided answer is
+    /// no.
+    #[must_use]
+    fn runs_in_pieces(&self) -> bool {
+        false
+    }
+
+    /// As [`Recurrent::memory`] for `run` and `run_backward`; the provided answer is the same.
+    #[must_use]
+    fn run_memory(&self, steps: usize, batch: usize) -> Option<Memory> {
+        self.memory(steps, batch)
+    }
 }
 
 impl<L: SeqLayer> Model for L {
@@ -91,7 +104,7 @@ impl<L: SeqLayer> Model for L {
         state: &mut L::State,
         tape: Option<&mut L::Tape>,
     ) {
-        self.forward(xs.view(), ys, state, tape);
+        scratch::same_depth(|| self.forward(xs.view(), ys, state, tape));
     }
 
     fn run_backward(
@@ -107,5 +120,15 @@ impl<L: SeqLayer> Model for L {
             let d_x = view_mut(d_x, xs.dim());
             self.backward(GradIo { x: xs.view(), y: ys, d_y: d_ys, d_x }, tape, d_state, grads);
         });
+    }
+
+    fn runs_in_pieces(&self) -> bool {
+        self.is_causal()
+    }
+
+    fn run_memory(&self, steps: usize, batch: usize) -> Option<Memory> {
+        let layer = self.memory(steps, batch)?;
+        let d_x = scratch::bytes::<L::Elem, 1>([steps.saturating_mul(batch).saturating_mul(self.input_size())]);
+        Some(Memory { forward: layer.forward.inside(0), backward: layer.backward.inside(d_x), ..layer })
     }
 }

@@ -20,6 +20,13 @@ pub trait Optimizer<P: Params> {
 
     /// One update of `params` by `grads`.
     fn step(&mut self, params: &mut P, grads: &P);
+
+    /// The bytes it keeps from one update to the next, beside `params` and their gradients; nothing, unless it says so.
+    #[must_use]
+    fn memory(&self, params: &P) -> usize {
+        let _ = params;
+        0
+    }
 }
 
 /// Keeps the gradients of one update in bounds.

@@ -26,6 +26,11 @@ impl<F: Copy + Default> Record<F> {
         let start = self.len;
         self.len += n;
         if self.numbers.len() < self.len {
+            if start == 0 {
+                // Nothing to keep: as much as is asked for and no more.
+                drop(std::mem::take(&mut self.numbers));
+                self.numbers.reserve_exact(n);
+            }
             self.numbers.resize(self.len, F::default());
         }
         &mut self.numbers[start..self.len]

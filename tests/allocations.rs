@@ -38,11 +38,29 @@ where
     })
 }
 
+/// Under a budget that has parts of the window run again.
+fn training_within_a_budget() -> usize {
+    let build = |budget: Option<usize>| {
+        let builder = Bptt::builder(model(Lstm::<f32>::spec(32))).optimizer(Adam::new(1e-3)).clip_norm(1.0);
+        match budget {
+            Some(bytes) => builder.memory_budget(bytes).build().unwrap(),
+            None => builder.build().unwrap(),
+        }
+    };
+    let all = build(None).memory_estimate(60, 4).unwrap();
+    let mut bptt = build(Some(all - all / 4));
+    let tokens = Array2::from_shape_fn((60, 4), |(t, b)| (5 * t + b) % 28);
+    warm(|| {
+        bptt.train(&tokens, &tokens).unwrap();
+    })
+}
+
 #[test]
 fn a_warm_training_step_and_a_warm_streaming_step_allocate_nothing() {
     assert_eq!(training(Lstm::<f32>::spec(32)), 0, "training an LSTM");
     assert_eq!(training(Gru::<f32>::spec(32)), 0, "training a GRU");
     assert_eq!(training(Rnn::<f32>::spec(32)), 0, "training an RNN");
+    assert_eq!(training_within_a_budget(), 0, "training an LSTM within a budget");
 
     let model = model(Lstm::<f32>::spec(32));
     let (mut state, mut logits) = (model.zero_state(1), Array1::zeros(28));

@@ -2,9 +2,9 @@
 
 use std::hint::black_box;
 
-use deep_rnn::ndarray::{Array1, Array2, Array3, ArrayView3, ArrayViewMut3};
+use deep_rnn::ndarray::{Array1, Array2, Array3, ArrayRef3, ArrayView3, ArrayViewMut3};
 use deep_rnn::prelude::*;
-use deep_rnn::{Bias, Bidirectional, Chain, Linear, Loss, MeanSquared, Merge, Spec, Threads, TokenInput};
+use deep_rnn::{Bias, Bidirectional, Chain, Linear, Merge, Spec, Threads, TokenInput};
 
 use crate::measure::{Figures, measure, status_mib};
 
@@ -38,10 +38,12 @@ pub(crate) struct Workload {
     b: usize,
     t: usize,
     both_ways: bool,
+    /// MiB that the engine may hold.
+    budget: Option<usize>,
 }
 
 const fn workload(id: &'static str, cell: Cell, kind: Kind, [l, h, d, b, t]: [usize; 5]) -> Workload {
-    Workload { id, cell, kind, l, h, d, b, t, both_ways: false }
+    Workload { id, cell, kind, l, h, d, b, t, both_ways: false, budget: None }
 }
 
 pub(crate) const WORKLOADS: &[Workload] = &[
@@ -50,6 +52,10 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     workload("W3", Cell::Rnn, Kind::Train, [2, 256, 28, 32, 35]),
     workload("W4", Cell::Lstm, Kind::Both, [2, 1024, 512, 64, 64]),
     workload("W5", Cell::Lstm, Kind::Both, [2, 128, 64, 8, 2000]),
+    Workload { budget: Some(38), ..workload("W5-budget", Cell::Lstm, Kind::Both, [2, 128, 64, 8, 2000]) },
+    workload("W5-100", Cell::Lstm, Kind::Both, [2, 128, 64, 8, 100]),
+    workload("W5-1000", Cell::Lstm, Kind::Both, [2, 128, 64, 8, 1000]),
+    workload("W5-10000", Cell::Lstm, Kind::Both, [2, 128, 64, 8, 10_000]),
     workload("W6", Cell::Lstm, Kind::Step, [2, 256, 28, 1, 1]),
     workload("W7", Cell::Lstm, Kind::Forward, [2, 256, 28, 1, 1000]),
     Workload { both_ways: true, ..workload("W8", Cell::Lstm, Kind::Both, [2, 256, 128, 32, 100]) },
@@ -128,6 +134,10 @@ impl Workload {
                 let net = Chain::builder(self.d).repeat(self.l, spec).seed(1).build().expect(built);
                 self.time_both(&net, threads, seconds, start)
             }
+            Kind::Both if self.budget.is_some() => {
+                let net = Stacked::builder(self.d).repeat(self.l, spec).seed(1).build().expect(built);
+                self.time_budget(net, threads, seconds, start)
+            }
             Kind::Both => {
                 let net = Stacked::builder(self.d).repeat(self.l, spec).seed(1).build().expect(built);
                 self.time_both(&net, threads, seconds, start)
@@ -166,7 +176,6 @@ impl Workload {
         let xs = dense(self.t, self.b, self.d);
         let shape = (self.t, self.b, net.output_size());
         let (mut ys, mut d_ys, mut d_xs) = (Array3::zeros(shape), Array3::zeros(shape), Array3::zeros(xs.raw_dim()));
-        let zeros = Array3::zeros(shape);
         let mut grads = net.zeros_like();
         let mut tape = N::Tape::default();
         let threads = Threads::new(threads).expect("threads to be had");
@@ -175,13 +184,39 @@ impl Workload {
             let mut state = net.zero_state(self.b);
             net.forward(xs.view(), ys.view_mut(), &mut state, Some(&mut tape));
             let ys: ArrayView3<'_, f32> = ys.view();
-            black_box(MeanSquared.evaluate(ys, &*zeros, d_ys.view_mut()));
+            black_box(mean_square(ys, d_ys.view_mut()));
             grads.set_zero();
             let io = GradIo { x: xs.view(), y: ys, d_y: d_ys.view(), d_x: d_xs.view_mut() };
             net.backward(io, &mut tape, &mut net.zero_state(self.b), &mut grads);
         };
         threads.install(|| measure(seconds, 2, start, || both(ys.view_mut(), d_ys.view_mut())))
     }
+
+    /// The same through the engine, which updates the weights too (by next to nothing).
+    fn time_budget<N: SeqLayer<Elem = f32>>(&self, net: N, threads: usize, seconds: f64, start: f64) -> Figures {
+        let xs = dense(self.t, self.b, self.d);
+        let no_targets = Array3::<f32>::zeros((self.t, self.b, 0));
+        let loss = |ys: ArrayView3<'_, f32>, _: &ArrayRef3<f32>, d_ys: ArrayViewMut3<'_, f32>| mean_square(ys, d_ys);
+        let mut builder = Bptt::builder(net).loss(loss).optimizer(Sgd::new(1e-6)).threads(threads);
+        if let Some(mib) = self.budget {
+            builder = builder.memory_budget(mib << 20);
+        }
+        let mut bptt = builder.build().expect("a cell that tells its memory");
+        measure(seconds, 2, start, || {
+            bptt.reset_state();
+            black_box(bptt.train(&xs, &no_targets).expect("a budget that can be kept"));
+        })
+    }
+}
+
+/// The mean of the squares, and its gradient.
+fn mean_square(ys: ArrayView3<'_, f32>, mut d_ys: ArrayViewMut3<'_, f32>) -> f64 {
+    let (k, mut sum) = (2.0 / ys.len() as f32, 0.0);
+    d_ys.zip_mut_with(&ys, |d, y| {
+        *d = k * y;
+        sum += f64::from(*y) * f64::from(*y);
+    });
+    sum / ys.len() as f64
 }
 
 /// Numbers like a normal distribution's, the same each time.

@@ -2,34 +2,28 @@
 
 use ndarray::{ArrayView3, Axis, Slice};
 
+use super::plan::Plan;
+use super::walk::{Run, Walk};
 use crate::kernel::threads::divide;
 use crate::kernel::views::{view, view_mut};
 use crate::model::{Model, Sequence};
 use crate::{Float, Loss, State, Threads};
 
 /// Rows of a shard. It depends on nothing, so that no result depends on the number of threads.
-const SHARD: usize = 8;
+pub(super) const SHARD: usize = 8;
 
 /// The working memory of a window; it lasts from one window to the next.
 pub(super) struct Pass<M: Model> {
     dim: (usize, usize, usize),
     ys: Vec<M::Elem>,
     d_ys: Vec<M::Elem>,
-    tape: M::Tape,
-    d_state: Option<(M::State, usize)>,
+    walk: Walk<M>,
     shards: Vec<Shard<M>>,
 }
 
 impl<M: Model> Default for Pass<M> {
     fn default() -> Self {
-        Pass {
-            dim: (0, 0, 0),
-            ys: Vec::new(),
-            d_ys: Vec::new(),
-            tape: M::Tape::default(),
-            d_state: None,
-            shards: Vec::new(),
-        }
+        Pass { dim: (0, 0, 0), ys: Vec::new(), d_ys: Vec::new(), walk: Walk::default(), shards: Vec::new() }
     }
 }
 
@@ -40,65 +34,83 @@ struct Shard<M: Model> {
     ys: Vec<M::Elem>,
     d_ys: Vec<M::Elem>,
     state: M::State,
-    tape: M::Tape,
+    walk: Walk<M>,
     grads: M,
+}
+
+/// Makes it as long as is asked for, and no longer where it must grow.
+fn resize<F: Float>(buffer: &mut Vec<F>, len: usize) {
+    if buffer.capacity() < len {
+        drop(std::mem::take(buffer));
+        buffer.reserve_exact(len);
+    }
+    buffer.resize(len, F::zero());
 }
 
 impl<M: Model> Shard<M> {
     fn new(model: &M, first: usize, rows: usize) -> Self {
         let (state, grads) = (model.zero_state(rows), model.zeros_like());
-        Shard { first, rows, ys: Vec::new(), d_ys: Vec::new(), state, tape: M::Tape::default(), grads }
+        Shard { first, rows, ys: Vec::new(), d_ys: Vec::new(), state, walk: Walk::default(), grads }
     }
 
-    fn forward(&mut self, model: &M, xs: &M::Input, (t, v): (usize, usize), state: &M::State, taped: bool) {
-        let Shard { first, rows, ys, tape, .. } = self;
-        self.state.copy_rows(0, state, *first..*first + *rows);
-        ys.resize(t * *rows * v, num_traits::zero());
-        let (rows, own) = (*first..*first + *rows, &mut self.state);
+    fn forward(&mut self, model: &M, xs: &M::Input, v: usize, state: &M::State, plan: Plan, taped: bool) {
+        let Shard { first, rows, ys, state: own, walk, .. } = self;
+        let (t, rows) = (plan.steps(), *first..*first + *rows);
+        own.copy_rows(0, state, rows.clone());
+        resize(ys, t * rows.len() * v);
         xs.part(0..t, rows.clone(), &mut |xs| {
             let ys = view_mut(&mut ys[..], (t, rows.len(), v));
-            model.run(xs, ys, own, taped.then_some(&mut *tape));
+            walk.forward(Run { model, xs, ys }, own, plan, taped);
         });
     }
 
-    fn backward(&mut self, model: &M, xs: &M::Input, (t, v): (usize, usize), d_ys: ArrayView3<'_, M::Elem>) {
-        let rows = self.first..self.first + self.rows;
-        self.d_ys.resize(t * rows.len() * v, num_traits::zero());
+    fn backward(&mut self, model: &M, xs: &M::Input, plan: Plan, d_ys: ArrayView3<'_, M::Elem>) {
+        let (t, rows, v) = (plan.steps(), self.first..self.first + self.rows, d_ys.len_of(Axis(2)));
         let shape = (t, rows.len(), v);
+        resize(&mut self.d_ys, t * rows.len() * v);
         let mut own = view_mut(&mut self.d_ys[..], shape);
         own.assign(&d_ys.slice_axis(Axis(1), Slice::from(rows.clone())));
         self.grads.set_zero();
-        self.state.set_zero();
-        let Shard { ys, state, tape, grads, .. } = self;
-        let ys = view(&ys[..], shape);
-        xs.part(0..t, rows, &mut |xs| model.run_backward(xs, ys, own.view(), tape, state, grads));
+        let Shard { ys, walk, grads, .. } = self;
+        xs.part(0..t, rows, &mut |xs| {
+            let ys = view_mut(&mut ys[..], shape);
+            walk.backward(Run { model, xs, ys }, own.view(), plan, grads);
+        });
     }
 }
 
 impl<M: Model> Pass<M> {
     /// Runs the window from `state`, which moves on.
-    pub(super) fn forward(&mut self, model: &M, xs: &M::Input, state: &mut M::State, threads: &Threads, taped: bool) {
+    pub(super) fn forward(
+        &mut self,
+        model: &M,
+        xs: &M::Input,
+        state: &mut M::State,
+        threads: &Threads,
+        plan: Plan,
+        taped: bool,
+    ) {
         let (t, b) = xs.steps_and_rows();
         let v = model.output_size();
         self.dim = (t, b, v);
-        let zero: M::Elem = num_traits::zero();
         for buffer in [&mut self.ys, &mut self.d_ys] {
-            buffer.resize(t * b * v, zero);
+            resize(buffer, t * b * v);
         }
         let mut ys = view_mut(&mut self.ys[..], self.dim);
         if model.splits_itself() {
-            let tape = taped.then_some(&mut self.tape);
-            threads.install(|| model.run(xs, ys, state, tape));
+            let walk = &mut self.walk;
+            threads.install(|| walk.forward(Run { model, xs, ys }, state, plan, taped));
             return;
         }
         let shards = &mut self.shards;
         if shards.iter().map(|shard| shard.rows).sum::<usize>() != b {
-            *shards = (0..b).step_by(SHARD).map(|first| Shard::new(model, first, SHARD.min(b - first))).collect();
+            shards.clear();
+            shards.extend((0..b).step_by(SHARD).map(|first| Shard::new(model, first, SHARD.min(b - first))));
         }
         let state_before = &*state;
         threads.install(|| {
             divide(&mut shards[..], threads.number(), 1, &|part: &mut [Shard<M>]| {
-                part.iter_mut().for_each(|shard| shard.forward(model, xs, (t, v), state_before, taped));
+                part.iter_mut().for_each(|shard| shard.forward(model, xs, v, state_before, plan, taped));
             });
         });
         for shard in shards {
@@ -116,26 +128,19 @@ impl<M: Model> Pass<M> {
         loss.evaluate(ys, targets, d_ys)
     }
 
-    /// Sets `grads` to the gradients of the window.
-    pub(super) fn backward(&mut self, model: &M, xs: &M::Input, threads: &Threads, grads: &mut M) {
-        let (t, b, v) = self.dim;
+    /// Sets `grads` to the gradients of the window, which went forward by the same plan.
+    pub(super) fn backward(&mut self, model: &M, xs: &M::Input, threads: &Threads, plan: Plan, grads: &mut M) {
         grads.set_zero();
         let d_ys = view(&self.d_ys[..], self.dim);
         if model.splits_itself() {
-            let ys = view(&self.ys[..], self.dim);
-            match &mut self.d_state {
-                Some((d_state, rows)) if *rows == b => d_state.set_zero(),
-                other => *other = Some((model.zero_state(b), b)),
-            }
-            if let Some((d_state, _)) = &mut self.d_state {
-                let tape = &mut self.tape;
-                threads.install(|| model.run_backward(xs, ys, d_ys, tape, d_state, grads));
-            }
+            let ys = view_mut(&mut self.ys[..], self.dim);
+            let walk = &mut self.walk;
+            threads.install(|| walk.backward(Run { model, xs, ys }, d_ys, plan, grads));
             return;
         }
         threads.install(|| {
             divide(&mut self.shards[..], threads.number(), 1, &|part: &mut [Shard<M>]| {
-                part.iter_mut().for_each(|shard| shard.backward(model, xs, (t, v), d_ys.view()));
+                part.iter_mut().for_each(|shard| shard.backward(model, xs, plan, d_ys.view()));
             });
         });
         for shard in &self.shards {
@@ -145,7 +150,7 @@ impl<M: Model> Pass<M> {
 
     /// Forgets a forward pass that will not be undone.
     pub(super) fn abandon(&mut self) {
-        self.tape = M::Tape::default();
+        self.walk.abandon();
         self.shards.clear();
     }
 

@@ -9,7 +9,8 @@ use std::fmt;
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis, Ix2, Zip, concatenate, s};
 
-use crate::{Bias, Error, Float, GradIo, Init, Params, Recurrent, RnnCell, Scheme, Spec, add_outer};
+use crate::memory::bytes;
+use crate::{Bias, Error, Float, GradIo, Init, Memory, Params, Recurrent, RnnCell, Scheme, Spec, Work, add_outer};
 
 /// The gated recurrent unit with the reset gate before the product:
 ///
@@ -145,6 +146,17 @@ impl<F: Float> Recurrent for GruResetBefore<F> {
     }
     fn zero_state(&self, batch: usize) -> Self::State {
         [Array2::zeros((batch, self.output_size()))]
+    }
+    fn memory(&self, steps: usize, batch: usize) -> Option<Memory> {
+        // Beside the numbers a step keeps four array headers, in a list that doubles as it grows. Working memory is the
+        // arrays alive at once in a step, counted from its lines, and the operand of a product that ndarray packs.
+        let (d, units) = self.w_x.dim();
+        let units = units / 3;
+        let array = bytes::<F>(batch.saturating_mul(units));
+        let headers = steps.checked_next_power_of_two()?.max(4).saturating_mul(size_of::<[Array2<F>; 4]>());
+        let tape = steps.saturating_mul(4).saturating_mul(array).saturating_add(headers);
+        let packed = bytes::<F>(3 * units * d.max(units)).min(1 << 20);
+        Some(Memory { tape, forward: Work::of(10 * array + packed), backward: Work::of(14 * array + packed) })
     }
 }
 

@@ -6,7 +6,7 @@ use ndarray::{ArrayView2, ArrayView3, ArrayViewMut3, Axis};
 use super::sequence::{Input, Widths, piece};
 use super::{Gated, GatedTape};
 use crate::Float;
-use crate::kernel::matmul::{Packed, matmul, matmul_transposed, pack, pack_adding, pack_transposed, packed_len};
+use crate::kernel::matmul::{Packed, matmul, matmul_transposed, pack, pack_adding, pack_transposed};
 use crate::kernel::sums::{add_rows, scatter};
 use crate::kernel::threads::{Divisible, divide};
 use crate::kernel::views::{Rows, at, at_mut, contiguous, flat, flat_mut, view, view_mut};
@@ -142,24 +142,11 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         tape.pop_frame(t, b);
         let Widths { x, u, more, saved: kept } = self.widths();
         let piece = piece(t, b);
-        let absent = |there: bool, len: usize| if there { 0 } else { len };
-        let lengths = [
-            packed_len::<F>(u, units),
-            if d_xs.is_some() { packed_len::<F>(x, d) } else { 0 },
-            packed_len::<F>(piece * b, u),
-            if P::SUMMED || d_xs.is_none() { 0 } else { packed_len::<F>(piece * b, x) },
-            b * units,
-            b * more,
-            piece * b * x,
-            absent(P::SUMMED, piece * b * u),
-            absent(ys.is_standard_layout(), t * b * units),
-            absent(d_ys.is_standard_layout(), t * b * units),
-            match &input {
-                Input::Rows(xs) => absent(xs.is_standard_layout(), piece * b * d),
-                Input::Tokens(_) => 0,
-            },
-            d_xs.as_ref().map_or(0, |d_xs| absent(d_xs.is_standard_layout(), piece * b * d)),
-        ];
+        let scattered = |array: &ArrayView3<'_, F>| !array.is_standard_layout();
+        let x_copy = matches!(&input, Input::Rows(xs) if scattered(xs));
+        let d_x_copy = d_xs.as_ref().is_some_and(|d_xs| !d_xs.is_standard_layout());
+        let copies = [scattered(&ys), scattered(&d_ys), x_copy, d_x_copy];
+        let lengths = self.backward_lengths(t, b, d_xs.is_some(), copies);
         scratch::with_each(lengths, |memory| {
             let [w_h, w_x, packed, packed_x, d_h, d_rest, d_as, d_us, y_copy, d_y_copy, x_copy, d_x_copy] = memory;
             let w_h = pack_transposed(flat(&self.w_h), u, units, w_h);

@@ -10,12 +10,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use ndarray::{ArrayView3, ArrayViewMut3, Axis, s};
 
 use super::Gated;
-use super::sequence::{Input, piece};
+use super::sequence::{Input, Weight, piece};
 use crate::Float;
 use crate::kernel::matmul::{Packed, matmul, matmul_from, pack, packed_len};
 use crate::kernel::sums::look_up;
 use crate::kernel::views::{contiguous, flat};
 use crate::kernel::{rows, scratch, threads};
+use crate::memory::Work;
 use crate::pointwise::{Lanes, Pointwise};
 
 /// Rows of a step from which on they are divided, not the units.
@@ -31,9 +32,8 @@ struct Part<'a, F> {
     step: usize,
     first: usize,
     units: usize,
-    /// The columns of these units: `w_x [D, G·units]` plain (for tokens) and packed (for rows), `w_h [H, K·units]` packed.
-    w_x: &'a [F],
-    packed: Packed<'a, F>,
+    /// The columns of these units: `w_x [D, G·units]`, packed for rows, and `w_h [H, K·units]`.
+    w_x: Weight<'a, F>,
     w_h: Packed<'a, F>,
     bias: &'a [F],
     own_bias: &'a [F],
@@ -68,6 +68,38 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         self.parts(steps * batch).min(self.units() / UNITS).max(1)
     }
 
+    /// Lengths of the buffers of a part: both weights, the biases, x·w_x of a piece, h·w_h of a step, h, its units before and
+    /// after, the other lanes, a copy of x, and h as the others see it.
+    fn column_lengths(&self, steps: usize, batch: usize, parts: usize) -> [usize; 13] {
+        let (d, all, piece) = (self.w_x.nrows(), self.units(), piece(steps, batch));
+        let (g, k, more) = (P::X::N, P::H::N, P::State::N - 1);
+        let most = all.div_ceil(parts);
+        let line = 64 / size_of::<F>();
+        [
+            packed_len::<F>(d, g * most),
+            packed_len::<F>(all, k * most),
+            g * most,
+            k * most,
+            piece * batch * g * most,
+            batch * k * most,
+            batch * all,
+            batch * most,
+            batch * most,
+            batch * more * most,
+            piece * batch * d,
+            batch * most,
+            batch * most,
+        ]
+        .map(|len| len.div_ceil(line) * line)
+    }
+
+    /// The working memory of [`by_columns`](Gated::by_columns).
+    pub(super) fn column_memory(&self, steps: usize, batch: usize, parts: usize) -> Work {
+        let all: usize = self.column_lengths(steps, batch, parts).iter().sum();
+        let gathered = self.units().div_ceil(parts) * (P::X::N * self.w_x.nrows()).max(P::H::N * self.units());
+        Work::of(scratch::bytes::<F, 1>([gathered])).inside(scratch::bytes::<F, 1>([all * parts]))
+    }
+
     /// `h0 [B, H]` and `rest [B, (S - 1)·H]` are the state; `rest` moves on.
     pub(super) fn by_columns(
         &self,
@@ -79,27 +111,7 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
     ) {
         let ((t, b), d, all) = (input.dim(), self.w_x.nrows(), self.units());
         let (g, k, more) = (P::X::N, P::H::N, P::State::N - 1);
-        let piece = piece(t, b);
-        let most = all.div_ceil(parts);
-        let line = 64 / size_of::<F>();
-        let lengths = [
-            d * g * most,
-            packed_len::<F>(d, g * most),
-            all * k * most,
-            packed_len::<F>(all, k * most),
-            g * most,
-            k * most,
-            piece * b * g * most,
-            b * k * most,
-            b * all,
-            b * most,
-            b * most,
-            b * more * most,
-            piece * b * d,
-            b * most,
-            b * most,
-        ]
-        .map(|len| len.div_ceil(line) * line);
+        let lengths = self.column_lengths(t, b, parts);
         scratch::with(parts * lengths.iter().sum::<usize>(), |memory| {
             let mut left = memory;
             let mut take = |len: usize| {
@@ -111,12 +123,18 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
             let mut meeting =
                 Meeting { parts: Vec::new(), done: Vec::new(), h: Vec::new(), failed: AtomicBool::new(false) };
             for part in 0..parts {
-                let [w_x, packed, w_h, packed_h, bias, own_bias, xs, us, h, own, after, others, copy, even, odd] =
-                    lengths.map(&mut take);
+                let [w_x, w_h, bias, own_bias, xs, us, h, own, after, others, copy, even, odd] = lengths.map(&mut take);
                 let first = all * part / parts;
                 let units = all * (part + 1) / parts - first;
-                let w_x = gather(flat(&self.w_x), d, (first, units, all), w_x);
-                let w_h = gather(flat(&self.w_h), all, (first, units, all), w_h);
+                let some = (first, units, all);
+                let w_x = match input {
+                    Input::Tokens(_) => {
+                        gather(flat(&self.w_x), d, some, w_x);
+                        Weight::Plain { w: w_x, k: d, n: g * units }
+                    }
+                    Input::Rows(_) => Weight::Packed(packed_columns(flat(&self.w_x), d, some, w_x)),
+                };
+                let w_h = packed_columns(flat(&self.w_h), all, some, w_h);
                 let (bias, own_bias) = (&mut bias[..g * units], &mut own_bias[..k * units]);
                 self.fill_some_biases(bias, own_bias, first, units);
                 for row in 0..b {
@@ -134,8 +152,7 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
                     first,
                     units,
                     w_x,
-                    packed: pack(w_x, d, g * units, packed),
-                    w_h: pack(w_h, all, k * units, packed_h),
+                    w_h,
                     bias,
                     own_bias,
                     xs,
@@ -208,20 +225,21 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
     }
 
     fn one_step(&self, input: &Input<'_, F>, meeting: &Meeting<'_, F>, index: usize, part: &mut Part<'_, F>) {
-        let ((t, b), d, all, step) = (input.dim(), self.w_x.nrows(), self.units(), part.step);
+        let ((t, b), all, step) = (input.dim(), self.units(), part.step);
         let (piece, width) = (piece(t, b), P::X::N * part.units);
         if step.is_multiple_of(piece) {
             let steps = piece.min(t - step);
             let xs = &mut part.xs[..steps * b * width];
-            match input {
-                Input::Rows(rows) => {
-                    let rows = rows.slice_axis(Axis(0), (step..step + steps).into());
-                    matmul_from(part.bias, xs, contiguous(&rows, part.copy), d, steps * b, part.packed);
+            let here = ndarray::Slice::from(step..step + steps);
+            match (input, part.w_x) {
+                (Input::Rows(rows), w_x) => {
+                    let rows = rows.slice_axis(Axis(0), here);
+                    w_x.times_from(part.bias, xs, contiguous(&rows, part.copy), steps * b);
                 }
-                Input::Tokens(tokens) => {
-                    let tokens = tokens.slice_axis(Axis(0), (step..step + steps).into());
-                    look_up(xs, part.bias, part.w_x, tokens);
+                (Input::Tokens(tokens), Weight::Plain { w, .. }) => {
+                    look_up(xs, part.bias, w, tokens.slice_axis(Axis(0), here));
                 }
+                (Input::Tokens(_), Weight::Packed(_)) => unreachable!("for tokens the weight is left plain"),
             }
         }
         for (other, h) in meeting.h.iter().enumerate() {
@@ -295,6 +313,17 @@ impl Drop for FailGuard<'_> {
 
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The columns of some units of a weight, packed.
+fn packed_columns<'a, F: Float>(
+    w: &[F],
+    rows: usize,
+    (first, units, all): (usize, usize, usize),
+    memory: &'a mut [F],
+) -> Packed<'a, F> {
+    let columns = w.len() / all * units / rows;
+    scratch::with(rows * columns, |plain| pack(gather(w, rows, (first, units, all), plain), rows, columns, memory))
 }
 
 /// The columns of some units, gate after gate, of `w [rows, gates·all]`.

@@ -2,7 +2,7 @@
 
 use ndarray::{ArrayViewMut3, Axis};
 
-use super::sequence::{Input, Weight, Widths, piece};
+use super::sequence::{Input, WORTH_PACKING, Weight, Widths, piece};
 use super::{Gated, GatedTape};
 use crate::Float;
 use crate::kernel::matmul::{pack, packed_len};
@@ -11,9 +11,6 @@ use crate::kernel::threads::{Divisible, divide};
 use crate::kernel::views::{at_mut, contiguous, flat, view, view_mut};
 use crate::kernel::{rows, scratch};
 use crate::pointwise::{Lanes, Pointwise};
-
-/// A whole sequence of fewer rows than this is not worth packing a weight for.
-const WORTH_PACKING: usize = 12;
 
 /// Some rows of the batch over all steps.
 struct Part<'a, F> {
@@ -126,9 +123,8 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         let Part { input, mut ys, h0, rest, mut tape } = part;
         let (t, b, units) = ys.dim();
         let Widths { x, u, .. } = self.widths();
-        let d = self.w_x.nrows();
         let piece = piece(t, b);
-        scratch::with_each([x, u, piece * b * x, piece * b * d, b * u], |[bias, own_bias, xs, copy, us]| {
+        scratch::with_each(self.part_lengths(t, b), |[bias, own_bias, xs, copy, us]| {
             self.fill_biases(bias, own_bias);
             for first in (0..t).step_by(piece) {
                 let steps = piece.min(t - first);

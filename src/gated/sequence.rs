@@ -7,12 +7,16 @@ use ndarray::{ArrayView2, ArrayView3, Axis};
 
 use super::Gated;
 use crate::Float;
-use crate::kernel::matmul::{Packed, matmul, matmul_from, matmul_unpacked};
-use crate::kernel::threads;
+use crate::kernel::matmul::{Packed, matmul, matmul_from, matmul_unpacked, packed_len};
+use crate::kernel::{scratch, threads};
+use crate::memory::bytes;
 use crate::pointwise::{Lanes, Pointwise};
+use crate::{Memory, Work};
 
 /// Rows (steps times batch) done together: deep enough for the product of the weight gradients, few enough for cache.
 const ROWS: usize = 512;
+/// A whole sequence of fewer rows than this is not worth packing a weight for.
+pub(super) const WORTH_PACKING: usize = 12;
 /// Multiply-adds below which another thread costs more than it brings.
 const WORTH_A_THREAD: usize = 1 << 20;
 
@@ -121,5 +125,61 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
     pub(super) fn parts(&self, rows: usize) -> usize {
         let work = rows.saturating_mul(self.w_x.len() + self.w_h.len());
         threads::at_hand().min(1 + work / WORTH_A_THREAD)
+    }
+
+    /// Lengths of the buffers of [`part`](Gated::part): the biases, x·w_x of a piece, a copy of x, h·w_h of a step.
+    pub(super) fn part_lengths(&self, steps: usize, batch: usize) -> [usize; 5] {
+        let Widths { x, u, .. } = self.widths();
+        let rows = piece(steps, batch) * batch;
+        [x, u, rows * x, rows * self.w_x.nrows(), batch * u]
+    }
+
+    /// Lengths of the buffers of a backward call: packed weights and gradients, d_h and the other d_state, the gradients
+    /// of the gates, copies of y, d_y, x and d_x.
+    pub(super) fn backward_lengths(&self, steps: usize, batch: usize, d_x: bool, copies: [bool; 4]) -> [usize; 12] {
+        let (units, d) = (self.units(), self.w_x.nrows());
+        let Widths { x, u, more, .. } = self.widths();
+        let (all, rows) = (steps * batch, piece(steps, batch) * batch);
+        let if_so = |so: bool, len: usize| if so { len } else { 0 };
+        [
+            packed_len::<F>(u, units),
+            if_so(d_x, packed_len::<F>(x, d)),
+            packed_len::<F>(rows, u),
+            if_so(d_x && !P::SUMMED, packed_len::<F>(rows, x)),
+            batch * units,
+            batch * more,
+            rows * x,
+            if_so(!P::SUMMED, rows * u),
+            if_so(copies[0], all * units),
+            if_so(copies[1], all * units),
+            if_so(copies[2], rows * d),
+            if_so(copies[3], rows * d),
+        ]
+    }
+
+    /// What a sequence takes; with `d_x`, the gradient of its input too. x is taken for one run of numbers.
+    pub(super) fn sequence_memory(&self, steps: usize, batch: usize, d_x: bool) -> Memory {
+        if steps == 0 || batch == 0 {
+            return Memory::default();
+        }
+        let (units, d, rows) = (self.units(), self.w_x.nrows(), steps * batch);
+        let Widths { x, u, more, saved } = self.widths();
+        let frames = 4 * size_of::<(usize, usize)>(); // the least that a Vec of them takes
+        let tape = frames + bytes::<F>(batch * units + rows * (more + saved));
+        let parts = self.parts(rows).min(batch);
+        let part = scratch::bytes::<F, 5>(self.part_lengths(steps, batch.div_ceil(parts)));
+        let mut forward = Work::of(part).elsewhere(if parts > 1 { part } else { 0 });
+        if rows >= WORTH_PACKING {
+            for len in [packed_len::<F>(units, u), packed_len::<F>(d, x)] {
+                forward = forward.inside(scratch::bytes::<F, 1>([len]));
+            }
+        }
+        let columns = self.column_parts(steps, batch);
+        if columns > 1 {
+            forward = forward.or(self.column_memory(steps, batch, columns));
+        }
+        let forward = forward.inside(scratch::bytes::<F, 1>([batch * (units + more)]));
+        let backward = self.backward_lengths(steps, batch, d_x, [false; 4]);
+        Memory { tape, forward, backward: Work::of(scratch::bytes::<F, 12>(backward)) }
     }
 }

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
+use super::scratch::Desks;
 use crate::Error;
 
 thread_local! {
@@ -13,10 +14,13 @@ thread_local! {
 ///
 /// Inside [`install`](Threads::install) the layers of this crate divide their work over the threads; outside they run
 /// on the caller's. Results are the same bits for any number. Threads sleep while there is nothing to do.
+///
+/// Working memory of what runs inside belongs to this value and its clones, and is freed with the last of them.
 #[derive(Clone, Debug)]
 pub struct Threads {
     number: usize,
     pool: Option<Arc<rayon::ThreadPool>>,
+    desks: Desks,
 }
 
 impl Threads {
@@ -34,7 +38,7 @@ impl Threads {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(number).thread_name(|i| format!("deep-rnn-{i}"));
             Some(Arc::new(pool.build().map_err(|e| Error::value("threads", "a number the system can start", e))?))
         };
-        Ok(Threads { number, pool })
+        Ok(Threads { number, pool, desks: Desks::default() })
     }
 
     /// How many.
@@ -46,14 +50,19 @@ impl Threads {
     /// Calls `f` with the threads at hand.
     pub fn install<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
         match &self.pool {
-            None => with_at_hand(1, f),
-            Some(pool) => pool.install(|| with_at_hand(self.number, f)),
+            None => self.desks.lend(|| with_at_hand(1, f)),
+            Some(pool) => pool.install(|| self.desks.lend(|| with_at_hand(self.number, f))),
         }
+    }
+
+    /// Frees the working memory of the calls before.
+    pub(crate) fn free_memory(&self) {
+        self.desks.clear();
     }
 }
 
 /// Sets the number of threads for the time of one call, also when the call panics.
-fn with_at_hand<R>(number: usize, f: impl FnOnce() -> R) -> R {
+pub(crate) fn with_at_hand<R>(number: usize, f: impl FnOnce() -> R) -> R {
     struct Restore(usize);
     impl Drop for Restore {
         fn drop(&mut self) {
@@ -80,7 +89,12 @@ pub(crate) fn both<A: Send, B: Send>(a: impl FnOnce() -> A + Send, b: impl FnOnc
     if number < 2 {
         return (a(), b());
     }
-    rayon::join(|| with_at_hand(number - number / 2, a), || with_at_hand(number / 2, b))
+    let desks = Desks::at_hand();
+    let b = || with_at_hand(number / 2, b);
+    rayon::join_context(
+        |_| with_at_hand(number - number / 2, a),
+        |elsewhere| if elsewhere.migrated() { desks.lend(b) } else { b() },
+    )
 }
 
 /// Work over `len` equal places that can be cut in two.
@@ -100,7 +114,12 @@ pub(crate) fn divide<W: Divisible>(work: W, parts: usize, grain: usize, f: &(imp
     let left = parts / 2;
     let at = (blocks * left / parts) * grain;
     let (first, second) = work.cut(at);
-    rayon::join(|| alone(|| divide(first, left, grain, f)), || alone(|| divide(second, parts - left, grain, f)));
+    let desks = Desks::at_hand();
+    let other = || alone(|| divide(second, parts - left, grain, f));
+    rayon::join_context(
+        |_| alone(|| divide(first, left, grain, f)),
+        |elsewhere| if elsewhere.migrated() { desks.lend(other) } else { other() },
+    );
 }
 
 impl<'a, T: Send> Divisible for &'a mut [T] {

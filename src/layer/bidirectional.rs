@@ -8,7 +8,8 @@ use super::{Reversed, SeqLayer};
 use crate::kernel::scratch;
 use crate::kernel::threads::both;
 use crate::kernel::views::{view, view_mut};
-use crate::{Error, GradIo, Init, Record, Recurrent, Spec, Tape};
+use crate::memory::bytes;
+use crate::{Error, GradIo, Init, Memory, Record, Recurrent, Spec, Tape};
 
 /// How the outputs of the two directions become one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -128,6 +129,22 @@ impl<A: SeqLayer, B: SeqLayer<Elem = A::Elem>> Recurrent for Bidirectional<A, B>
     }
     fn splits_itself(&self) -> bool {
         self.forward.splits_itself() && self.backward.splits_itself()
+    }
+    fn memory(&self, steps: usize, batch: usize) -> Option<Memory> {
+        let (a, b) = (self.forward.memory(steps, batch)?, self.backward.memory(steps, batch)?);
+        let sequence = |width: usize| bytes::<A::Elem>(steps.saturating_mul(batch).saturating_mul(width));
+        let y = sequence(self.forward.output_size());
+        let (forward, backward) = (a.forward.or(b.forward), a.backward.or(b.backward));
+        let (kept, forward, backward) = match self.merge {
+            // Half a row of y is not one run of numbers: the first layer copies it, as the second does anyway.
+            Merge::Concat => (0, a.forward.inside(y).or(b.forward), a.backward.and(2 * y).or(b.backward)),
+            Merge::Sum => (2 * y, forward.inside(2 * y), backward),
+        };
+        let backward = backward.inside(sequence(self.forward.input_size()));
+        // The second direction runs beside the first where there is a thread for it.
+        let forward = forward.elsewhere(b.forward.bytes().max(a.forward.bytes()));
+        let backward = backward.elsewhere(b.backward.bytes().max(a.backward.bytes()));
+        Some(Memory { tape: a.tape + b.tape + kept, forward, backward })
     }
 }
 

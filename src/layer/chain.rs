@@ -39,4 +39,8 @@ impl<L: Layers> SeqLayer for Chain<L> {
     fn backward(&self, io: GradIo<'_, L::Elem, Ix3>, tape: &mut Self::Tape, d_state: &mut L::States, grads: &mut Self) {
         layers::backward(&self.layers, io, tape, d_state, &mut grads.layers);
     }
+
+    fn is_causal(&self) -> bool {
+        self.layers.are_causal()
+    }
 }

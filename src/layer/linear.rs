@@ -12,7 +12,7 @@ use crate::kernel::scratch;
 use crate::kernel::sums::add_rows;
 use crate::kernel::threads::{self, divide};
 use crate::kernel::views::{Rows, contiguous, flat, flat_mut, view};
-use crate::{Error, Float, GradIo, Init, Params, Recurrent, Scheme, Spec};
+use crate::{Error, Float, GradIo, Init, Memory, Params, Recurrent, Scheme, Spec, Work};
 
 /// y = x·w + b at every step, so `[T, B, D]` → `[T, B, V]`: the head of a language model.
 ///
@@ -37,6 +37,8 @@ pub struct LinearSpec<F> {
     float: PhantomData<F>,
 }
 
+/// Rows packed together for the weights' gradient: working memory does not grow with T.
+const ROWS: usize = 512;
 /// Multiply-adds below which another thread costs more than it brings.
 const WORTH_A_THREAD: usize = 1 << 20;
 
@@ -135,6 +137,12 @@ impl<F: Float> Recurrent for Linear<F> {
     fn splits_itself(&self) -> bool {
         true
     }
+    fn memory(&self, steps: usize, batch: usize) -> Option<Memory> {
+        let ((d, v), n) = (self.w.dim(), steps.saturating_mul(batch));
+        let forward = Work::of(scratch::bytes::<F, 1>([packed_len::<F>(d, v)]));
+        let backward = Work::of(scratch::bytes::<F, 2>([packed_len::<F>(n.min(ROWS), v), packed_len::<F>(v, d)]));
+        Some(Memory { tape: 0, forward, backward })
+    }
 }
 
 impl<F: Float> SeqLayer for Linear<F> {
@@ -183,7 +191,7 @@ impl<F: Float> SeqLayer for Linear<F> {
             return;
         }
         let copies = [
-            packed_len::<F>(n, v),
+            packed_len::<F>(n.min(ROWS), v),
             packed_len::<F>(v, d),
             if x.is_standard_layout() { 0 } else { n * d },
             if d_y.is_standard_layout() { 0 } else { n * v },
@@ -195,11 +203,15 @@ impl<F: Float> SeqLayer for Linear<F> {
             if let Some(b) = &mut grads.b {
                 add_rows(flat_mut(b), d_ys);
             }
-            let d_y = pack(d_ys, n, v, packed);
-            divide(Rows { first: 0, width: v, numbers: flat_mut(&mut grads.w) }, parts, 1, &|rows| {
-                let m = rows.numbers.len() / v;
-                matmul_transposed(rows.numbers, &xs[rows.first..], d, m, d_y);
-            });
+            // Last piece first, as the rows within it are added last to first.
+            for first in (0..n).step_by(ROWS).rev() {
+                let rows = ROWS.min(n - first);
+                let (xs, d_y) = (&xs[first * d..], pack(&d_ys[first * v..][..rows * v], rows, v, packed));
+                divide(Rows { first: 0, width: v, numbers: flat_mut(&mut grads.w) }, parts, 1, &|rows| {
+                    let m = rows.numbers.len() / v;
+                    matmul_transposed(rows.numbers, &xs[rows.first..], d, m, d_y);
+                });
+            }
             let w = pack_transposed(flat(&self.w), v, d, packed_w);
             let direct = d_x.is_standard_layout();
             let numbers = if direct { flat_mut(&mut d_x) } else { &mut *d_x_copy };
@@ -212,5 +224,9 @@ impl<F: Float> SeqLayer for Linear<F> {
                 d_x.assign(&view(d_x_copy, (t, b, d)));
             }
         });
+    }
+
+    fn is_causal(&self) -> bool {
+        true
     }
 }

@@ -5,7 +5,7 @@ use ndarray::{ArrayView2, ArrayView3, ArrayViewMut3, Ix3};
 use super::{SeqLayer, TokenInput, TokenIo};
 use crate::kernel::scratch;
 use crate::kernel::views::{view, view_mut};
-use crate::{Float, GradIo, Recurrent};
+use crate::{Float, GradIo, Memory, Recurrent};
 
 /// Any layer, made to start from tokens: the rows with a one are really built.
 ///
@@ -33,6 +33,10 @@ impl<L: SeqLayer> OneHot<L> {
     /// The layer itself.
     pub fn inner(&self) -> &L {
         &self.inner
+    }
+
+    fn inner_memory(&self, steps: usize, batch: usize) -> Option<Memory> {
+        self.inner.memory(steps, batch)
     }
 
     /// Calls `f` with the rows that `tokens` stand for, and with a second array of the same shape.
@@ -72,6 +76,10 @@ impl<L: SeqLayer> SeqLayer for OneHot<L> {
     fn backward(&self, io: GradIo<'_, L::Elem, Ix3>, tape: &mut L::Tape, d_state: &mut L::State, grads: &mut Self) {
         self.inner.backward(io, tape, d_state, &mut grads.inner);
     }
+
+    fn is_causal(&self) -> bool {
+        self.inner.is_causal()
+    }
 }
 
 impl<L: SeqLayer> TokenInput for OneHot<L> {
@@ -90,5 +98,12 @@ impl<L: SeqLayer> TokenInput for OneHot<L> {
         self.with_rows(tokens, true, |x, d_x| {
             self.inner.backward(GradIo { x, y, d_y, d_x }, tape, d_state, &mut grads.inner);
         });
+    }
+
+    fn memory_for_tokens(&self, steps: usize, batch: usize) -> Option<Memory> {
+        let inner = self.inner.memory(steps, batch)?;
+        let rows = steps.saturating_mul(batch).saturating_mul(self.inner.input_size());
+        let (one, two) = (scratch::bytes::<L::Elem, 2>([rows, 0]), scratch::bytes::<L::Elem, 2>([rows, rows]));
+        Some(Memory { forward: inner.forward.inside(one), backward: inner.backward.inside(two), ..inner })
     }
 }

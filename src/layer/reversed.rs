@@ -3,7 +3,8 @@
 use ndarray::{ArrayView3, ArrayViewMut3, Axis, Ix3};
 
 use super::SeqLayer;
-use crate::{GradIo, Recurrent};
+use crate::memory::bytes;
+use crate::{GradIo, Memory, Recurrent};
 
 /// A layer over the sequence from the last step to the first. Outputs keep their places: the output at t is the one made
 /// after steps T - 1, ..., t. (Keras' `go_backwards` leaves them in the order they were made; Flax's `keep_order` is this.)
@@ -23,6 +24,14 @@ impl<L: SeqLayer> Reversed<L> {
     /// The layer itself.
     pub fn inner(&self) -> &L {
         &self.inner
+    }
+
+    /// The inner layer's, and the copies it makes of arrays whose steps lie the other way round.
+    fn inner_memory(&self, steps: usize, batch: usize) -> Option<Memory> {
+        let inner = self.inner.memory(steps, batch)?;
+        let sequence = |width: usize| bytes::<L::Elem>(steps.saturating_mul(batch).saturating_mul(width));
+        let y = sequence(self.inner.output_size());
+        Some(Memory { forward: inner.forward.inside(y), backward: inner.backward.and(2 * y), ..inner })
     }
 }
 

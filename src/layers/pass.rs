@@ -6,7 +6,8 @@ use super::{Layers, TokenLayers, VisitBackward, VisitForward};
 use crate::kernel::scratch;
 use crate::kernel::views::{view, view_mut};
 use crate::layer::{SeqLayer, TokenIo};
-use crate::{Float, GradIo, Record, Tape};
+use crate::memory::bytes;
+use crate::{Float, GradIo, Memory, Record, Tape};
 
 /// The tapes of the layers, and the sequences that go from each to the next.
 #[derive(Clone, Debug)]
@@ -76,9 +77,35 @@ impl<F: Float> VisitForward<F> for Forward<'_, F> {
     }
 }
 
-/// The widest of the sequences between layers.
-fn widest<L: Layers>(layers: &L) -> usize {
-    (1..layers.count()).map(|i| layers.widths(i).0).max().unwrap_or(0)
+/// Lengths of two buffers for the sequences between layers: those above the even layers, those above the odd ones.
+fn passing<L: Layers>(layers: &L, rows: usize) -> [usize; 2] {
+    let widest = |first: usize| (first..layers.count() - 1).step_by(2).map(|i| layers.widths(i).1).max().unwrap_or(0);
+    [widest(0), widest(1)].map(|width| rows.saturating_mul(width))
+}
+
+/// What the layers' passes take: their own, what goes from each to the next kept on the tape, and a buffer or two of it.
+pub(crate) fn memory<L: Layers>(layers: &L, steps: usize, batch: usize) -> Option<Memory> {
+    memory_from(layers, layers.layer_memory(0, steps, batch)?, steps, batch)
+}
+
+pub(crate) fn memory_for_tokens<L: TokenLayers>(layers: &L, steps: usize, batch: usize) -> Option<Memory> {
+    let bottom = layers.first_memory(steps, batch)?;
+    let all = memory_from(layers, bottom, steps, batch)?;
+    // One layer alone goes forward from tokens without a pass around it.
+    Some(if layers.count() == 1 { Memory { forward: bottom.forward, ..all } } else { all })
+}
+
+fn memory_from<L: Layers>(layers: &L, bottom: Memory, steps: usize, batch: usize) -> Option<Memory> {
+    let rows = steps.saturating_mul(batch);
+    let mut all = bottom;
+    for i in 1..layers.count() {
+        let (here, between) = (layers.layer_memory(i, steps, batch)?, rows.saturating_mul(layers.widths(i).0));
+        all.tape = all.tape.saturating_add(here.tape).saturating_add(bytes::<L::Elem>(between));
+        all.forward = all.forward.or(here.forward);
+        all.backward = all.backward.or(here.backward);
+    }
+    let own = scratch::bytes::<L::Elem, 2>(passing(layers, rows));
+    Some(Memory { tape: all.tape, forward: all.forward.inside(own), backward: all.backward.inside(own) })
 }
 
 pub(crate) fn forward<L: Layers>(
@@ -94,11 +121,10 @@ pub(crate) fn forward<L: Layers>(
             between.resize_with(count - 1, Record::default);
             let between = Between::Kept(between);
             let mut visitor = Forward { dim: (t, b), count, xs: Some(xs), ys, between };
-            layers.each_forward(0, states, Some(tapes), &mut visitor);
+            scratch::same_depth(|| layers.each_forward(0, states, Some(tapes), &mut visitor));
         }
         None => {
-            let len = t * b * widest(layers);
-            scratch::with_each([len; 2], |buffers| {
+            scratch::with_each(passing(layers, t * b), |buffers| {
                 let between = Between::Passing(buffers);
                 let mut visitor = Forward { dim: (t, b), count, xs: Some(xs), ys, between };
                 layers.each_forward(0, states, None, &mut visitor);
@@ -123,15 +149,16 @@ pub(crate) fn forward_tokens<L: TokenLayers>(
         Some(LayersTape { tapes, between }) => {
             between.resize_with(count - 1, Record::default);
             let mut between = Between::Kept(between);
-            if let (_, Some(to)) = between.ends(0, false, 0, t * b * h) {
-                layers.first_forward(tokens, view_mut(to, (t, b, h)), states, Some(tapes));
-            }
-            let mut visitor = Forward { dim: (t, b), count, xs: None, ys: ys.view_mut(), between };
-            layers.each_forward(1, states, Some(tapes), &mut visitor);
+            scratch::same_depth(|| {
+                if let (_, Some(to)) = between.ends(0, false, 0, t * b * h) {
+                    layers.first_forward(tokens, view_mut(to, (t, b, h)), states, Some(tapes));
+                }
+                let mut visitor = Forward { dim: (t, b), count, xs: None, ys: ys.view_mut(), between };
+                layers.each_forward(1, states, Some(tapes), &mut visitor);
+            });
         }
         None => {
-            let len = t * b * widest(layers);
-            scratch::with_each([len; 2], |buffers| {
+            scratch::with_each(passing(layers, t * b), |buffers| {
                 let mut between = Between::Passing(buffers);
                 if let (_, Some(to)) = between.ends(0, false, 0, t * b * h) {
                     layers.first_forward(tokens, view_mut(to, (t, b, h)), states, None);
@@ -151,7 +178,7 @@ struct Backward<'a, F> {
     d_ys: ArrayView3<'a, F>,
     d_xs: Option<ArrayViewMut3<'a, F>>,
     between: &'a [Record<F>],
-    /// Gradients between layer `i` and the one below it, in turn.
+    /// Gradients between layer `i` and the next, in turn.
     passing: [&'a mut [F]; 2],
 }
 
@@ -163,7 +190,7 @@ impl<F: Float> Backward<'_, F> {
             (self.ys, self.d_ys)
         } else {
             let len = t * b * h;
-            (view(self.between[i].top(len), (t, b, h)), view(&self.passing[(i + 1) % 2][..len], (t, b, h)))
+            (view(self.between[i].top(len), (t, b, h)), view(&self.passing[i % 2][..len], (t, b, h)))
         }
     }
 }
@@ -179,7 +206,8 @@ impl<F: Float> VisitBackward<F> for Backward<'_, F> {
     ) {
         let ((t, b), d, h) = (self.dim, layer.input_size(), layer.output_size());
         // Taken out for the time of the call: layer i writes it while it reads the other.
-        let own = std::mem::take(&mut self.passing[i % 2]);
+        let below = (i + 1) % 2;
+        let own = std::mem::take(&mut self.passing[below]);
         let mut bottom = if i == 0 { self.d_xs.take() } else { None };
         let x = match &self.xs {
             Some(xs) if i == 0 => *xs,
@@ -191,7 +219,7 @@ impl<F: Float> VisitBackward<F> for Backward<'_, F> {
         };
         let (y, d_y) = self.top(i, h);
         layer.backward(GradIo { x, y, d_y, d_x }, tape, d_state, grads);
-        self.passing[i % 2] = own;
+        self.passing[below] = own;
     }
 }
 
@@ -205,8 +233,7 @@ pub(crate) fn backward<L: Layers>(
     let GradIo { x, y, d_y, d_x } = io;
     let ((t, b, _), count) = (x.dim(), layers.count());
     let LayersTape { tapes, between } = tape;
-    let len = t * b * widest(layers);
-    scratch::with_each([len; 2], |passing| {
+    scratch::with_each(passing(layers, t * b), |passing| {
         let mut visitor =
             Backward { dim: (t, b), count, xs: Some(x), ys: y, d_ys: d_y, d_xs: Some(d_x), between, passing };
         layers.each_backward(0, d_states, tapes, grads, &mut visitor);
@@ -224,8 +251,7 @@ pub(crate) fn backward_tokens<L: TokenLayers>(
     let TokenIo { tokens, y, d_y } = io;
     let ((t, b), count) = (tokens.dim(), layers.count());
     let LayersTape { tapes, between } = tape;
-    let len = t * b * widest(layers);
-    scratch::with_each([len; 2], |passing| {
+    scratch::with_each(passing(layers, t * b), |passing| {
         let mut visitor = Backward { dim: (t, b), count, xs: None, ys: y, d_ys: d_y, d_xs: None, between, passing };
         layers.each_backward(1, d_states, tapes, grads, &mut visitor);
         let (y, d_y) = visitor.top(0, layers.widths(0).1);

@@ -8,7 +8,8 @@ use super::{Model, Sampler};
 use crate::kernel::scratch;
 use crate::kernel::views::{view, view_mut};
 use crate::layer::{SeqLayer, TokenInput, TokenIo};
-use crate::{Error, GradIo, Init, Linear, Params, Record, Recurrent, Spec, State, Tape};
+use crate::memory::bytes;
+use crate::{Error, GradIo, Init, Linear, Memory, Params, Record, Recurrent, Spec, State, Tape};
 
 /// A recurrent network over one-hot tokens with a linear head on every step: `[T, B]` tokens → `[T, B, V]` logits, V
 /// the width of the network's input.
@@ -168,6 +169,16 @@ impl<N: TokenInput> Recurrent for LanguageModel<N> {
     fn splits_itself(&self) -> bool {
         self.net.splits_itself()
     }
+    fn memory(&self, steps: usize, batch: usize) -> Option<Memory> {
+        let (net, head) = (self.net.memory_for_tokens(steps, batch)?, self.head.memory(steps, batch)?);
+        let hidden = steps.saturating_mul(batch).saturating_mul(self.net.output_size());
+        let own = scratch::bytes::<N::Elem, 1>([hidden]);
+        Some(Memory {
+            tape: net.tape.saturating_add(bytes::<N::Elem>(hidden)),
+            forward: net.forward.or(head.forward).inside(own),
+            backward: net.backward.or(head.backward).inside(own),
+        })
+    }
 }
 
 impl<N: TokenInput> Model for LanguageModel<N> {
@@ -195,7 +206,10 @@ impl<N: TokenInput> Model for LanguageModel<N> {
             self.head.forward(hidden.view(), ys, &mut (), None);
         };
         match tape {
-            Some(tape) => run(tape.hidden.push(t * b * h), state, Some(&mut tape.net)),
+            Some(tape) => {
+                let (hidden, net) = (tape.hidden.push(t * b * h), &mut tape.net);
+                scratch::same_depth(|| run(hidden, state, Some(net)));
+            }
             None => scratch::with(t * b * h, |hidden| run(hidden, state, None)),
         }
     }
@@ -220,6 +234,10 @@ impl<N: TokenInput> Model for LanguageModel<N> {
             self.net.backward_tokens(io, &mut tape.net, d_state, &mut grads.net);
         });
         tape.hidden.pop(len);
+    }
+
+    fn runs_in_pieces(&self) -> bool {
+        self.net.is_causal()
     }
 }
 

@@ -73,4 +73,8 @@ impl<P: Params> Optimizer<P> for Adam<P::Elem> {
             });
         });
     }
+
+    fn memory(&self, params: &P) -> usize {
+        params.num_params().saturating_mul(size_of::<(P::Elem, P::Elem)>())
+    }
 }

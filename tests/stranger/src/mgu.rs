@@ -3,7 +3,7 @@
 //! f = σ(x·w_f + h·u_f + b_f)   n = tanh(x·w_n + (f∘h)·u_n + b_n)   y = h' = h + f∘(n - h)
 
 use deep_rnn::ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis, Ix2};
-use deep_rnn::{Float, GradIo, Init, Recurrent, RnnCell, add_outer, params};
+use deep_rnn::{Float, GradIo, Init, Memory, Recurrent, RnnCell, Work, add_outer, params};
 
 #[rustfmt::skip]
 #[derive(Clone, Debug)]
@@ -30,6 +30,11 @@ impl<F: Float> Recurrent for Mgu<F> {
     fn input_size(&self) -> usize { self.w_f.nrows() }
     fn output_size(&self) -> usize { self.u_f.nrows() }
     fn zero_state(&self, batch: usize) -> Array2<F> { Array2::zeros((batch, self.output_size())) }
+    fn memory(&self, steps: usize, batch: usize) -> Option<Memory> {
+        let array = batch * self.output_size() * size_of::<F>();
+        let list = steps.next_power_of_two().max(4) * size_of::<[Array2<F>; 3]>(); // a Vec doubles as it grows
+        Some(Memory { tape: steps * 3 * array + list, forward: Work::of(4 * array), backward: Work::of(8 * array) })
+    }
 }
 
 #[rustfmt::skip]

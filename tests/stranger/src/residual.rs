@@ -1,7 +1,7 @@
 //! A layer around any other, one that cannot be stepped included: y = x + inner(x).
 
 use deep_rnn::ndarray::{ArrayView3, ArrayViewMut3, Ix3};
-use deep_rnn::{Error, GradIo, Record, Recurrent, SeqLayer, Tape, params};
+use deep_rnn::{Error, GradIo, Memory, Record, Recurrent, SeqLayer, Tape, params};
 
 #[derive(Clone, Debug)]
 pub struct Residual<L> {
@@ -48,6 +48,10 @@ impl<L: SeqLayer> Recurrent for Residual<L> {
     fn splits_itself(&self) -> bool {
         self.inner.splits_itself() // and what is done here is one number at a time
     }
+    fn memory(&self, steps: usize, batch: usize) -> Option<Memory> {
+        let inner = self.inner.memory(steps, batch)?;
+        Some(Memory { tape: inner.tape + steps * batch * self.output_size() * size_of::<L::Elem>(), ..inner })
+    }
 }
 
 impl<L: SeqLayer> SeqLayer for Residual<L> {
@@ -76,5 +80,9 @@ impl<L: SeqLayer> SeqLayer for Residual<L> {
         self.inner.backward(inner_io, &mut tape.inner, d_state, &mut grads.inner);
         tape.outputs.pop(len);
         d_x += &d_y;
+    }
+
+    fn is_causal(&self) -> bool {
+        self.inner.is_causal()
     }
 }

@@ -1,0 +1,217 @@
+//! A memory budget changes nothing but memory and time: the same bits of losses, gradients, weights and states.
+
+use deep_rnn::prelude::*;
+use deep_rnn::{Loss, Model, OneHot, Optimizer, Sequence, TokenInput};
+use ndarray::{Array2, Array3, ArrayRef3, ArrayView3, ArrayViewMut3, s};
+
+#[path = "support/bits.rs"]
+mod bits;
+use bits::{state_bits, weights};
+
+const V: usize = 7;
+
+fn text(t: usize, b: usize) -> Array2<usize> {
+    Array2::from_shape_fn((t, b), |(t, b)| (t * t + 3 * t * b + b) % V)
+}
+
+/// The bytes of the smallest budget, as the error of one that is too small names it.
+fn least<M: Model, L, O: Optimizer<M>>(bptt: &Bptt<M, L, O>, t: usize, b: usize) -> usize {
+    let message = bptt.memory_estimate(t, b).unwrap_err().to_string();
+    let number = message.split("at least ").nth(1).and_then(|rest| rest.split(' ').next());
+    number.and_then(|number| number.parse().ok()).expect("the message names the smallest budget")
+}
+
+/// Everything a run leaves behind after three batches that continue each other: losses, gradients, weights, state.
+fn run<M: Model, L, O, T>(
+    mut bptt: Bptt<M, L, O>,
+    xs: &M::Input,
+    targets: &impl std::ops::Deref<Target = T>,
+) -> (Vec<u64>, Vec<u64>, Vec<u64>)
+where
+    O: Optimizer<M>,
+    T: Sequence + ?Sized,
+    L: Loss<M::Elem, T>,
+{
+    let mut numbers = Vec::new();
+    for _ in 0..3 {
+        let report = bptt.train(xs, targets).unwrap();
+        numbers.extend([report.loss_sum.to_bits(), report.norm_sum.to_bits()]);
+        numbers.extend(weights(bptt.gradients()));
+        numbers.extend(bptt.outputs().iter().map(|y| y.as_f64().to_bits()));
+    }
+    (numbers, weights(bptt.model()), bptt.state().map(state_bits).unwrap_or_default())
+}
+
+/// Budgets from the smallest possible to more than enough give the bits of none, on 1, 2 and 3 threads.
+fn same<M: Model, L, O, T>(
+    what: &str,
+    build: impl Fn(Option<usize>, usize) -> Bptt<M, L, O>,
+    xs: &M::Input,
+    targets: &impl std::ops::Deref<Target = T>,
+) where
+    O: Optimizer<M>,
+    T: Sequence + ?Sized,
+    L: Loss<M::Elem, T>,
+{
+    let (t, b) = xs.steps_and_rows();
+    let plain = run(build(None, 1), xs, targets);
+    for threads in [1, 2, 3] {
+        assert!(run(build(None, threads), xs, targets) == plain, "{what}, {threads} threads, no budget");
+        if t * b == 0 {
+            assert!(run(build(Some(0), threads), xs, targets) == plain, "{what}: nothing takes nothing");
+            continue;
+        }
+        let (all, least) = (build(None, threads).memory_estimate(t, b).unwrap(), least(&build(Some(0), threads), t, b));
+        assert!(least <= all, "{what}: at least {least}, all in all {all}");
+        let between = [0.02, 0.1, 0.3, 0.7].map(|share| least + ((all - least) as f64 * share) as usize);
+        for budget in [[least, all.saturating_sub(1).max(least), all, 2 * all].as_slice(), &between].concat() {
+            let with = build(Some(budget), threads);
+            assert!(with.memory_estimate(t, b).unwrap() <= budget);
+            assert!(run(with, xs, targets) == plain, "{what}: {t} x {b}, {threads} threads, {budget} bytes");
+        }
+        let mut too_small = build(Some(least - 1), threads);
+        let before = weights(too_small.model());
+        let message = too_small.train(xs, targets).unwrap_err().to_string();
+        assert!(message.starts_with("memory_budget: expected at least"), "{message}");
+        assert_eq!(weights(too_small.model()), before);
+    }
+}
+
+fn tokens<N: TokenInput>(what: &str, window: Option<usize>, sizes: &[(usize, usize)], net: impl Fn() -> N) {
+    for &(t, b) in sizes {
+        let (xs, ys) = (text(t, b), text(t + 1, b).slice(s![1.., ..]).to_owned());
+        let build = |budget: Option<usize>, threads: usize| {
+            let model = LanguageModel::new(net(), 3).unwrap();
+            let mut builder = Bptt::builder(model).optimizer(Sgd::new(0.5)).clip_norm(0.3).threads(threads);
+            if let Some(bytes) = budget {
+                builder = builder.memory_budget(bytes);
+            }
+            if let Some(steps) = window {
+                builder = builder.window(steps);
+            }
+            builder.build().unwrap()
+        };
+        same(what, build, &xs, &ys);
+    }
+}
+
+fn square(ys: ArrayView3<'_, f64>, _: &ArrayRef3<f64>, mut d_ys: ArrayViewMut3<'_, f64>) -> f64 {
+    d_ys.assign(&ys);
+    ys.iter().map(|y| y * y).sum::<f64>() / 2.0
+}
+
+fn dense<N: SeqLayer<Elem = f64>>(what: &str, sizes: &[(usize, usize)], net: impl Fn() -> N) {
+    for &(t, b) in sizes {
+        let xs = Array3::from_shape_fn((t, b, 3), |(t, b, d)| (t as f64 * 0.7 + b as f64 - d as f64).sin());
+        let build = |budget: Option<usize>, threads: usize| {
+            let builder = Bptt::builder(net()).loss(square).optimizer(Adam::new(0.01)).threads(threads);
+            match budget {
+                Some(bytes) => builder.memory_budget(bytes).build().unwrap(),
+                None => builder.build().unwrap(),
+            }
+        };
+        same(what, build, &xs, &xs);
+    }
+}
+
+const SIZES: &[(usize, usize)] = &[(0, 2), (1, 3), (2, 1), (3, 0), (13, 3), (37, 1)];
+
+#[test]
+fn language_models_of_each_cell() {
+    tokens("LSTM", None, SIZES, || Stacked::builder(V).repeat(2, Lstm::<f32>::spec(9)).seed(1).build().unwrap());
+    tokens("GRU", None, &[(13, 3)], || Stacked::builder(V).repeat(1, Gru::<f64>::spec(8)).seed(1).build().unwrap());
+    tokens("RNN", None, &[(13, 3)], || Stacked::builder(V).repeat(3, Rnn::<f32>::spec(8)).seed(1).build().unwrap());
+}
+
+#[test]
+fn long_enough_for_several_threads_and_pieces_of_the_gated_cells() {
+    let lstm = Lstm::<f32>::spec(64);
+    tokens("LSTM", None, &[(80, 11)], || Stacked::builder(V).repeat(2, lstm.clone()).seed(1).build().unwrap());
+}
+
+#[test]
+fn windows_and_the_last_shorter_one() {
+    let build = || Stacked::builder(V).repeat(2, Lstm::<f32>::spec(9)).seed(1).build().unwrap();
+    tokens("windows", Some(17), &[(40, 3), (17, 2)], build);
+}
+
+#[test]
+fn mixed_stacks_and_cells_in_shards() {
+    tokens("mixed", None, &[(13, 3)], || {
+        Stacked::builder(V).layer(Lstm::<f32>::spec(9)).layer(Gru::spec(6)).layer(Rnn::spec(5)).build().unwrap()
+    });
+    tokens("in shards", None, &[(11, 19)], || {
+        let stack = Stacked::builder(V).layer(GruResetBefore::<f32>::spec(9)).layer(Lstm::spec(6));
+        OneHot::new(stack.build().unwrap())
+    });
+}
+
+#[test]
+fn rows_of_numbers() {
+    dense("LSTM", SIZES, || Stacked::builder(3).repeat(2, Lstm::spec(5)).seed(1).build().unwrap());
+    dense("a chain", &[(23, 2)], || {
+        let chain = deep_rnn::Chain::builder(3).layer(Gru::spec(4)).layer(deep_rnn::Linear::spec(6));
+        chain.layer(Lstm::spec(2)).layer(deep_rnn::Linear::spec(2)).seed(1).build().unwrap()
+    });
+    dense("in shards", &[(23, 17)], || Stacked::builder(3).repeat(2, GruResetBefore::spec(5)).build().unwrap());
+}
+
+#[test]
+fn evaluation_and_batches_of_every_shape() {
+    let build = |budget: Option<usize>| {
+        let net = Stacked::builder(V).repeat(2, Lstm::<f32>::spec(9)).seed(1).build().unwrap();
+        let builder = Bptt::builder(LanguageModel::new(net, 1).unwrap()).clip_norm(1.0);
+        match budget {
+            Some(bytes) => builder.memory_budget(bytes).build().unwrap(),
+            None => builder.build().unwrap(),
+        }
+    };
+    let budget = build(None).memory_estimate(60, 4).unwrap() / 2;
+    let (mut plain, mut tight) = (build(None), build(Some(budget)));
+    for (t, b) in [(20, 4), (60, 4), (7, 4), (60, 2), (33, 4), (61, 1), (5, 5)] {
+        let xs = text(t, b);
+        for bptt in [&mut plain, &mut tight] {
+            bptt.reset_state();
+            bptt.train(&xs, &xs).unwrap();
+        }
+        assert_eq!(weights(plain.gradients()), weights(tight.gradients()), "{t} x {b}");
+        let batch = || [Batch { x: xs.clone(), y: xs.clone(), continues: false }];
+        let losses = [&mut plain, &mut tight].map(|bptt| bptt.evaluate(batch()).unwrap().loss_sum.to_bits());
+        assert_eq!(losses[0], losses[1], "{t} x {b}");
+    }
+    assert_eq!(weights(plain.model()), weights(tight.model()));
+}
+
+#[test]
+fn a_refused_window_is_forgotten() {
+    let loss = |_: ArrayView3<'_, f64>, refuse: &ArrayRef3<f64>, mut d_ys: ArrayViewMut3<'_, f64>| {
+        d_ys.fill(1.0);
+        if refuse.is_empty() { f64::NAN } else { 1.0 }
+    };
+    let build = || Stacked::builder(3).repeat(2, Lstm::<f64>::spec(5)).seed(1).build().unwrap();
+    let mut plain = Bptt::builder(build()).loss(loss).build().unwrap();
+    let budget = plain.memory_estimate(20, 2).unwrap() - 2000;
+    let mut tight = Bptt::builder(build()).loss(loss).memory_budget(budget).build().unwrap();
+    let (xs, good, bad) = (Array3::ones((20, 2, 3)), Array3::ones((20, 2, 1)), Array3::zeros((20, 2, 0)));
+    assert!(matches!(tight.train(&xs, &bad), Err(Error::NotFinite { .. })));
+    plain.train(&xs, &good).unwrap();
+    tight.train(&xs, &good).unwrap();
+    assert_eq!(weights(plain.gradients()), weights(tight.gradients()));
+}
+
+#[test]
+fn what_cannot_be_run_in_pieces_gets_no_budget() {
+    let both_ways = Bidirectional::spec(Lstm::<f32>::spec(4), Merge::Concat);
+    let net = || deep_rnn::Chain::builder(3).layer(both_ways.clone()).layer(deep_rnn::Linear::spec(2)).build().unwrap();
+    assert!(!net().is_causal());
+    let error = Bptt::builder(net()).memory_budget(1 << 30).build().err().unwrap();
+    assert!(error.to_string().contains("is_causal"), "{error}");
+    let reversed = deep_rnn::Reversed::new(Lstm::<f32>::spec(4).build(3, &mut Init::seeded(1)).unwrap());
+    assert!(Bptt::builder(reversed).memory_budget(1 << 30).build().is_err());
+    // Its memory is known all the same.
+    let bptt = Bptt::builder(net()).build().unwrap();
+    assert!(bptt.memory_estimate(20, 2).unwrap() > bptt.memory_estimate(10, 2).unwrap());
+    for (t, b) in [(usize::MAX, 1), (1, usize::MAX), (usize::MAX, usize::MAX), (1 << 50, 1)] {
+        assert!(bptt.memory_estimate(t, b).unwrap_err().to_string().starts_with("steps: expected"), "{t} x {b}");
+    }
+}
