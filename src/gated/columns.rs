@@ -12,7 +12,7 @@ use ndarray::{ArrayView3, ArrayViewMut3, Axis, s};
 use super::Gated;
 use super::sequence::{Input, Weight, piece};
 use crate::Float;
-use crate::kernel::matmul::{Packed, matmul, matmul_from, pack, packed_len};
+use crate::kernel::matmul::{Packed, matmul, matmul_from, pack_columns, packed_len};
 use crate::kernel::sums::look_up;
 use crate::kernel::views::{contiguous, flat};
 use crate::kernel::{rows, scratch, threads};
@@ -68,25 +68,25 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         self.parts(steps * batch).min(self.units() / UNITS).max(1)
     }
 
-    /// Lengths of the buffers of a part: both weights, the biases, x·w_x of a piece, h·w_h of a step, h, its units before and
-    /// after, the other lanes, a copy of x, and h as the others see it.
-    fn column_lengths(&self, steps: usize, batch: usize, parts: usize) -> [usize; 13] {
-        let (d, all, piece) = (self.w_x.nrows(), self.units(), piece(steps, batch));
+    /// Lengths of the buffers of a part: `w_x` packed (not for tokens), `w_h` packed, the biases, x·w_x of a piece, h·w_h of a
+    /// step, h, its units before and after, the other lanes, a copy of x, and h as the others see it.
+    fn column_lengths(&self, (steps, batch): (usize, usize), parts: usize, w_x: bool, copy: bool) -> [usize; 13] {
+        let (d, all, rows) = (self.w_x.nrows(), self.units(), piece(steps, batch) * batch);
         let (g, k, more) = (P::X::N, P::H::N, P::State::N - 1);
         let most = all.div_ceil(parts);
         let line = 64 / size_of::<F>();
         [
-            packed_len::<F>(d, g * most),
+            if w_x { packed_len::<F>(d, g * most) } else { 0 },
             packed_len::<F>(all, k * most),
             g * most,
             k * most,
-            piece * batch * g * most,
-            batch * k * most,
+            rows * g * most,
+            if P::SUMMED { 0 } else { batch * k * most },
             batch * all,
             batch * most,
             batch * most,
             batch * more * most,
-            piece * batch * d,
+            if copy { rows * d } else { 0 },
             batch * most,
             batch * most,
         ]
@@ -94,10 +94,10 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
     }
 
     /// The working memory of [`by_columns`](Gated::by_columns).
-    pub(super) fn column_memory(&self, steps: usize, batch: usize, parts: usize) -> Work {
-        let all: usize = self.column_lengths(steps, batch, parts).iter().sum();
-        let gathered = self.units().div_ceil(parts) * (P::X::N * self.w_x.nrows()).max(P::H::N * self.units());
-        Work::of(scratch::bytes::<F, 1>([gathered])).inside(scratch::bytes::<F, 1>([all * parts]))
+    pub(super) fn column_memory(&self, steps: usize, batch: usize, parts: usize, w_x: bool) -> Work {
+        let [weight_x, weight_h, others @ ..] = self.column_lengths((steps, batch), parts, w_x, false);
+        let bytes = |len: usize| scratch::bytes::<F, 1>([parts * len]);
+        Work::of(bytes(others.iter().sum())).inside(bytes(weight_h)).inside(bytes(weight_x))
     }
 
     /// `h0 [B, H]` and `rest [B, (S - 1)·H]` are the state; `rest` moves on.
@@ -109,75 +109,87 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         rest: &mut [F],
         parts: usize,
     ) {
-        let ((t, b), d, all) = (input.dim(), self.w_x.nrows(), self.units());
-        let (g, k, more) = (P::X::N, P::H::N, P::State::N - 1);
-        let lengths = self.column_lengths(t, b, parts);
-        scratch::with(parts * lengths.iter().sum::<usize>(), |memory| {
-            let mut left = memory;
-            let mut take = |len: usize| {
-                let (one, others) = std::mem::take(&mut left).split_at_mut(len);
-                left = others;
-                one
-            };
-            let mut ys = ys;
-            let mut meeting =
-                Meeting { parts: Vec::new(), done: Vec::new(), h: Vec::new(), failed: AtomicBool::new(false) };
-            for part in 0..parts {
-                let [w_x, w_h, bias, own_bias, xs, us, h, own, after, others, copy, even, odd] = lengths.map(&mut take);
-                let first = all * part / parts;
-                let units = all * (part + 1) / parts - first;
-                let some = (first, units, all);
-                let w_x = match input {
-                    Input::Tokens(_) => {
-                        gather(flat(&self.w_x), d, some, w_x);
-                        Weight::Plain { w: w_x, k: d, n: g * units }
-                    }
-                    Input::Rows(_) => Weight::Packed(packed_columns(flat(&self.w_x), d, some, w_x)),
-                };
-                let w_h = packed_columns(flat(&self.w_h), all, some, w_h);
-                let (bias, own_bias) = (&mut bias[..g * units], &mut own_bias[..k * units]);
-                self.fill_some_biases(bias, own_bias, first, units);
-                for row in 0..b {
-                    own[row * units..][..units].copy_from_slice(&h0[row * all + first..][..units]);
-                    for lane in 0..more {
-                        let from = &rest[(row * more + lane) * all + first..][..units];
-                        others[(row * more + lane) * units..][..units].copy_from_slice(from);
-                    }
-                }
-                odd[..b * units].copy_from_slice(&own[..b * units]); // h before step 0
-                let (mine, later) = ys.split_at(Axis(2), units);
-                ys = later;
-                meeting.parts.push(Mutex::new(Part {
-                    step: 0,
-                    first,
-                    units,
-                    w_x,
-                    w_h,
-                    bias,
-                    own_bias,
-                    xs,
-                    us: &mut us[..b * k * units],
-                    h: &mut h[..b * all],
-                    own: &mut own[..b * units],
-                    after: &mut after[..b * units],
-                    rest: &mut others[..b * more * units],
-                    copy,
-                    ys: mine,
-                }));
-                meeting.done.push(AtomicUsize::new(0));
-                meeting.h.push([&mut even[..b * units], &mut odd[..b * units]].map(Mutex::new));
-            }
-            self.meet(input, &meeting, 0, parts);
-            for part in &meeting.parts {
-                let part = held(part);
-                for row in 0..b {
-                    for lane in 0..more {
-                        let from = &part.rest[(row * more + lane) * part.units..][..part.units];
-                        rest[(row * more + lane) * all + part.first..][..part.units].copy_from_slice(from);
-                    }
-                }
-            }
+        let rows = matches!(input, Input::Rows(_));
+        let lengths = self.column_lengths(input.dim(), parts, rows, input.is_scattered());
+        let [weight_x, weight_h, others @ ..] = lengths;
+        // Three calls, as where rows are divided: so both ways find the same buffers.
+        scratch::with(parts * weight_x, |weights_x| {
+            scratch::with(parts * weight_h, |weights_h| {
+                scratch::with(parts * others.iter().sum::<usize>(), |others| {
+                    let memory = [weights_x, weights_h, others];
+                    let meeting = self.meeting(input, ys, h0, rest, lengths, memory);
+                    self.meet(input, &meeting, 0, parts);
+                    meeting.states(rest, self.units());
+                });
+            });
         });
+    }
+
+    /// The parts before the first step; `memory` is for `w_x`, for `w_h` and for the rest.
+    fn meeting<'a>(
+        &'a self,
+        input: &Input<'_, F>,
+        mut ys: ArrayViewMut3<'a, F>,
+        h0: &[F],
+        rest: &[F],
+        lengths: [usize; 13],
+        memory: [&'a mut [F]; 3],
+    ) -> Meeting<'a, F> {
+        let (b, d, all) = (input.dim().1, self.w_x.nrows(), self.units());
+        let (g, k, more) = (P::X::N, P::H::N, P::State::N - 1);
+        let [mut weights_x, mut weights_h, mut others] = memory;
+        let parts = weights_h.len() / lengths[1];
+        let mut meeting =
+            Meeting { parts: Vec::new(), done: Vec::new(), h: Vec::new(), failed: AtomicBool::new(false) };
+        for part in 0..parts {
+            let mut i = 0;
+            let [w_x, w_h, bias, own_bias, xs, us, h, own, after, lanes, copy, even, odd] = lengths.map(|len| {
+                i += 1;
+                let from = if i == 1 { &mut weights_x } else { if i == 2 { &mut weights_h } else { &mut others } };
+                let (one, later) = std::mem::take(from).split_at_mut(len);
+                *from = later;
+                one
+            });
+            let first = all * part / parts;
+            let units = all * (part + 1) / parts - first;
+            let w_x = match input {
+                Input::Tokens(_) => Weight::Plain { w: flat(&self.w_x), k: d, n: g * all },
+                Input::Rows(_) => Weight::Packed(pack_columns(flat(&self.w_x), d, self.columns(g, first, units), w_x)),
+            };
+            let w_h = pack_columns(flat(&self.w_h), all, self.columns(k, first, units), w_h);
+            let (bias, own_bias) = (&mut bias[..g * units], &mut own_bias[..k * units]);
+            self.fill_biases(bias, own_bias, first, units);
+            for row in 0..b {
+                own[row * units..][..units].copy_from_slice(&h0[row * all + first..][..units]);
+            }
+            let lanes = &mut lanes[..b * more * units];
+            for (lane, to) in lanes.chunks_exact_mut(units).enumerate() {
+                to.copy_from_slice(&rest[lane * all + first..][..units]);
+            }
+            odd[..b * units].copy_from_slice(&own[..b * units]); // h before step 0
+            let (mine, later) = ys.split_at(Axis(2), units);
+            ys = later;
+            meeting.parts.push(Mutex::new(Part {
+                step: 0,
+                first,
+                units,
+                w_x,
+                w_h,
+                bias,
+                own_bias,
+                xs,
+                us: if P::SUMMED { &mut [] } else { &mut us[..b * k * units] },
+                h: &mut h[..b * all],
+                own: &mut own[..b * units],
+                after: &mut after[..b * units],
+                rest: lanes,
+                copy,
+                ys: mine,
+            }));
+            meeting.done.push(AtomicUsize::new(0));
+            meeting.h.push([&mut even[..b * units], &mut odd[..b * units]].map(Mutex::new));
+        }
+        meeting
     }
 
     /// Starts the parts `first..first + count`, each where there is a thread for it.
@@ -236,10 +248,10 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
                     let rows = rows.slice_axis(Axis(0), here);
                     w_x.times_from(part.bias, xs, contiguous(&rows, part.copy), steps * b);
                 }
-                (Input::Tokens(tokens), Weight::Plain { w, .. }) => {
-                    look_up(xs, part.bias, w, tokens.slice_axis(Axis(0), here));
+                (Input::Tokens(tokens), _) => {
+                    let columns = self.columns(P::X::N, part.first, part.units);
+                    look_up(xs, part.bias, flat(&self.w_x), columns, tokens.slice_axis(Axis(0), here));
                 }
-                (Input::Tokens(_), Weight::Packed(_)) => unreachable!("for tokens the weight is left plain"),
             }
         }
         for (other, h) in meeting.h.iter().enumerate() {
@@ -272,19 +284,19 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         part.step += 1;
         meeting.done[index].store(part.step, Ordering::Release);
     }
-
-    /// The biases of some units, as [`fill_biases`](Gated::fill_biases) has them for all.
-    fn fill_some_biases(&self, bias: &mut [F], own_bias: &mut [F], first: usize, units: usize) {
-        let all = self.units();
-        scratch::with_each([P::X::N * all, P::H::N * all], |[whole, whole_own]| {
-            self.fill_biases(whole, whole_own);
-            gather(whole, 1, (first, units, all), bias);
-            gather(whole_own, 1, (first, units, all), own_bias);
-        });
-    }
 }
 
-impl<F> Meeting<'_, F> {
+impl<F: Float> Meeting<'_, F> {
+    /// Writes the other lanes of the state to `rest [B, (S - 1)·H]`.
+    fn states(&self, rest: &mut [F], all: usize) {
+        for part in &self.parts {
+            let part = held(part);
+            for (lane, from) in part.rest.chunks_exact(part.units).enumerate() {
+                rest[lane * all + part.first..][..part.units].copy_from_slice(from);
+            }
+        }
+    }
+
     /// Until every part has done `steps` steps. It spins, since that takes well below a microsecond where each thread has
     /// a core; where one has not, it lets the others run.
     fn wait(&self, steps: usize) {
@@ -313,25 +325,4 @@ impl Drop for FailGuard<'_> {
 
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The columns of some units of a weight, packed.
-fn packed_columns<'a, F: Float>(
-    w: &[F],
-    rows: usize,
-    (first, units, all): (usize, usize, usize),
-    memory: &'a mut [F],
-) -> Packed<'a, F> {
-    let columns = w.len() / all * units / rows;
-    scratch::with(rows * columns, |plain| pack(gather(w, rows, (first, units, all), plain), rows, columns, memory))
-}
-
-/// The columns of some units, gate after gate, of `w [rows, gates·all]`.
-fn gather<'a, F: Float>(w: &[F], rows: usize, (first, units, all): (usize, usize, usize), to: &'a mut [F]) -> &'a [F] {
-    let gates = w.len() / (rows * all);
-    let to = &mut to[..rows * gates * units];
-    for (from, to) in w.chunks_exact(all).zip(to.chunks_exact_mut(units)) {
-        to.copy_from_slice(&from[first..][..units]);
-    }
-    to
 }

@@ -92,7 +92,7 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
             if columns > 1 {
                 self.by_columns(&input, ys.view_mut(), h0, rest, columns);
             } else {
-                self.with_weights(t * b, |w_x, w_h| {
+                self.with_weights(&input, |w_x, w_h| {
                     let part = Part { input: input.view(), ys: ys.view_mut(), h0, rest: &mut *rest, tape };
                     divide(part, self.parts(t * b), 1, &|part| self.part(part, w_x, w_h));
                 });
@@ -104,17 +104,21 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         h.assign(&ys.index_axis(Axis(0), t - 1));
     }
 
-    /// Calls `f` with both weights, packed if they will be used often enough.
-    fn with_weights(&self, rows: usize, f: impl FnOnce(Weight<'_, F>, Weight<'_, F>)) {
+    /// Calls `f` with both weights, packed if they will be used often enough. Tokens look rows of the plain one up.
+    fn with_weights(&self, input: &Input<'_, F>, f: impl FnOnce(Weight<'_, F>, Weight<'_, F>)) {
         let Widths { x, u, .. } = self.widths();
         let (d, units) = (self.w_x.nrows(), self.units());
         let (w_x, w_h) = (flat(&self.w_x), flat(&self.w_h));
-        if rows < WORTH_PACKING {
-            return f(Weight::Plain { w: w_x, k: d, n: x }, Weight::Plain { w: w_h, k: units, n: u });
+        let plain = Weight::Plain { w: w_x, k: d, n: x };
+        let (steps, batch) = input.dim();
+        if steps * batch < WORTH_PACKING {
+            return f(plain, Weight::Plain { w: w_h, k: units, n: u });
         }
-        scratch::with(packed_len::<F>(d, x), |memory_x| {
+        let tokens = matches!(input, Input::Tokens(_));
+        scratch::with(if tokens { 0 } else { packed_len::<F>(d, x) }, |memory_x| {
+            let w_x = if tokens { plain } else { Weight::Packed(pack(w_x, d, x, memory_x)) };
             scratch::with(packed_len::<F>(units, u), |memory_h| {
-                f(Weight::Packed(pack(w_x, d, x, memory_x)), Weight::Packed(pack(w_h, units, u, memory_h)));
+                f(w_x, Weight::Packed(pack(w_h, units, u, memory_h)));
             });
         });
     }
@@ -124,8 +128,8 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         let (t, b, units) = ys.dim();
         let Widths { x, u, .. } = self.widths();
         let piece = piece(t, b);
-        scratch::with_each(self.part_lengths(t, b), |[bias, own_bias, xs, copy, us]| {
-            self.fill_biases(bias, own_bias);
+        scratch::with_each(self.part_lengths(t, b, input.is_scattered()), |[bias, own_bias, xs, copy, us]| {
+            self.fill_biases(bias, own_bias, 0, units);
             for first in (0..t).step_by(piece) {
                 let steps = piece.min(t - first);
                 let xs = &mut xs[..steps * b * x];
@@ -136,7 +140,7 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
                     }
                     Input::Tokens(all) => {
                         let all = all.slice_axis(Axis(0), (first..first + steps).into());
-                        look_up(xs, bias, flat(&self.w_x), all);
+                        look_up(xs, bias, flat(&self.w_x), self.columns(P::X::N, 0, units), all);
                     }
                 }
                 for (step, xs) in (first..).zip(xs.chunks_exact_mut(b * x)) {
@@ -160,18 +164,5 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
                 }
             }
         });
-    }
-
-    /// What every row of x·w_x and of h·w_h starts from: their biases, or, where the gates only use the sum, both in one.
-    pub(super) fn fill_biases(&self, bias: &mut [F], own_bias: &mut [F]) {
-        bias.fill(F::zero());
-        own_bias.fill(F::zero());
-        if let Some(b) = &self.b {
-            bias.copy_from_slice(flat(b));
-        }
-        if let Some(b_h) = &self.b_h {
-            let sums = if P::SUMMED { bias } else { own_bias };
-            sums.iter_mut().zip(b_h).for_each(|(sum, b)| *sum += *b);
-        }
     }
 }

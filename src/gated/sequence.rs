@@ -3,11 +3,12 @@
 //! Time is cut into pieces of about [`ROWS`] rows. Rows of the batch are divided over the threads where steps follow
 //! each other, rows of the results where they do not. No sum depends on the pieces or the parts.
 
-use ndarray::{ArrayView2, ArrayView3, Axis};
+use ndarray::{Array1, ArrayView2, ArrayView3, Axis};
 
 use super::Gated;
 use crate::Float;
-use crate::kernel::matmul::{Packed, matmul, matmul_from, matmul_unpacked, packed_len};
+use crate::kernel::matmul::{Columns, Packed, matmul, matmul_from, matmul_unpacked, packed_len};
+use crate::kernel::views::flat;
 use crate::kernel::{scratch, threads};
 use crate::memory::bytes;
 use crate::pointwise::{Lanes, Pointwise};
@@ -36,6 +37,11 @@ impl<F: Float> Input<'_, F> {
             Input::Rows(xs) => (xs.len_of(Axis(0)), xs.len_of(Axis(1))),
             Input::Tokens(tokens) => tokens.dim(),
         }
+    }
+
+    /// Whether its pieces are no runs of numbers and have to be copied.
+    pub(super) fn is_scattered(&self) -> bool {
+        matches!(self, Input::Rows(xs) if !xs.is_standard_layout())
     }
 
     #[track_caller]
@@ -121,6 +127,27 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         Widths { x, u, more: (P::State::N - 1) * units, saved: P::Saved::N * units }
     }
 
+    /// The columns of these units in a row of `blocks` gates.
+    pub(super) fn columns(&self, blocks: usize, first: usize, units: usize) -> Columns {
+        Columns { blocks, stride: self.units(), first, width: units }
+    }
+
+    /// What every row of x·w_x and of h·w_h starts from, for some units: their biases, or, where the gates only use the sum,
+    /// both in one.
+    pub(super) fn fill_biases(&self, bias: &mut [F], own_bias: &mut [F], first: usize, units: usize) {
+        bias.fill(F::zero());
+        own_bias.fill(F::zero());
+        let add = |sums: &mut [F], b: &Option<Array1<F>>, gates: usize| {
+            if let Some(b) = b {
+                for (from, to) in self.columns(gates, first, units).ranges() {
+                    sums[to].iter_mut().zip(&flat(b)[from]).for_each(|(sum, b)| *sum += *b);
+                }
+            }
+        };
+        add(bias, &self.b, P::X::N);
+        add(if P::SUMMED { bias } else { own_bias }, &self.b_h, P::H::N);
+    }
+
     /// How many parts the work over `rows` rows is worth.
     pub(super) fn parts(&self, rows: usize) -> usize {
         let work = rows.saturating_mul(self.w_x.len() + self.w_h.len());
@@ -128,10 +155,10 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
     }
 
     /// Lengths of the buffers of [`part`](Gated::part): the biases, x·w_x of a piece, a copy of x, h·w_h of a step.
-    pub(super) fn part_lengths(&self, steps: usize, batch: usize) -> [usize; 5] {
+    pub(super) fn part_lengths(&self, steps: usize, batch: usize, copy: bool) -> [usize; 5] {
         let Widths { x, u, .. } = self.widths();
         let rows = piece(steps, batch) * batch;
-        [x, u, rows * x, rows * self.w_x.nrows(), batch * u]
+        [x, u, rows * x, if copy { rows * self.w_x.nrows() } else { 0 }, if P::SUMMED { 0 } else { batch * u }]
     }
 
     /// Lengths of the buffers of a backward call: packed weights and gradients, d_h and the other d_state, the gradients
@@ -167,16 +194,16 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         let frames = 4 * size_of::<(usize, usize)>(); // the least that a Vec of them takes
         let tape = frames + bytes::<F>(batch * units + rows * (more + saved));
         let parts = self.parts(rows).min(batch);
-        let part = scratch::bytes::<F, 5>(self.part_lengths(steps, batch.div_ceil(parts)));
+        let part = scratch::bytes::<F, 5>(self.part_lengths(steps, batch.div_ceil(parts), d_x && parts > 1));
         let mut forward = Work::of(part).elsewhere(if parts > 1 { part } else { 0 });
         if rows >= WORTH_PACKING {
-            for len in [packed_len::<F>(units, u), packed_len::<F>(d, x)] {
+            for len in [packed_len::<F>(units, u), if d_x { packed_len::<F>(d, x) } else { 0 }] {
                 forward = forward.inside(scratch::bytes::<F, 1>([len]));
             }
         }
         let columns = self.column_parts(steps, batch);
         if columns > 1 {
-            forward = forward.or(self.column_memory(steps, batch, columns));
+            forward = forward.or(self.column_memory(steps, batch, columns, d_x));
         }
         let forward = forward.inside(scratch::bytes::<F, 1>([batch * (units + more)]));
         let backward = self.backward_lengths(steps, batch, d_x, [false; 4]);

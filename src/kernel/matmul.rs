@@ -4,6 +4,8 @@
 //! rows of the result stays in registers while the inner dimension goes by. Written plainly, compiled for each level by
 //! [`dispatch`](super::dispatch): the compiler keeps the tile in registers because no index in it is a run-time number.
 
+use std::ops::Range;
+
 use bytemuck::{cast_slice, cast_slice_mut};
 
 use super::dispatch::{Job, dispatch};
@@ -90,6 +92,44 @@ pub(crate) fn pack_transposed<'a, F: Float>(w: &[F], k: usize, n: usize, memory:
                 }
             }
         });
+    }
+    Packed { first: 0, k, height: k, n, panels }
+}
+
+/// Some columns of each of several blocks of columns: the gates of some units.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Columns {
+    pub(crate) blocks: usize,
+    /// Columns of a block, and of these the ones from `first` on.
+    pub(crate) stride: usize,
+    pub(crate) first: usize,
+    pub(crate) width: usize,
+}
+
+impl Columns {
+    /// Where each block's columns are in a row of `w`, and in a row of their own.
+    pub(crate) fn ranges(self) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
+        (0..self.blocks).map(move |block| {
+            let (from, to) = (block * self.stride + self.first, block * self.width);
+            (from..from + self.width, to..to + self.width)
+        })
+    }
+}
+
+/// Packs these columns of `b [k, blocks·stride]`: an operand `[k, blocks·width]`.
+pub(crate) fn pack_columns<'a, F: Float>(b: &[F], k: usize, columns: Columns, memory: &'a mut [F]) -> Packed<'a, F> {
+    let (width, n) = (panel_width::<F>(), columns.blocks * columns.width);
+    let panels = &mut memory[..packed_len::<F>(k, n)];
+    panels.fill(F::zero());
+    for (p, row) in b.chunks_exact(columns.blocks * columns.stride).take(k).enumerate() {
+        for (from, to) in columns.ranges() {
+            let (mut from, mut to) = (&row[from], to.start);
+            while !from.is_empty() {
+                let len = (width - to % width).min(from.len());
+                panels[(to / width * k + p) * width + to % width..][..len].copy_from_slice(&from[..len]);
+                (from, to) = (&from[len..], to + len);
+            }
+        }
     }
     Packed { first: 0, k, height: k, n, panels }
 }

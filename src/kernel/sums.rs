@@ -3,6 +3,7 @@
 use ndarray::ArrayView2;
 
 use super::dispatch::{Job, dispatch};
+use super::matmul::Columns;
 use crate::Float;
 
 /// Adds the rows of `a [_, n]`, last to first, to `sum [n]`.
@@ -22,22 +23,25 @@ pub(crate) fn add_rows<F: Float>(sum: &mut [F], a: &[F]) {
     }
 }
 
-/// Row i of `rows [_, n]` becomes `start [n]` plus row `tokens[i]` of `w [_, n]`.
-pub(crate) fn look_up<F: Float>(rows: &mut [F], start: &[F], w: &[F], tokens: ArrayView2<'_, usize>) {
-    struct LookUp<'a, F>(&'a mut [F], &'a [F], &'a [F], ArrayView2<'a, usize>);
+/// Row i of `rows [_, n]` becomes `start [n]` plus these columns of row `tokens[i]` of `w`.
+pub(crate) fn look_up<F: Float>(rows: &mut [F], start: &[F], w: &[F], columns: Columns, tokens: ArrayView2<'_, usize>) {
+    struct LookUp<'a, F>(&'a mut [F], &'a [F], &'a [F], Columns, ArrayView2<'a, usize>);
     impl<F: Float> Job for LookUp<'_, F> {
         type Output = ();
         #[inline(always)]
         fn run<const FUSED: bool, const WIDE: bool>(self) {
-            let LookUp(rows, start, w, tokens) = self;
-            let n = start.len();
-            for (row, token) in rows.chunks_exact_mut(n).zip(tokens) {
-                let w = &w[token * n..][..n];
-                row.iter_mut().zip(start).zip(w).for_each(|((x, start), w)| *x = *start + *w);
+            let LookUp(rows, start, w, columns, tokens) = self;
+            let all = columns.blocks * columns.stride;
+            for (row, token) in rows.chunks_exact_mut(start.len()).zip(tokens) {
+                let w = &w[token * all..][..all];
+                for (from, to) in columns.ranges() {
+                    let (row, start) = (&mut row[to.clone()], &start[to]);
+                    row.iter_mut().zip(start).zip(&w[from]).for_each(|((x, start), w)| *x = *start + *w);
+                }
             }
         }
     }
-    dispatch(LookUp(rows, start, w, tokens));
+    dispatch(LookUp(rows, start, w, columns, tokens));
 }
 
 /// The way back, for rows `first` and on of w: adds row i of `rows [_, n]`, last to first, to row `tokens[i]` of w where
