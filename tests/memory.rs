@@ -32,7 +32,7 @@ where
     let mut measured = 0;
     // Two windows; more where a second thread has not come to take its part in these.
     for window in 0..60 {
-        if window < 2 || (measured as f64) < 0.99 * said as f64 {
+        if window < 2 || (measured as f64) < 0.95 * said as f64 {
             bptt.train(xs, targets).unwrap();
             measured = ALLOCATOR.peak_usage() - before;
         }

@@ -355,7 +355,7 @@ impl<F: Float, const TRANSPOSED: bool> Product<'_, F, TRANSPOSED> {
                         }
                         macro_rules! tile {
                             ($($r:literal)*) => { match rows {
-                                $( $r => edge::<F, $r, COLS, WIDTH, FUSED, TRANSPOSED>(c, n, n - column, a, lda, depth, b, ahead), )*
+                                $( $r => edge::<F, $r, COLS, WIDTH, FUSED, TRANSPOSED>(c, n, n - column, (a, lda), depth, b, ahead), )*
                                 _ => unreachable!("a tile has 1 to 6 rows"),
                             } };
                         }
@@ -401,7 +401,7 @@ fn one_row<F: Float, const WIDTH: usize, const FUSED: bool>(
     while column < n {
         let columns = WIDTH.min(n - column);
         let b = &panels[column * height..][..k * WIDTH];
-        edge::<F, 1, WIDTH, WIDTH, FUSED, false>(&mut c[column..], n, columns, a, k, k, b, b);
+        edge::<F, 1, WIDTH, WIDTH, FUSED, false>(&mut c[column..], n, columns, (a, k), k, b, b);
         column += WIDTH;
     }
 }
@@ -412,20 +412,19 @@ fn edge<F: Float, const R: usize, const COLS: usize, const WIDTH: usize, const F
     c: &mut [F],
     ldc: usize,
     columns: usize,
-    a: &[F],
-    lda: usize,
+    (a, lda): (&[F], usize),
     depth: usize,
     b: &[F],
     ahead: &[F],
 ) {
     if columns >= COLS {
-        tile::<F, R, COLS, WIDTH, FUSED, TRANSPOSED>(c, ldc, a, lda, depth, b, ahead);
+        tile::<F, R, COLS, WIDTH, FUSED, TRANSPOSED>(c, ldc, (a, lda), depth, b, ahead);
     } else {
         let mut copy = [[F::zero(); COLS]; R];
         for (i, row) in copy.iter_mut().enumerate() {
             row[..columns].copy_from_slice(&c[i * ldc..][..columns]);
         }
-        tile::<F, R, COLS, WIDTH, FUSED, TRANSPOSED>(copy.as_flattened_mut(), COLS, a, lda, depth, b, ahead);
+        tile::<F, R, COLS, WIDTH, FUSED, TRANSPOSED>(copy.as_flattened_mut(), COLS, (a, lda), depth, b, ahead);
         for (i, row) in copy.iter().enumerate() {
             c[i * ldc..][..columns].copy_from_slice(&row[..columns]);
         }
@@ -447,8 +446,7 @@ fn prefetch<F>(number: &F) {
 fn tile<F: Float, const R: usize, const COLS: usize, const WIDTH: usize, const FUSED: bool, const TRANSPOSED: bool>(
     c: &mut [F],
     ldc: usize,
-    a: &[F],
-    lda: usize,
+    (a, lda): (&[F], usize),
     depth: usize,
     b: &[F],
     ahead: &[F],
