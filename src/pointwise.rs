@@ -38,10 +38,10 @@ pub trait Lanes<F: Float>: Copy + Debug + Send + Sync + sealed::Sealed {
     fn put(self, block: &mut Self::Block, unit: usize);
     #[doc(hidden)]
     fn slices(arrays: &mut Self::Arrays) -> Self::Slices<'_>;
-    /// `sums += x · w` for a row of words of weights.
+    /// `sums += x · w` for weight number `ROW` of each word.
     #[doc(hidden)]
     #[expect(private_bounds, reason = "for kernels only")]
-    fn multiply_add<W: Stored<F>, const FUSED: bool>(sums: &mut Self::Block, x: F, words: &[W], row: usize);
+    fn multiply_add<W: Stored<F>, const ROW: usize, const FUSED: bool>(sums: &mut Self::Block, x: F, words: &[W]);
     /// `sums += own · scales`.
     #[doc(hidden)]
     fn add_scaled(sums: &mut Self::Block, own: &Self::Block, scales: &[F]);
@@ -76,12 +76,23 @@ impl<F: Float, const N: usize> Lanes<F> for [F; N] {
     }
     #[inline(always)]
     #[expect(private_bounds, reason = "for kernels only")]
-    fn multiply_add<W: Stored<F>, const FUSED: bool>(sums: &mut Self::Block, x: F, words: &[W], row: usize) {
-        let words = &words[..N * BLOCK];
-        for lane in 0..N {
+    fn multiply_add<W: Stored<F>, const ROW: usize, const FUSED: bool>(sums: &mut Self::Block, x: F, words: &[W]) {
+        // A lane goes through `of_lane` by value: in a loop over `sums` itself it would not become vector code.
+        #[inline(always)]
+        fn of_lane<F: Float, W: Stored<F>, const ROW: usize, const FUSED: bool>(
+            mut sums: [F; BLOCK],
+            x: F,
+            words: &[W; BLOCK],
+        ) -> [F; BLOCK] {
             for i in 0..BLOCK {
-                sums[lane][i] = x.mul_add_if::<FUSED>(words[lane * BLOCK + i].load(row), sums[lane][i]);
+                sums[i] = x.mul_add_if::<FUSED>(words[i].load::<ROW>(), sums[i]);
             }
+            sums
+        }
+        let (words, _) = words.as_chunks::<BLOCK>();
+        let words = &words[..N];
+        for lane in 0..N {
+            sums[lane] = of_lane::<F, W, ROW, FUSED>(sums[lane], x, &words[lane]);
         }
     }
     #[inline(always)]

@@ -4,6 +4,7 @@ use crate::Float;
 
 /// A word of a packed operand. It holds the weights of one column in [`ROWS`](Stored::ROWS) rows that follow each other.
 pub(crate) trait Stored<F: Float>: Copy + Default + Send + Sync + 'static {
+    /// 1 or 2.
     const ROWS: usize;
     /// Whether a column has a scale, by which the sum of its terms is multiplied at the end.
     const SCALED: bool;
@@ -16,8 +17,8 @@ pub(crate) trait Stored<F: Float>: Copy + Default + Send + Sync + 'static {
     /// The word of these weights, [`ROWS`](Stored::ROWS) of them or (at the end of a column) fewer; none where one of them cannot be kept.
     fn store(weights: &[F], scale: F) -> Option<Self>;
 
-    /// Weight number `row` of the word, over the scale.
-    fn load(self, row: usize) -> F;
+    /// Weight number `ROW` of the word, over the scale.
+    fn load<const ROW: usize>(self) -> F;
 }
 
 impl<F: Float> Stored<F> for F {
@@ -28,7 +29,7 @@ impl<F: Float> Stored<F> for F {
         weights.first().copied().filter(|w| w.is_finite())
     }
     #[inline(always)]
-    fn load(self, _: usize) -> F {
+    fn load<const ROW: usize>(self) -> F {
         self
     }
 }
@@ -53,8 +54,8 @@ impl<F: Float> Stored<F> for Bf16Pair {
         Some(Bf16Pair(word))
     }
     #[inline(always)]
-    fn load(self, row: usize) -> F {
-        F::from_f32(f32::from_bits(if row == 0 { self.0 << 16 } else { self.0 & 0xffff_0000 }))
+    fn load<const ROW: usize>(self) -> F {
+        F::from_f32(f32::from_bits(if ROW == 0 { self.0 << 16 } else { self.0 & 0xffff_0000 }))
     }
 }
 
@@ -76,7 +77,7 @@ impl<F: Float> Stored<F> for i8 {
         Some(q.as_f64() as i8)
     }
     #[inline(always)]
-    fn load(self, _: usize) -> F {
+    fn load<const ROW: usize>(self) -> F {
         F::from_i8(self)
     }
 }
@@ -156,8 +157,8 @@ mod tests {
     #[test]
     fn a_pair_gives_both_back() {
         let pair = <Bf16Pair as Stored<f32>>::store(&[1.5, -0.25], 1.0).unwrap();
-        assert_eq!([Stored::<f32>::load(pair, 0), pair.load(1)], [1.5, -0.25]);
-        assert_eq!([Stored::<f64>::load(pair, 0), pair.load(1)], [1.5, -0.25]);
+        assert_eq!([Stored::<f32>::load::<0>(pair), pair.load::<1>()], [1.5, -0.25]);
+        assert_eq!([Stored::<f64>::load::<0>(pair), pair.load::<1>()], [1.5, -0.25]);
         assert!(<Bf16Pair as Stored<f32>>::store(&[1.0, f32::MAX], 1.0).is_none());
         assert!(<Bf16Pair as Stored<f64>>::store(&[1e300], 1.0).is_none());
         assert!(<Bf16Pair as Stored<f32>>::store(&[f32::NAN], 1.0).is_none());
@@ -169,7 +170,7 @@ mod tests {
             let scale = <i8 as Stored<f32>>::scale(largest);
             for i in -1000..=1000 {
                 let w = largest * (i as f32 / 1000.0);
-                let q: f32 = <i8 as Stored<f32>>::store(&[w], scale).unwrap().load(0);
+                let q: f32 = <i8 as Stored<f32>>::store(&[w], scale).unwrap().load::<0>();
                 assert!(q.abs() <= 127.0 && (q * scale - w).abs() <= scale * 0.500_01, "{w} of {largest}");
             }
         }

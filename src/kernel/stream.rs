@@ -106,6 +106,16 @@ impl<F: Float, W: Stored<F>> Operand<F, W> {
     }
 }
 
+/// As [`std::array::from_fn`], which is left a call where `f` is more than a few instructions.
+#[inline(always)]
+fn array<T: Copy, const N: usize>(start: T, f: impl Fn(usize) -> T) -> [T; N] {
+    let mut all = [start; N];
+    for (i, one) in all.iter_mut().enumerate() {
+        *one = f(i);
+    }
+    all
+}
+
 /// What is multiplied.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Input<'a, F> {
@@ -120,8 +130,8 @@ impl<'a, F> Input<'a, F> {
     #[inline(always)]
     fn rows<const R: usize>(self, first: usize, d: usize) -> Terms<'a, F, R> {
         match self {
-            Input::Rows(x) => Terms::All(std::array::from_fn(|r| &x[(first + r) * d..][..d])),
-            Input::Tokens(tokens) => Terms::One(std::array::from_fn(|r| tokens[first + r])),
+            Input::Rows(x) => Terms::All(array(&[], |r| &x[(first + r) * d..][..d])),
+            Input::Tokens(tokens) => Terms::One(array(0, |r| tokens[first + r])),
         }
     }
 }
@@ -140,7 +150,7 @@ fn add<F: Float, W: Stored<F>, L: Lanes<F>, const R: usize, const A: usize, cons
     operand: &Operand<F, W>,
     q: usize,
 ) {
-    let panels: [&[W]; A] = std::array::from_fn(|i| operand.panel(q + i));
+    let panels: [&[W]; A] = array(&[], |i| operand.panel(q + i));
     if W::SCALED {
         let mut own = [[L::block(); A]; R];
         terms_of::<F, W, L, R, A, FUSED>(&mut own, terms, panels, operand.k);
@@ -166,23 +176,29 @@ fn terms_of<F: Float, W: Stored<F>, L: Lanes<F>, const R: usize, const A: usize,
     match terms {
         Terms::All(x) => {
             let mut local = *sums;
-            let x: [&[F]; R] = std::array::from_fn(|r| &x[r][..k]);
+            let x: [&[F]; R] = array(&[], |r| &x[r][..k]);
             for p in 0..k / W::ROWS {
-                let words: [&[W]; A] = std::array::from_fn(|i| &panels[i][p * width..][..width]);
-                for row in 0..W::ROWS {
-                    let x: [F; R] = std::array::from_fn(|r| x[r][p * W::ROWS + row]);
-                    for r in 0..R {
-                        for i in 0..A {
-                            L::multiply_add::<W, FUSED>(&mut local[r][i], x[r], words[i], row);
+                let words: [&[W]; A] = array(&[], |i| &panels[i][p * width..][..width]);
+                macro_rules! row {
+                    ($row:literal) => {
+                        if $row < W::ROWS {
+                            let x: [F; R] = array(F::zero(), |r| x[r][p * W::ROWS + $row]);
+                            for r in 0..R {
+                                for i in 0..A {
+                                    L::multiply_add::<W, $row, FUSED>(&mut local[r][i], x[r], words[i]);
+                                }
+                            }
                         }
-                    }
+                    };
                 }
+                row!(0);
+                row!(1);
             }
-            for p in k / W::ROWS * W::ROWS..k {
-                let words: [&[W]; A] = std::array::from_fn(|i| &panels[i][p / W::ROWS * width..][..width]);
+            if k % W::ROWS == 1 {
                 for r in 0..R {
                     for i in 0..A {
-                        L::multiply_add::<W, FUSED>(&mut local[r][i], x[r][p], words[i], p % W::ROWS);
+                        let words = &panels[i][k / W::ROWS * width..][..width];
+                        L::multiply_add::<W, 0, FUSED>(&mut local[r][i], x[r][k - 1], words);
                     }
                 }
             }
@@ -190,9 +206,13 @@ fn terms_of<F: Float, W: Stored<F>, L: Lanes<F>, const R: usize, const A: usize,
         }
         Terms::One(tokens) => {
             for r in 0..R {
-                let (word, row) = (tokens[r] / W::ROWS, tokens[r] % W::ROWS);
                 for i in 0..A {
-                    L::multiply_add::<W, FUSED>(&mut sums[r][i], F::one(), &panels[i][word * width..][..width], row);
+                    let words = &panels[i][tokens[r] / W::ROWS * width..][..width];
+                    if tokens[r] % W::ROWS == 0 {
+                        L::multiply_add::<W, 0, FUSED>(&mut sums[r][i], F::one(), words);
+                    } else {
+                        L::multiply_add::<W, 1, FUSED>(&mut sums[r][i], F::one(), words);
+                    }
                 }
             }
         }
@@ -316,7 +336,8 @@ impl<F: Float, P: Pointwise<F>, W: Stored<F>> Step<'_, F, P, W> {
             }
         }
         add::<F, W, P::X, R, A, FUSED>(&mut xs, self.x.rows(r, self.w_x.k), self.w_x, q);
-        let h = Terms::All(std::array::from_fn(|row| &state[0][(r + row) * units..][..units]));
+        let h = &*state[0];
+        let h = Terms::All(array(&[], |row| &h[(r + row) * units..][..units]));
         if P::SUMMED {
             add::<F, W, P::X, R, A, FUSED>(&mut xs, h, self.w_h, q);
         } else if P::H::N > 0 {
