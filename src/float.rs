@@ -46,6 +46,12 @@ pub trait Float:
 
     /// The nearest number of this type.
     fn from_f64(x: f64) -> Self;
+    /// This number, exactly.
+    #[doc(hidden)]
+    fn from_f32(x: f32) -> Self;
+    /// This number, exactly.
+    #[doc(hidden)]
+    fn from_i8(x: i8) -> Self;
     /// This number as an `f64`, exactly.
     fn as_f64(self) -> f64;
     /// √x, correctly rounded.
@@ -86,6 +92,14 @@ macro_rules! float {
 
             #[inline(always)]
             fn from_f64(x: f64) -> Self {
+                x as $f
+            }
+            #[inline(always)]
+            fn from_f32(x: f32) -> Self {
+                x as $f
+            }
+            #[inline(always)]
+            fn from_i8(x: i8) -> Self {
                 x as $f
             }
             #[inline(always)]

@@ -8,6 +8,8 @@ pub(crate) mod dispatch;
 pub(crate) mod matmul;
 pub(crate) mod rows;
 pub(crate) mod scratch;
+pub(crate) mod stored;
+pub(crate) mod stream;
 pub(crate) mod sums;
 pub(crate) mod threads;
 pub(crate) mod views;

@@ -65,6 +65,7 @@ mod error;
 mod float;
 mod gated;
 pub mod gradcheck;
+pub mod infer;
 mod init;
 mod kernel;
 mod layer;

@@ -3,6 +3,7 @@
 mod language;
 mod sample;
 
+pub(crate) use language::fits;
 pub use language::{LanguageModel, LanguageTape};
 pub use sample::Sampler;
 

@@ -38,7 +38,7 @@ fn main() {
     let peak = peak::gflops() * args.threads as f64;
     if !args.json {
         println!("{} threads, {}, peak {peak:.0} GFLOP/s", args.threads, deep_rnn::simd_level());
-        println!("workload      tokens/s  a call (us)   GFLOP/s   of peak   MiB  calls");
+        println!("workload            tokens/s  a call (us)  99.9 % (us)   GFLOP/s   of peak   MiB     calls");
     }
     for workload in WORKLOADS {
         // Memory is counted by the process, so what is not asked for by name stays out of the run of all.
@@ -56,9 +56,10 @@ fn main() {
             );
         } else {
             println!(
-                "{:<8}{tokens:>14.0}{:>13.2}{gflops:>10.1}{:>9.0}%{peak_mib:>6.0}{calls:>7}",
+                "{:<16}{tokens:>12.0}{:>13.3}{:>13.3}{gflops:>10.1}{:>9.0}%{peak_mib:>6.0}{calls:>10}",
                 workload.id,
                 median * 1e6,
+                p999 * 1e6,
                 100.0 * gflops / peak
             );
         }

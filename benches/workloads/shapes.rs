@@ -6,7 +6,7 @@ use deep_rnn::ndarray::{Array1, Array2, Array3, ArrayRef3, ArrayView3, ArrayView
 use deep_rnn::prelude::*;
 use deep_rnn::{Bias, Bidirectional, Chain, Linear, Merge, Spec, Threads, TokenInput};
 
-use crate::measure::{Figures, measure, status_mib};
+use crate::measure::{Figures, measure, measure_steps, status_mib};
 
 #[derive(Clone, Copy, PartialEq)]
 enum Cell {
@@ -21,8 +21,10 @@ enum Kind {
     Train,
     /// Forward and backward of a dense network; the loss is the mean square of its output.
     Both,
-    /// Forward, step after step.
+    /// Forward, step after step, by the cells themselves.
     Step,
+    /// Forward, step after step, packed.
+    Stream(Precision),
     /// Forward, the whole sequence in one call.
     Forward,
 }
@@ -56,18 +58,33 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     workload("W5-100", Cell::Lstm, Kind::Both, [2, 128, 64, 8, 100]),
     workload("W5-1000", Cell::Lstm, Kind::Both, [2, 128, 64, 8, 1000]),
     workload("W5-10000", Cell::Lstm, Kind::Both, [2, 128, 64, 8, 10_000]),
-    workload("W6", Cell::Lstm, Kind::Step, [2, 256, 28, 1, 1]),
+    workload("W6", Cell::Lstm, Kind::Stream(Precision::Full), [2, 256, 28, 1, 1]),
+    workload("W6-bf16", Cell::Lstm, Kind::Stream(Precision::Bf16), [2, 256, 28, 1, 1]),
+    workload("W6-int8", Cell::Lstm, Kind::Stream(Precision::Int8), [2, 256, 28, 1, 1]),
+    workload("W6-cell", Cell::Lstm, Kind::Step, [2, 256, 28, 1, 1]),
     workload("W7", Cell::Lstm, Kind::Forward, [2, 256, 28, 1, 1000]),
     Workload { both_ways: true, ..workload("W8", Cell::Lstm, Kind::Both, [2, 256, 128, 32, 100]) },
     workload("W9", Cell::Gru, Kind::Both, [4, 512, 512, 128, 50]),
-    workload("W10-lstm-8", Cell::Lstm, Kind::Step, [1, 8, 1, 1, 1]),
-    workload("W10-lstm-16", Cell::Lstm, Kind::Step, [1, 16, 1, 1, 1]),
-    workload("W10-lstm-32", Cell::Lstm, Kind::Step, [1, 32, 1, 1, 1]),
-    workload("W10-lstm-64", Cell::Lstm, Kind::Step, [1, 64, 1, 1, 1]),
-    workload("W10-gru-8", Cell::Gru, Kind::Step, [1, 8, 1, 1, 1]),
-    workload("W10-gru-16", Cell::Gru, Kind::Step, [1, 16, 1, 1, 1]),
-    workload("W10-gru-32", Cell::Gru, Kind::Step, [1, 32, 1, 1, 1]),
-    workload("W10-gru-64", Cell::Gru, Kind::Step, [1, 64, 1, 1, 1]),
+    workload("W10-lstm-8", Cell::Lstm, Kind::Stream(Precision::Full), [1, 8, 1, 1, 1]),
+    workload("W10-lstm-16", Cell::Lstm, Kind::Stream(Precision::Full), [1, 16, 1, 1, 1]),
+    workload("W10-lstm-32", Cell::Lstm, Kind::Stream(Precision::Full), [1, 32, 1, 1, 1]),
+    workload("W10-lstm-64", Cell::Lstm, Kind::Stream(Precision::Full), [1, 64, 1, 1, 1]),
+    workload("W10-gru-8", Cell::Gru, Kind::Stream(Precision::Full), [1, 8, 1, 1, 1]),
+    workload("W10-gru-16", Cell::Gru, Kind::Stream(Precision::Full), [1, 16, 1, 1, 1]),
+    workload("W10-gru-32", Cell::Gru, Kind::Stream(Precision::Full), [1, 32, 1, 1, 1]),
+    workload("W10-gru-64", Cell::Gru, Kind::Stream(Precision::Full), [1, 64, 1, 1, 1]),
+    workload("W10-lstm-64-bf16", Cell::Lstm, Kind::Stream(Precision::Bf16), [1, 64, 1, 1, 1]),
+    workload("W10-lstm-64-int8", Cell::Lstm, Kind::Stream(Precision::Int8), [1, 64, 1, 1, 1]),
+    workload("W10-gru-64-bf16", Cell::Gru, Kind::Stream(Precision::Bf16), [1, 64, 1, 1, 1]),
+    workload("W10-gru-64-int8", Cell::Gru, Kind::Stream(Precision::Int8), [1, 64, 1, 1, 1]),
+    workload("W10-lstm-8-cell", Cell::Lstm, Kind::Step, [1, 8, 1, 1, 1]),
+    workload("W10-lstm-16-cell", Cell::Lstm, Kind::Step, [1, 16, 1, 1, 1]),
+    workload("W10-lstm-32-cell", Cell::Lstm, Kind::Step, [1, 32, 1, 1, 1]),
+    workload("W10-lstm-64-cell", Cell::Lstm, Kind::Step, [1, 64, 1, 1, 1]),
+    workload("W10-gru-8-cell", Cell::Gru, Kind::Step, [1, 8, 1, 1, 1]),
+    workload("W10-gru-16-cell", Cell::Gru, Kind::Step, [1, 16, 1, 1, 1]),
+    workload("W10-gru-32-cell", Cell::Gru, Kind::Step, [1, 32, 1, 1, 1]),
+    workload("W10-gru-64-cell", Cell::Gru, Kind::Step, [1, 64, 1, 1, 1]),
 ];
 
 impl Workload {
@@ -111,7 +128,7 @@ impl Workload {
 
     fn time_cell<S: Spec + Clone>(&self, spec: S, threads: usize, seconds: f64) -> Figures
     where
-        S::Layer: RnnCell<Elem = f32> + TokenInput,
+        S::Layer: RnnCell<Elem = f32> + TokenInput + Prepare,
     {
         let start = status_mib("VmRSS:");
         let built = "a workload's sizes are good";
@@ -150,13 +167,23 @@ impl Workload {
                 let head = Linear::<f32>::spec(1).build(self.h, &mut Init::seeded(2)).expect(built);
                 let w: Array1<f32> = head.w().column(0).to_owned();
                 let with_head = self.id.starts_with("W10");
-                measure(seconds, 200, start, || {
+                measure_steps(seconds, start, || {
                     net.step(xs.index_axis(deep_rnn::ndarray::Axis(0), i), y.view_mut(), &mut state, None);
                     if with_head {
                         black_box(y.row(0).dot(&w));
                     }
                     i = (i + 1) % 64;
                 })
+            }
+            Kind::Stream(precision) => {
+                let xs = dense(64, 1, self.d);
+                if self.id.starts_with("W10") {
+                    let net = Chain::builder(self.d).layer(spec).layer(Linear::spec(1)).seed(1).build().expect(built);
+                    stream(&net.prepare(precision).expect(built), &xs, seconds, start)
+                } else {
+                    let net = Stacked::builder(self.d).repeat(self.l, spec).seed(1).build().expect(built);
+                    stream(&net.prepare(precision).expect(built), &xs, seconds, start)
+                }
             }
             Kind::Forward => {
                 let net = Stacked::builder(self.d).repeat(self.l, spec).seed(1).build().expect(built);
@@ -217,6 +244,19 @@ fn mean_square(ys: ArrayView3<'_, f32>, mut d_ys: ArrayViewMut3<'_, f32>) -> f64
         sum += f64::from(*y) * f64::from(*y);
     });
     sum / ys.len() as f64
+}
+
+/// One stream through a packed network.
+fn stream<I: Infer<Elem = f32>>(net: &I, xs: &Array3<f32>, seconds: f64, start: f64) -> Figures {
+    let xs: Vec<&[f32]> = xs.outer_iter().filter_map(|x| x.to_slice()).collect();
+    let (mut state, mut y) = (net.zero_state(1), vec![0.0; net.output_size()]);
+    let mut next = xs.iter().cycle();
+    measure_steps(seconds, start, || {
+        if let Some(x) = next.next() {
+            net.step_rows(x, &mut y, &mut state);
+            black_box(&mut y);
+        }
+    })
 }
 
 /// Numbers like a normal distribution's, the same each time.

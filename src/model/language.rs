@@ -9,7 +9,7 @@ use crate::kernel::scratch;
 use crate::kernel::views::{view, view_mut};
 use crate::layer::{SeqLayer, TokenInput, TokenIo};
 use crate::memory::bytes;
-use crate::{Error, GradIo, Init, Linear, Memory, Params, Record, Recurrent, Spec, State, Tape};
+use crate::{Error, Float, GradIo, Init, Linear, Memory, Params, Record, Recurrent, Spec, State, Tape};
 
 /// A recurrent network over one-hot tokens with a linear head on every step: `[T, B]` tokens → `[T, B, V]` logits, V
 /// the width of the network's input.
@@ -101,10 +101,7 @@ impl<N: TokenInput> LanguageModel<N> {
 
     /// Refuses what is not a state of one row.
     fn check_state(&self, state: &N::State) -> Result<(), Error> {
-        let mut expected = self.state_shapes.iter();
-        let mut fits = true;
-        state.visit(&mut |array| fits &= expected.next() == Some(&[array.nrows(), array.ncols()]));
-        if fits && expected.next().is_none() {
+        if fits(state, &self.state_shapes) {
             return Ok(());
         }
         let expected = format!("arrays of shapes {:?}", self.state_shapes);
@@ -138,6 +135,14 @@ impl<N: TokenInput> LanguageModel<N> {
         }
         Ok(tokens)
     }
+}
+
+/// Whether the arrays of `state` have these shapes; allocates nothing.
+pub(crate) fn fits<F: Float>(state: &impl State<F>, shapes: &[[usize; 2]]) -> bool {
+    let mut expected = shapes.iter();
+    let mut fits = true;
+    state.visit(&mut |array| fits &= expected.next() == Some(&[array.nrows(), array.ncols()]));
+    fits && expected.next().is_none()
 }
 
 /// The network's tape, and its outputs, which the head reads.

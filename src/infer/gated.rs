@@ -1,0 +1,127 @@
+//! A gated cell, packed.
+
+use std::fmt;
+
+use super::operands::{Matrix, Operands, check_bias};
+use super::{Infer, InferTokens, Precision, Prepare};
+use crate::kernel::stored::Stored;
+use crate::kernel::stream::{Aligned, Input, Operand, Step, columns};
+use crate::kernel::views::flat;
+use crate::pointwise::{Lanes, Pointwise};
+use crate::{Error, Float, Gated, Recurrent};
+
+/// A [`Gated`] cell packed for inference: both products and the gates of a step are one loop over blocks of units.
+pub struct PreparedGated<F, P> {
+    inputs: usize,
+    units: usize,
+    weights: Operands<F, 2>,
+    b: Aligned<F>,
+    b_h: Aligned<F>,
+    gates: P,
+}
+
+impl<F: Float, P: Pointwise<F>> Prepare for Gated<F, P> {
+    type Prepared = PreparedGated<F, P>;
+
+    fn prepare(&self, precision: Precision) -> Result<PreparedGated<F, P>, Error> {
+        let (inputs, units, x, u) = (self.input_size(), self.output_size(), P::X::N, P::H::N);
+        let (w_x, w_h) = (self.w_x(), self.w_h());
+        let (b, b_h) = (self.b().map(flat), self.b_h().map(flat));
+        check_bias("b", b)?;
+        check_bias("b_h", b_h)?;
+        let weights = Operands::pack(
+            [
+                Matrix { name: "w_x", w: flat(&w_x), k: inputs, lanes: x, units },
+                Matrix { name: "w_h", w: flat(&w_h), k: units, lanes: u, units },
+            ],
+            precision,
+        )?;
+        let (mut b, mut b_h) = (columns(b, x, units), columns(b_h, u, units));
+        if P::SUMMED {
+            b.get_mut().iter_mut().zip(b_h.get()).for_each(|(b, b_h)| *b += *b_h);
+            b_h = Aligned::new(0);
+        }
+        Ok(PreparedGated { inputs, units, weights, b, b_h, gates: self.gates().clone() })
+    }
+}
+
+impl<F: Float, P: Pointwise<F>> PreparedGated<F, P> {
+    /// The form the weights are in.
+    pub fn precision(&self) -> Precision {
+        self.weights.precision()
+    }
+
+    #[inline]
+    fn run(&self, x: Input<'_, F>, y: &mut [F], state: &mut <P::State as Lanes<F>>::Arrays) {
+        let rows = match x {
+            Input::Rows(x) => {
+                let rows = y.len() / self.units;
+                assert_eq!(x.len(), rows * self.inputs, "x: B rows of D");
+                rows
+            }
+            Input::Tokens(tokens) => {
+                if let Some(token) = tokens.iter().find(|token| **token >= self.inputs) {
+                    panic!("tokens: each must be less than D = {}, got {token}", self.inputs);
+                }
+                tokens.len()
+            }
+        };
+        assert_eq!(y.len(), rows * self.units, "y: B rows of H");
+        for array in state.as_ref() {
+            assert_eq!(array.dim(), (rows, self.units), "state: every array is [B, H]");
+        }
+        let state = P::State::slices(state);
+        match &self.weights {
+            Operands::Full(weights) => self.step_of(weights, x, y, state),
+            Operands::Bf16(weights) => self.step_of(weights, x, y, state),
+            Operands::Int8(weights) => self.step_of(weights, x, y, state),
+        }
+    }
+
+    #[inline(always)]
+    fn step_of<'a, W: Stored<F>>(
+        &'a self,
+        [w_x, w_h]: &'a [Operand<F, W>; 2],
+        x: Input<'a, F>,
+        y: &'a mut [F],
+        state: <P::State as Lanes<F>>::Slices<'a>,
+    ) {
+        let (b, b_h) = (self.b.get(), self.b_h.get());
+        Step { gates: &self.gates, units: self.units, w_x, w_h, b, b_h, x, y, state }.start();
+    }
+}
+
+impl<F: Float, P: Pointwise<F>> Infer for PreparedGated<F, P> {
+    type Elem = F;
+    type State = <P::State as Lanes<F>>::Arrays;
+
+    fn input_size(&self) -> usize {
+        self.inputs
+    }
+    fn output_size(&self) -> usize {
+        self.units
+    }
+    fn zero_state(&self, batch: usize) -> Self::State {
+        P::State::arrays(batch, self.units)
+    }
+    fn bytes(&self) -> usize {
+        self.weights.bytes() + self.b.bytes() + self.b_h.bytes()
+    }
+    #[inline]
+    fn step_rows(&self, x: &[F], y: &mut [F], state: &mut Self::State) {
+        self.run(Input::Rows(x), y, state);
+    }
+}
+
+impl<F: Float, P: Pointwise<F>> InferTokens for PreparedGated<F, P> {
+    fn step_tokens(&self, tokens: &[usize], y: &mut [F], state: &mut Self::State) {
+        self.run(Input::Tokens(tokens), y, state);
+    }
+}
+
+impl<F: Float, P: Pointwise<F>> fmt::Debug for PreparedGated<F, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (d, h, bytes) = (self.inputs, self.units, self.bytes());
+        write!(f, "Prepared{}({d} -> {h}, {}, {bytes} bytes)", P::NAME, self.precision())
+    }
+}
