@@ -5,7 +5,7 @@ use ndarray::{ArrayViewMut3, Axis};
 use super::sequence::{Input, WORTH_PACKING, Weight, Widths, piece};
 use super::{Gated, GatedTape};
 use crate::Float;
-use crate::kernel::matmul::{pack, packed_len};
+use crate::kernel::pack::{pack, packed_len};
 use crate::kernel::sums::look_up;
 use crate::kernel::threads::{Divisible, divide};
 use crate::kernel::views::{at_mut, contiguous, flat, view, view_mut};

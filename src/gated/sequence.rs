@@ -7,7 +7,8 @@ use ndarray::{Array1, ArrayView2, ArrayView3, Axis};
 
 use super::Gated;
 use crate::Float;
-use crate::kernel::matmul::{Columns, Packed, matmul, matmul_from, matmul_unpacked, packed_len};
+use crate::kernel::matmul::{matmul, matmul_from, matmul_unpacked};
+use crate::kernel::pack::{Columns, Packed, packed_len};
 use crate::kernel::views::flat;
 use crate::kernel::{scratch, threads};
 use crate::memory::bytes;

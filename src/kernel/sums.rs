@@ -3,7 +3,7 @@
 use ndarray::ArrayView2;
 
 use super::dispatch::{Job, dispatch};
-use super::matmul::Columns;
+use super::pack::Columns;
 use crate::Float;
 
 /// Adds the rows of `a [_, n]`, last to first, to `sum [n]`.

@@ -7,7 +7,8 @@ use ndarray::{Array1, Array2, ArrayView2, ArrayView3, ArrayViewMut3, Ix3};
 
 use super::SeqLayer;
 use crate::init::memory_for;
-use crate::kernel::matmul::{matmul, matmul_from, matmul_transposed, pack, pack_transposed, packed_len};
+use crate::kernel::matmul::{matmul, matmul_from, matmul_transposed};
+use crate::kernel::pack::{pack, pack_transposed, packed_len};
 use crate::kernel::scratch;
 use crate::kernel::sums::add_rows;
 use crate::kernel::threads::{self, divide};

@@ -1,5 +1,6 @@
 //! The kernels against the naive loop, and every blocking against every other.
 
+use super::super::pack::{pack, pack_transposed, packed_len};
 use super::*;
 
 fn numbers<F: Float>(n: usize, seed: usize) -> Vec<F> {
