@@ -179,26 +179,23 @@ fn terms_of<F: Float, W: Stored<F>, L: Lanes<F>, const R: usize, const A: usize,
             let x: [&[F]; R] = array(&[], |r| &x[r][..k]);
             for p in 0..k / W::ROWS {
                 let words: [&[W]; A] = array(&[], |i| &panels[i][p * width..][..width]);
-                macro_rules! row {
-                    ($row:literal) => {
-                        if $row < W::ROWS {
-                            let x: [F; R] = array(F::zero(), |r| x[r][p * W::ROWS + $row]);
-                            for r in 0..R {
-                                for i in 0..A {
-                                    L::multiply_add::<W, $row, FUSED>(&mut local[r][i], x[r], words[i]);
-                                }
+                macro_rules! rows {
+                    ($($row:literal)*) => { $( if $row < W::ROWS {
+                        let x: [F; R] = array(F::zero(), |r| x[r][p * W::ROWS + $row]);
+                        for r in 0..R {
+                            for i in 0..A {
+                                L::multiply_add::<W, $row, FUSED>(&mut local[r][i], x[r], words[i]);
                             }
                         }
-                    };
+                    } )* };
                 }
-                row!(0);
-                row!(1);
+                rows!(0 1);
             }
-            if k % W::ROWS == 1 {
+            for p in k / W::ROWS * W::ROWS..k {
                 for r in 0..R {
                     for i in 0..A {
-                        let words = &panels[i][k / W::ROWS * width..][..width];
-                        L::multiply_add::<W, 0, FUSED>(&mut local[r][i], x[r][k - 1], words);
+                        let words = &panels[i][p / W::ROWS * width..][..width];
+                        one_term::<F, W, L, FUSED>(&mut local[r][i], x[r][p], words, p % W::ROWS);
                     }
                 }
             }
@@ -208,14 +205,25 @@ fn terms_of<F: Float, W: Stored<F>, L: Lanes<F>, const R: usize, const A: usize,
             for r in 0..R {
                 for i in 0..A {
                     let words = &panels[i][tokens[r] / W::ROWS * width..][..width];
-                    if tokens[r] % W::ROWS == 0 {
-                        L::multiply_add::<W, 0, FUSED>(&mut sums[r][i], F::one(), words);
-                    } else {
-                        L::multiply_add::<W, 1, FUSED>(&mut sums[r][i], F::one(), words);
-                    }
+                    one_term::<F, W, L, FUSED>(&mut sums[r][i], F::one(), words, tokens[r] % W::ROWS);
                 }
             }
         }
+    }
+}
+
+/// `sums += x · w` for weight number `row` of each word.
+#[inline(always)]
+fn one_term<F: Float, W: Stored<F>, L: Lanes<F>, const FUSED: bool>(
+    sums: &mut L::Block,
+    x: F,
+    words: &[W],
+    row: usize,
+) {
+    if row == 0 {
+        L::multiply_add::<W, 0, FUSED>(sums, x, words);
+    } else {
+        L::multiply_add::<W, 1, FUSED>(sums, x, words);
     }
 }
 
@@ -312,7 +320,12 @@ impl<F: Float, P: Pointwise<F>, W: Stored<F>> Step<'_, F, P, W> {
                 q += 1;
             }
         }
-        self.state.as_mut()[0].copy_from_slice(self.y);
+        let h = &mut *self.state.as_mut()[0];
+        if h.len() <= BLOCK {
+            copy(h, self.y, h.len());
+        } else {
+            h.copy_from_slice(self.y);
+        }
     }
 
     /// Rows `r..r + R` of the blocks `q..q + A`. Lane 0 of the state stays as it was, since the other blocks read it.
