@@ -72,7 +72,11 @@ impl<F: Float, const N: usize> Lanes<F> for [F; N] {
     }
     #[inline(always)]
     fn slices(arrays: &mut Self::Arrays) -> Self::Slices<'_> {
-        arrays.each_mut().map(row_major)
+        let mut slices: [&mut [F]; N] = std::array::from_fn(|_| Default::default());
+        for (slice, array) in slices.iter_mut().zip(arrays) {
+            *slice = row_major(array);
+        }
+        slices
     }
     #[inline(always)]
     #[expect(private_bounds, reason = "for kernels only")]

@@ -179,26 +179,23 @@ fn terms_of<F: Float, W: Stored<F>, L: Lanes<F>, const R: usize, const A: usize,
             let x: [&[F]; R] = array(&[], |r| &x[r][..k]);
             for p in 0..k / W::ROWS {
                 let words: [&[W]; A] = array(&[], |i| &panels[i][p * width..][..width]);
-                macro_rules! row {
-                    ($row:literal) => {
-                        if $row < W::ROWS {
-                            let x: [F; R] = array(F::zero(), |r| x[r][p * W::ROWS + $row]);
-                            for r in 0..R {
-                                for i in 0..A {
-                                    L::multiply_add::<W, $row, FUSED>(&mut local[r][i], x[r], words[i]);
-                                }
+                macro_rules! rows {
+                    ($($row:literal)*) => { $( if $row < W::ROWS {
+                        let x: [F; R] = array(F::zero(), |r| x[r][p * W::ROWS + $row]);
+                        for r in 0..R {
+                            for i in 0..A {
+                                L::multiply_add::<W, $row, FUSED>(&mut local[r][i], x[r], words[i]);
                             }
                         }
-                    };
+                    } )* };
                 }
-                row!(0);
-                row!(1);
+                rows!(0 1);
             }
-            if k % W::ROWS == 1 {
+            for p in k / W::ROWS * W::ROWS..k {
                 for r in 0..R {
                     for i in 0..A {
-                        let words = &panels[i][k / W::ROWS * width..][..width];
-                        L::multiply_add::<W, 0, FUSED>(&mut local[r][i], x[r][k - 1], words);
+                        let words = &panels[i][p / W::ROWS * width..][..width];
+                        one_term::<F, W, L, FUSED>(&mut local[r][i], x[r][p], words, p % W::ROWS);
                     }
                 }
             }
@@ -208,14 +205,25 @@ fn terms_of<F: Float, W: Stored<F>, L: Lanes<F>, const R: usize, const A: usize,
             for r in 0..R {
                 for i in 0..A {
                     let words = &panels[i][tokens[r] / W::ROWS * width..][..width];
-                    if tokens[r] % W::ROWS == 0 {
-                        L::multiply_add::<W, 0, FUSED>(&mut sums[r][i], F::one(), words);
-                    } else {
-                        L::multiply_add::<W, 1, FUSED>(&mut sums[r][i], F::one(), words);
-                    }
+                    one_term::<F, W, L, FUSED>(&mut sums[r][i], F::one(), words, tokens[r] % W::ROWS);
                 }
             }
         }
+    }
+}
+
+/// `sums += x · w` for weight number `row` of each word.
+#[inline(always)]
+fn one_term<F: Float, W: Stored<F>, L: Lanes<F>, const FUSED: bool>(
+    sums: &mut L::Block,
+    x: F,
+    words: &[W],
+    row: usize,
+) {
+    if row == 0 {
+        L::multiply_add::<W, 0, FUSED>(sums, x, words);
+    } else {
+        L::multiply_add::<W, 1, FUSED>(sums, x, words);
     }
 }
 
@@ -255,6 +263,9 @@ const fn abreast<F>(lanes: usize, fused: bool, wide: bool) -> usize {
     }
 }
 
+/// The sums of a block: x·w_x + b, or all of it where the gates only use the sum, and h·w_h + b_h.
+type Sums<F, P> = (<<P as Pointwise<F>>::X as Lanes<F>>::Block, <<P as Pointwise<F>>::H as Lanes<F>>::Block);
+
 /// A step of a gated cell: both products, and the gates.
 pub(crate) struct Step<'a, F: Float, P: Pointwise<F>, W> {
     pub(crate) gates: &'a P,
@@ -290,53 +301,65 @@ impl<F: Float, P: Pointwise<F>, W: Stored<F>> Job for Step<'_, F, P, W> {
 }
 
 impl<F: Float, P: Pointwise<F>, W: Stored<F>> Step<'_, F, P, W> {
+    /// `MOST` rows of a block at a time; of the rows that are left over, `MOST` blocks at a time.
     #[inline(always)]
     fn blocks<const MOST: usize, const FUSED: bool>(mut self) {
         let (blocks, rows) = (self.units.div_ceil(BLOCK), self.y.len() / self.units);
-        let many = rows / MOST * MOST;
-        if MOST > 1 && many > 0 {
-            for q in 0..blocks {
-                for r in (0..many).step_by(MOST) {
-                    self.tile::<MOST, 1, FUSED>(r, q);
-                }
+        let many = if MOST > 1 { rows / MOST * MOST } else { 0 };
+        let mut sums = [(P::X::block(), P::H::block()); MOST];
+        let (mut r, mut q) = (0, 0);
+        while r < rows {
+            let (height, width) = if r < many {
+                self.sums::<MOST, 1, FUSED>(&mut sums, r, q);
+                (MOST, 1)
+            } else if MOST > 1 && q + MOST <= blocks {
+                self.sums::<1, MOST, FUSED>(&mut sums, r, q);
+                (1, MOST)
+            } else {
+                self.sums::<1, 1, FUSED>(&mut sums, r, q);
+                (1, 1)
+            };
+            // The gates are here once, and not in each of the three: they are most of the code.
+            for (i, sums) in sums.iter().take(height * width).enumerate() {
+                self.gates(sums, r + i / width, q + i % width);
+            }
+            // All rows of a block while its weights are near, and only then the rows left over, one by one.
+            let in_many = r < many;
+            if in_many && r + height < many {
+                r += height;
+                continue;
+            }
+            q += width;
+            if q < blocks {
+                r = if in_many { 0 } else { r };
+            } else {
+                (r, q) = (r + height, 0);
             }
         }
-        for r in if MOST > 1 { many } else { 0 }..rows {
-            let mut q = 0;
-            while MOST > 1 && q + MOST <= blocks {
-                self.tile::<1, MOST, FUSED>(r, q);
-                q += MOST;
-            }
-            while q < blocks {
-                self.tile::<1, 1, FUSED>(r, q);
-                q += 1;
-            }
+        let h = &mut *self.state.as_mut()[0];
+        if h.len() <= BLOCK {
+            copy(h, self.y, h.len());
+        } else {
+            h.copy_from_slice(self.y);
         }
-        self.state.as_mut()[0].copy_from_slice(self.y);
     }
 
-    /// Rows `r..r + R` of the blocks `q..q + A`. Lane 0 of the state stays as it was, since the other blocks read it.
+    /// The sums of `R` rows from `r` on, of `A` blocks from `q` on.
     #[inline(always)]
-    fn tile<const R: usize, const A: usize, const FUSED: bool>(&mut self, r: usize, q: usize) {
-        let (units, state) = (self.units, self.state.as_mut());
+    fn sums<const R: usize, const A: usize, const FUSED: bool>(&mut self, sums: &mut [Sums<F, P>], r: usize, q: usize) {
+        let (units, n_x, n_h) = (self.units, P::X::N * BLOCK, P::H::N * BLOCK);
         let mut xs = [[P::X::block(); A]; R];
         let mut us = [[P::H::block(); A]; R];
         for i in 0..A {
             for row in 0..R {
-                xs[row][i]
-                    .as_mut()
-                    .as_flattened_mut()
-                    .copy_from_slice(&self.b[(q + i) * P::X::N * BLOCK..][..P::X::N * BLOCK]);
+                xs[row][i].as_mut().as_flattened_mut().copy_from_slice(&self.b[(q + i) * n_x..][..n_x]);
                 if !P::SUMMED {
-                    us[row][i]
-                        .as_mut()
-                        .as_flattened_mut()
-                        .copy_from_slice(&self.b_h[(q + i) * P::H::N * BLOCK..][..P::H::N * BLOCK]);
+                    us[row][i].as_mut().as_flattened_mut().copy_from_slice(&self.b_h[(q + i) * n_h..][..n_h]);
                 }
             }
         }
         add::<F, W, P::X, R, A, FUSED>(&mut xs, self.x.rows(r, self.w_x.k), self.w_x, q);
-        let h = &*state[0];
+        let h = &*self.state.as_mut()[0];
         let h = Terms::All(array(&[], |row| &h[(r + row) * units..][..units]));
         if P::SUMMED {
             add::<F, W, P::X, R, A, FUSED>(&mut xs, h, self.w_h, q);
@@ -345,19 +368,25 @@ impl<F: Float, P: Pointwise<F>, W: Stored<F>> Step<'_, F, P, W> {
         }
         for row in 0..R {
             for i in 0..A {
-                let unit = (q + i) * BLOCK;
-                let width = BLOCK.min(units - unit);
-                let at = (r + row) * units + unit;
-                let (mut block, mut saved) = (P::State::block(), P::Saved::block());
-                for lane in 0..P::State::N {
-                    copy(&mut block.as_mut()[lane], &state[lane][at..], width);
-                }
-                self.gates.forward_block(&xs[row][i], &us[row][i], &mut block, &mut saved);
-                copy(&mut self.y[at..], &block.as_ref()[0], width);
-                for lane in 1..P::State::N {
-                    copy(&mut state[lane][at..], &block.as_ref()[lane], width);
-                }
+                sums[row * A + i] = (xs[row][i], us[row][i]);
             }
+        }
+    }
+
+    /// The gates of block `q` of row `r`. Lane 0 of the state stays as it was, since other blocks read it.
+    #[inline(always)]
+    fn gates(&mut self, (xs, us): &Sums<F, P>, r: usize, q: usize) {
+        let (units, state) = (self.units, self.state.as_mut());
+        let width = BLOCK.min(units - q * BLOCK);
+        let at = r * units + q * BLOCK;
+        let (mut block, mut saved) = (P::State::block(), P::Saved::block());
+        for lane in 0..P::State::N {
+            copy(&mut block.as_mut()[lane], &state[lane][at..], width);
+        }
+        self.gates.forward_block(xs, us, &mut block, &mut saved);
+        copy(&mut self.y[at..], &block.as_ref()[0], width);
+        for lane in 1..P::State::N {
+            copy(&mut state[lane][at..], &block.as_ref()[lane], width);
         }
     }
 }
