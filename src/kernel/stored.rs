@@ -64,7 +64,9 @@ impl<F: Float> Stored<F> for i8 {
     const SCALED: bool = true;
 
     fn scale(largest: F) -> F {
-        largest / F::from_f64(127.0)
+        let (scale, most) = (largest / F::from_f64(127.0), F::from_f64(127.0));
+        // Of the largest numbers there are, the product could be too large.
+        if (scale * most).is_finite() { scale } else { scale * (F::one() - F::epsilon()) }
     }
     fn store(weights: &[F], scale: F) -> Option<i8> {
         let w = weights.first().copied().filter(|w| w.is_finite())?;

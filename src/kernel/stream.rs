@@ -380,13 +380,13 @@ impl<F: Float, P: Pointwise<F>, W: Stored<F>> Step<'_, F, P, W> {
         let width = BLOCK.min(units - q * BLOCK);
         let at = r * units + q * BLOCK;
         let (mut block, mut saved) = (P::State::block(), P::Saved::block());
-        for lane in 0..P::State::N {
-            copy(&mut block.as_mut()[lane], &state[lane][at..], width);
+        for (lane, array) in block.as_mut().iter_mut().zip(state.iter()) {
+            copy(lane, &array[at..], width);
         }
         self.gates.forward_block(xs, us, &mut block, &mut saved);
         copy(&mut self.y[at..], &block.as_ref()[0], width);
-        for lane in 1..P::State::N {
-            copy(&mut state[lane][at..], &block.as_ref()[lane], width);
+        for (lane, array) in block.as_ref().iter().zip(state.iter_mut()).skip(1) {
+            copy(&mut array[at..], lane, width);
         }
     }
 }
@@ -437,9 +437,9 @@ impl<F: Float, W: Stored<F>> Affine<'_, F, W> {
             .as_flattened_mut()
             .copy_from_slice(&self.b[q * BLOCK..][..A * BLOCK]);
         add::<F, W, [F; 1], 1, A, FUSED>(&mut sums, self.x.rows(r, self.w.k), self.w, q);
-        for i in 0..A {
+        for (i, sums) in sums[0].iter().enumerate() {
             let unit = (q + i) * BLOCK;
-            copy(&mut self.y[r * self.n + unit..], &sums[0][i][0], BLOCK.min(self.n - unit));
+            copy(&mut self.y[r * self.n + unit..], &sums[0], BLOCK.min(self.n - unit));
         }
     }
 }
