@@ -55,6 +55,29 @@ fn training_within_a_budget() -> usize {
     })
 }
 
+/// Of a language model and of its stack, on few rows and on more than a buffer of fixed length holds, on views that are copied.
+fn prepared_steps(precision: Precision) {
+    let model = model(Lstm::<f32>::spec(32));
+    let prepared = model.prepare(precision).unwrap();
+    let (mut state, mut logits) = (prepared.zero_state(1), Array1::zeros(28));
+    let mut token = 0;
+    let steps = warm(|| {
+        prepared.step(token, &mut state, logits.view_mut()).unwrap();
+        token = (token + 1) % 28;
+    });
+    assert_eq!(steps, 0, "a {precision} step of a prepared language model");
+
+    let net = prepared.net();
+    for rows in [1, 5] {
+        let (x, mut y, mut state) = (Array2::ones((28, rows)), Array2::zeros((rows, 32)), net.zero_state(rows));
+        let views = warm(|| net.step(x.t(), y.view_mut(), &mut state));
+        assert_eq!(views, 0, "a {precision} step of a prepared stack, {rows} rows");
+        let (x, y) = (x.as_slice().unwrap(), y.as_slice_mut().unwrap());
+        let slices = warm(|| net.step_rows(x, y, &mut state));
+        assert_eq!(slices, 0, "a {precision} step of a prepared stack, {rows} rows in slices");
+    }
+}
+
 #[test]
 fn a_warm_training_step_and_a_warm_streaming_step_allocate_nothing() {
     assert_eq!(training(Lstm::<f32>::spec(32)), 0, "training an LSTM");
@@ -74,4 +97,8 @@ fn a_warm_training_step_and_a_warm_streaming_step_allocate_nothing() {
     let net = model.net();
     let (x, mut y) = (Array2::ones((1, 28)), Array2::zeros((1, 32)));
     assert_eq!(warm(|| net.step(x.view(), y.view_mut(), &mut state, None)), 0, "a step of a stack");
+
+    for precision in [Precision::Full, Precision::Bf16, Precision::Int8] {
+        prepared_steps(precision);
+    }
 }

@@ -45,6 +45,9 @@ impl<C: RnnCell> Infer for Unprepared<C> {
     fn step_rows(&self, x: &[C::Elem], y: &mut [C::Elem], state: &mut C::State) {
         let (d, h) = (self.input_size(), self.output_size());
         let rows = y.len() / h;
+        // A view may leave the end of a slice out.
+        assert_eq!(y.len(), rows * h, "y: B rows of H");
+        assert_eq!(x.len(), rows * d, "x: B rows of D");
         let x = ArrayView2::from_shape((rows, d), x).expect("x: B rows of D");
         let y = ArrayViewMut2::from_shape((rows, h), y).expect("y: B rows of H");
         self.cell.step(x, y, state, None);

@@ -1,0 +1,123 @@
+//! [`Precision::Full`]: the bits of the network itself, outputs and states.
+
+use deep_rnn::infer::Unprepared;
+use deep_rnn::prelude::*;
+
+use crate::bits::weights;
+use crate::networks::{Check, build, each_packed};
+use crate::run::{Problem, batch_first, cell_steps, forward, nan, problem, row_steps, same, scan, view_steps};
+
+struct Bits {
+    t: usize,
+    b: usize,
+}
+impl Check for Bits {
+    fn net<L: SeqLayer + Prepare>(&mut self, name: &str, net: &L) {
+        let name = &format!("{name}<{}>, B = {}, {} -> {}", L::Elem::NAME, self.b, net.input_size(), net.output_size());
+        let problem = problem(net, self.t, self.b, 5);
+        let expected = forward(net, &problem);
+        let net = net.prepare(Precision::Full).unwrap();
+        same(&format!("{name}: rows"), &row_steps(&net, &problem), &expected);
+        same(&format!("{name}: scan"), &scan(&net, &problem), &expected);
+        same(&format!("{name}: views"), &view_steps(&net, &problem), &expected);
+        same(&format!("{name}: batch first"), &batch_first(&net, &problem), &expected);
+    }
+    fn cell<C: RnnCell + Prepare>(&mut self, name: &str, cell: &C) {
+        let problem = problem(cell, self.t, self.b, 5);
+        let net = cell.prepare(Precision::Full).unwrap();
+        assert_eq!((net.input_size(), net.output_size()), (cell.input_size(), cell.output_size()));
+        assert_eq!(net.zero_state(self.b).shapes(), cell.zero_state(self.b).shapes());
+        same(&format!("{name}: steps of the cell"), &row_steps(&net, &problem), &cell_steps(cell, &problem));
+        self.net(name, cell);
+    }
+}
+
+fn every_network<F: Float>() {
+    for h in [1, 8, 16, 17, 33] {
+        for d in [1, 7] {
+            for b in [0, 1, 3, 5] {
+                each_packed::<F>(d, h, (h + d) as u64, &mut Bits { t: 40, b });
+            }
+        }
+    }
+    // Four and more blocks of units beside each other, and more rows than a tile has.
+    for b in [1, 9] {
+        each_packed::<F>(3, 117, 1, &mut Bits { t: 3, b });
+    }
+}
+
+#[test]
+fn the_bits_of_the_network_f32() {
+    every_network::<f32>();
+}
+
+#[test]
+fn the_bits_of_the_network_f64() {
+    every_network::<f64>();
+}
+
+/// A cell without a packed form, alone and between packed ones.
+#[test]
+fn a_cell_that_is_not_packed() {
+    fn of<F: Float>() {
+        for b in [0, 1, 3] {
+            let cell = build(&GruResetBefore::<F>::spec(9), 4, 1);
+            Bits { t: 12, b }.cell("GruResetBefore", &cell);
+            let (problem, expected) = (problem(&cell, 12, b, 2), Unprepared::new(cell.clone()));
+            for precision in [Precision::Full, Precision::Bf16, Precision::Int8] {
+                let outcome = row_steps(&cell.prepare(precision).unwrap(), &problem);
+                same("GruResetBefore", &outcome, &row_steps(&expected, &problem));
+            }
+            let stack =
+                Stacked::builder(4).layer(Lstm::<F>::spec(5)).layer(GruResetBefore::spec(9)).layer(Rnn::spec(3));
+            Bits { t: 12, b }.cell("a stack with a GruResetBefore", &stack.build().unwrap());
+        }
+    }
+    of::<f32>();
+    of::<f64>();
+}
+
+/// A stream that goes from the network to its prepared form and back.
+#[test]
+fn a_state_goes_from_one_to_the_other() {
+    let net = Stacked::builder(3).repeat(2, Lstm::<f32>::spec(17)).seed(2).build().unwrap();
+    let prepared = net.prepare(Precision::Full).unwrap();
+    let problem = problem(&net, 30, 2, 4);
+    let (mut ys, mut state) = (nan(30, 2, 17), problem.state.clone());
+    for (t, (x, y)) in problem.xs.outer_iter().zip(ys.outer_iter_mut()).enumerate() {
+        if t / 3 % 2 == 0 {
+            net.step(x, y, &mut state, None);
+        } else {
+            prepared.step(x, y, &mut state);
+        }
+    }
+    same("to and fro", &(ys, state), &forward(&net, &problem));
+}
+
+/// The arrays of a state may lie in memory column by column.
+#[test]
+fn a_state_of_another_layout() {
+    let cell = build(&Lstm::<f64>::spec(17), 3, 1);
+    let problem = problem(&cell, 5, 4, 6);
+    let state = problem.state.clone().map(|array| {
+        let columns = array.t().as_standard_layout().into_owned().reversed_axes();
+        assert!(!columns.is_standard_layout());
+        columns
+    });
+    let by_column = Problem { xs: problem.xs.clone(), state };
+    let net = cell.prepare(Precision::Full).unwrap();
+    same("a state by columns", &row_steps(&net, &by_column), &forward(&cell, &problem));
+}
+
+/// The packed form is that of the weights as they were.
+#[test]
+fn later_changes_do_not_reach_it() {
+    let mut cell = build(&Gru::<f32>::spec(8), 3, 1);
+    let problem = problem(&cell, 5, 2, 6);
+    let (numbers, before) = (weights(&cell), forward(&cell, &problem));
+    let net = cell.prepare(Precision::Full).unwrap();
+    assert!(weights(&cell) == numbers);
+    cell.scale(0.5);
+    assert_ne!(forward(&cell, &problem).0, before.0);
+    same("after a change", &row_steps(&net, &problem), &before);
+}

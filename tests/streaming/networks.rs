@@ -1,0 +1,80 @@
+//! What the tests are made on: cells of each kind, two that are nobody's but the test's, stacks and chains.
+
+use deep_rnn::prelude::*;
+use deep_rnn::{GatedSpec, Pointwise};
+
+/// An LSTM whose input gate is what the forget gate leaves: not summed, two lanes of state.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cifg;
+impl<F: Float> Pointwise<F> for Cifg {
+    type X = [F; 3];
+    type H = [F; 3];
+    type State = [F; 2];
+    type Saved = [F; 4];
+    const NAME: &'static str = "Cifg";
+    #[inline(always)]
+    fn forward(&self, x: [F; 3], u: [F; 3], [_, c]: [F; 2]) -> ([F; 2], [F; 4]) {
+        let (i, g, o) = ((x[0] + u[0]).sigmoid(), (x[1] + u[1]).tanh(), (x[2] + u[2]).sigmoid());
+        let c = c + i * (g - c);
+        let tc = c.tanh();
+        ([o * tc, c], [i, g, o, tc])
+    }
+    #[inline(always)]
+    fn backward(&self, _: [F; 4], _: [F; 2], _: [F; 2]) -> ([F; 3], [F; 3], [F; 2]) {
+        unreachable!("nothing here is trained")
+    }
+}
+
+/// A minimal GRU: h is in no product.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MinGru;
+impl<F: Float> Pointwise<F> for MinGru {
+    type X = [F; 2];
+    type H = [F; 0];
+    type State = [F; 1];
+    type Saved = [F; 0];
+    const NAME: &'static str = "MinGru";
+    #[inline(always)]
+    fn forward(&self, x: [F; 2], _: [F; 0], [h]: [F; 1]) -> ([F; 1], [F; 0]) {
+        ([h + x[0].sigmoid() * (x[1] - h)], [])
+    }
+    #[inline(always)]
+    fn backward(&self, _: [F; 0], _: [F; 1], _: [F; 1]) -> ([F; 2], [F; 0], [F; 1]) {
+        unreachable!("nothing here is trained")
+    }
+}
+
+pub(crate) fn build<S: Spec>(spec: &S, inputs: usize, seed: u64) -> S::Layer {
+    spec.build(inputs, &mut Init::seeded(seed)).unwrap()
+}
+
+/// Something that holds for any network that can be prepared.
+pub(crate) trait Check {
+    fn net<L: SeqLayer + Prepare>(&mut self, name: &str, net: &L);
+
+    /// For what has steps of its own.
+    fn cell<C: RnnCell + Prepare>(&mut self, name: &str, cell: &C) {
+        self.net(name, cell);
+    }
+}
+
+/// Cells, stacks and chains whose weights are all packed.
+pub(crate) fn each_packed<F: Float>(d: usize, h: usize, seed: u64, check: &mut impl Check) {
+    for bias in [Bias::None, Bias::One, Bias::Two] {
+        check.cell(&format!("Rnn {bias:?}"), &build(&Rnn::<F>::spec(h).bias(bias), d, seed));
+        check.cell(&format!("Gru {bias:?}"), &build(&Gru::<F>::spec(h).bias(bias), d, seed));
+        check.cell(&format!("Lstm {bias:?}"), &build(&Lstm::<F>::spec(h).bias(bias), d, seed));
+    }
+    check.cell("relu", &build(&Rnn::<F>::spec(h).activation(Activation::Relu), d, seed));
+    check.cell("Cifg", &build(&GatedSpec::<F, Cifg>::new(Cifg, h).bias(Bias::Two), d, seed));
+    check.cell("MinGru", &build(&GatedSpec::<F, MinGru>::new(MinGru, h), d, seed));
+    check.cell("a stack", &Stacked::builder(d).repeat(3, Lstm::<F>::spec(h)).seed(seed).build().unwrap());
+    let mixed = Stacked::builder(d).layer(Gru::<F>::spec(h)).layer(Rnn::spec(2)).layer(Lstm::spec(h + 1));
+    check.cell("a mixed stack", &mixed.seed(seed).build().unwrap());
+    let chain = Chain::builder(d).layer(Lstm::<F>::spec(h)).layer(Linear::spec(3));
+    check.net("a chain", &chain.seed(seed).build().unwrap());
+    let between =
+        Chain::builder(d).layer(Linear::<F>::spec(2 * h).bias(false)).layer(Gru::spec(h)).layer(Linear::spec(19));
+    check.net("a chain that begins with a linear layer", &between.seed(seed).build().unwrap());
+    check.net("a linear layer", &build(&Linear::<F>::spec(h), d, seed));
+}

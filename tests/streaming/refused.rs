@@ -1,0 +1,134 @@
+//! What cannot be packed gives an `Err` that names it, and rows that do not fit panic.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use deep_rnn::Error;
+use deep_rnn::prelude::*;
+
+use crate::networks::build;
+
+const FORMS: [Precision; 3] = [Precision::Full, Precision::Bf16, Precision::Int8];
+
+/// The message of what must be refused has all these parts.
+#[track_caller]
+pub(crate) fn refused<T>(result: Result<T, Error>, parts: &[&str]) {
+    let Err(error) = result else { panic!("accepted; the message should have {parts:?}") };
+    let message = error.to_string();
+    assert!(parts.iter().all(|part| message.contains(part)), "{message:?} should have {parts:?}");
+}
+
+/// A copy with the last number of one array set.
+fn with<P: Params>(params: &P, array: &str, value: f64) -> P {
+    let (mut copy, mut found) = (params.clone(), false);
+    copy.visit_mut(&mut |name, mut view| {
+        if name == array {
+            *view.iter_mut().last().unwrap() = P::Elem::from_f64(value);
+            found = true;
+        }
+    });
+    assert!(found, "there is no {array}");
+    copy
+}
+
+#[track_caller]
+fn refuses<P: Prepare>(net: &P, array: &str, value: f64, got: &str) {
+    let last = array.rsplit('.').next().unwrap();
+    for form in FORMS {
+        refused(with(net, array, value).prepare(form), &[&format!("{last}: expected"), "finite", got]);
+    }
+}
+
+fn not_finite<F: Float>() {
+    let gru = build(&Gru::<F>::spec(5).bias(Bias::Two), 3, 1);
+    let lstm = build(&Lstm::<F>::spec(17).bias(Bias::Two), 3, 1);
+    let linear = build(&Linear::<F>::spec(5), 3, 1);
+    let stack = Stacked::builder(3).repeat(2, Lstm::<F>::spec(4)).build().unwrap();
+    let chain = Chain::builder(3).layer(Gru::<F>::spec(4)).layer(Linear::spec(2)).build().unwrap();
+    for (value, got) in [(f64::NAN, "got NaN"), (f64::INFINITY, "got inf"), (f64::NEG_INFINITY, "got -inf")] {
+        for array in ["w_x", "w_h", "b", "b_h"] {
+            refuses(&gru, array, value, got);
+            refuses(&lstm, array, value, got);
+        }
+        refuses(&linear, "w", value, got);
+        refuses(&linear, "b", value, got);
+        refuses(&stack, "0.w_x", value, got);
+        refuses(&stack, "1.w_h", value, got);
+        refuses(&chain, "0.b_h", value, got);
+        refuses(&chain, "1.w", value, got);
+        let model = LanguageModel::new(stack.clone(), 1).unwrap();
+        for (array, last) in [("net.1.w_x", "w_x: expected"), ("head.w", "w: expected"), ("head.b", "b: expected")] {
+            for form in FORMS {
+                refused(with(&model, array, value).prepare(form), &[last, got]);
+            }
+        }
+    }
+}
+
+#[test]
+fn numbers_that_are_not_finite() {
+    not_finite::<f32>();
+    not_finite::<f64>();
+}
+
+#[test]
+fn weights_that_16_bits_cannot_hold() {
+    let largest = f64::from(f32::from_bits(0x7f7f_0000));
+    let (single, double) = (build(&Lstm::<f32>::spec(5), 3, 1), build(&Lstm::<f64>::spec(5), 3, 1));
+    for array in ["w_x", "w_h"] {
+        let name = format!("{array}: expected a weight that is finite in bf16");
+        for value in [f64::from(f32::MAX), -f64::from(f32::MAX)] {
+            refused(with(&single, array, value).prepare(Precision::Bf16), &[&name]);
+            refused(with(&double, array, value).prepare(Precision::Bf16), &[&name]);
+        }
+        refused(with(&double, array, 1e300).prepare(Precision::Bf16), &[&name]);
+        // The largest there is; it, and biases of any size, are as good in each form.
+        for form in FORMS {
+            with(&single, array, -largest).prepare(form).unwrap();
+            with(&double, array, largest).prepare(form).unwrap();
+            with(&double, "b", 1e300).prepare(form).unwrap();
+        }
+        for form in [Precision::Full, Precision::Int8] {
+            with(&double, array, 1e300).prepare(form).unwrap();
+        }
+    }
+}
+
+#[test]
+fn names_of_precisions() {
+    for form in FORMS {
+        assert_eq!(form.to_string().parse::<Precision>().unwrap(), form);
+    }
+    refused("half".parse::<Precision>(), &["precision", "full, bf16, int8", "got half"]);
+}
+
+/// Rows of other lengths than the state's.
+#[test]
+fn rows_that_do_not_fit_panic() {
+    fn check<P: Prepare<Elem = f32>>(name: &str, net: &P, has_state: bool) {
+        let (d, h) = (net.input_size(), net.output_size());
+        for form in FORMS {
+            let net = net.prepare(form).unwrap();
+            let panics = |x: usize, y: usize, rows: usize| {
+                let (x, mut y, mut state) = (vec![0.0; x], vec![0.0; y], net.zero_state(rows));
+                catch_unwind(AssertUnwindSafe(|| net.step_rows(&x, &mut y, &mut state))).is_err()
+            };
+            assert!(!panics(2 * d, 2 * h, 2) && !panics(0, 0, 0), "{name}");
+            assert!(panics(2 * d + 1, 2 * h, 2) && panics(2 * d - 1, 2 * h, 2) && panics(d, 2 * h, 2), "{name}: x");
+            assert!(panics(2 * d, 2 * h + 1, 2) && panics(2 * d, 2 * h - 1, 2) && panics(2 * d, h, 2), "{name}: y");
+            assert!(!has_state || panics(2 * d, 2 * h, 1) && panics(2 * d, 2 * h, 3), "{name}: state");
+        }
+    }
+    check("a cell", &build(&Lstm::spec(5), 3, 1), true);
+    check("a linear layer", &build(&Linear::spec(5), 3, 1), false);
+    check("not packed", &build(&GruResetBefore::spec(5), 3, 1), true);
+    check("a stack", &Stacked::builder(3).repeat(2, Gru::spec(5)).build().unwrap(), true);
+    check("a chain", &Chain::builder(3).layer(Gru::spec(5)).layer(Linear::spec(4)).build().unwrap(), true);
+
+    let net = build(&Gru::<f32>::spec(5), 3, 1).prepare(Precision::Bf16).unwrap();
+    let panics = |token: usize| {
+        let (mut y, mut state) = ([0.0; 5], net.zero_state(1));
+        catch_unwind(AssertUnwindSafe(|| net.step_tokens(&[token], &mut y, &mut state))).is_err()
+    };
+    // There is room for four in the pairs of three weights.
+    assert!(!panics(2) && panics(3) && panics(usize::MAX));
+}
