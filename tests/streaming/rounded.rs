@@ -82,7 +82,7 @@ fn epsilon<F: Float>() -> f64 {
 }
 
 /// How far int8 may be from the network of rounded weights after 8 steps: in units of the type's rounding at 1.
-const INT8_ROUNDINGS: f64 = 64.0;
+const INT8_ROUNDINGS: f64 = 16.0;
 
 fn every_network<F: Float>(check: &mut impl Check) {
     for h in [1, 8, 17, 33] {
