@@ -306,34 +306,14 @@ impl<F: Float, P: Pointwise<F>, W: Stored<F>> Step<'_, F, P, W> {
     fn blocks<const MOST: usize, const FUSED: bool>(mut self) {
         let (blocks, rows) = (self.units.div_ceil(BLOCK), self.y.len() / self.units);
         let many = if MOST > 1 { rows / MOST * MOST } else { 0 };
-        let mut sums = [(P::X::block(), P::H::block()); MOST];
-        let (mut r, mut q) = (0, 0);
-        while r < rows {
-            let (height, width) = if r < many {
-                self.sums::<MOST, 1, FUSED>(&mut sums, r, q);
-                (MOST, 1)
-            } else if MOST > 1 && q + MOST <= blocks {
-                self.sums::<1, MOST, FUSED>(&mut sums, r, q);
-                (1, MOST)
-            } else {
-                self.sums::<1, 1, FUSED>(&mut sums, r, q);
-                (1, 1)
-            };
-            // The gates are here once, and not in each of the three: they are most of the code.
-            for (i, sums) in sums.iter().take(height * width).enumerate() {
-                self.gates(sums, r + i / width, q + i % width);
-            }
-            // All rows of a block while its weights are near, and only then the rows left over, one by one.
-            let in_many = r < many;
-            if in_many && r + height < many {
-                r += height;
-                continue;
-            }
-            q += width;
-            if q < blocks {
-                r = if in_many { 0 } else { r };
-            } else {
-                (r, q) = (r + height, 0);
+        if MOST > 1 && (many > 0 || MOST <= blocks) {
+            self.groups::<MOST, FUSED>(many, rows);
+        }
+        let first = if MOST > 1 { blocks / MOST * MOST } else { 0 };
+        for r in many..rows {
+            for q in first..blocks {
+                let [[sums]] = self.sums::<1, 1, FUSED>(r, q);
+                self.gates(&sums, r, q);
             }
         }
         let h = &mut *self.state.as_mut()[0];
@@ -344,9 +324,35 @@ impl<F: Float, P: Pointwise<F>, W: Stored<F>> Step<'_, F, P, W> {
         }
     }
 
+    /// The first `many` rows, all rows of a block while its weights are near; of the others the blocks that make up groups.
+    #[inline(always)]
+    fn groups<const MOST: usize, const FUSED: bool>(&mut self, many: usize, rows: usize) {
+        let blocks = self.units.div_ceil(BLOCK);
+        let high = many / MOST * blocks;
+        let wide = (rows - many) * (blocks / MOST);
+        let mut sums = [(P::X::block(), P::H::block()); MOST];
+        for tile in 0..high + wide {
+            let (r, q, width) = if tile < high {
+                let (q, r) = (tile / (many / MOST), tile % (many / MOST) * MOST);
+                for (to, [from]) in sums.iter_mut().zip(self.sums::<MOST, 1, FUSED>(r, q)) {
+                    *to = from;
+                }
+                (r, q, 1)
+            } else {
+                let (r, q) = ((tile - high) / (blocks / MOST), (tile - high) % (blocks / MOST) * MOST);
+                [sums] = self.sums::<1, MOST, FUSED>(many + r, q);
+                (many + r, q, MOST)
+            };
+            // The gates are here once and not in each of the two: they are most of the code.
+            for (i, sums) in sums.iter().enumerate() {
+                self.gates(sums, r + i / width, q + i % width);
+            }
+        }
+    }
+
     /// The sums of `R` rows from `r` on, of `A` blocks from `q` on.
     #[inline(always)]
-    fn sums<const R: usize, const A: usize, const FUSED: bool>(&mut self, sums: &mut [Sums<F, P>], r: usize, q: usize) {
+    fn sums<const R: usize, const A: usize, const FUSED: bool>(&mut self, r: usize, q: usize) -> [[Sums<F, P>; A]; R] {
         let (units, n_x, n_h) = (self.units, P::X::N * BLOCK, P::H::N * BLOCK);
         let mut xs = [[P::X::block(); A]; R];
         let mut us = [[P::H::block(); A]; R];
@@ -366,11 +372,13 @@ impl<F: Float, P: Pointwise<F>, W: Stored<F>> Step<'_, F, P, W> {
         } else if P::H::N > 0 {
             add::<F, W, P::H, R, A, FUSED>(&mut us, h, self.w_h, q);
         }
+        let mut sums = [[(P::X::block(), P::H::block()); A]; R];
         for row in 0..R {
             for i in 0..A {
-                sums[row * A + i] = (xs[row][i], us[row][i]);
+                sums[row][i] = (xs[row][i], us[row][i]);
             }
         }
+        sums
     }
 
     /// The gates of block `q` of row `r`. Lane 0 of the state stays as it was, since other blocks read it.
