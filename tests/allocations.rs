@@ -56,4 +56,13 @@ fn a_warm_training_step_and_a_warm_streaming_step_allocate_nothing() {
     let net = model.net();
     let (x, mut y) = (Array2::ones((1, 28)), Array2::zeros((1, 32)));
     assert_eq!(warm(|| net.step(x.view(), y.view_mut(), &mut state, None)), 0, "a step of a stack");
+
+    for precision in [Precision::Full, Precision::Bf16, Precision::Int8] {
+        let packed = net.prepare(precision).unwrap();
+        let stack = warm(|| packed.step(x.view(), y.view_mut(), &mut state));
+        assert_eq!(stack, 0, "a step of a packed stack, {precision}");
+        let packed = model.prepare(precision).unwrap();
+        let tokens = warm(|| packed.step(3, &mut state, logits.view_mut()).unwrap());
+        assert_eq!(tokens, 0, "a step of a packed language model, {precision}");
+    }
 }
