@@ -296,6 +296,6 @@ fn bf16_and_int8_stay_near() {
     let error = |precision| difference(&net, &net.prepare(precision).unwrap(), (200, 1));
     let (bf16, int8) = (error(Precision::Bf16), error(Precision::Int8));
     println!("largest differences after 200 steps: bf16 {bf16:e}, int8 {int8:e}");
-    assert!(bf16 > 1e-5 && bf16 < 4e-3, "{bf16:e}");
-    assert!(int8 > 1e-5 && int8 < 1e-2, "{int8:e}");
+    assert!(bf16 > 1e-5 && bf16 < 2e-3, "{bf16:e}");
+    assert!(int8 > 1e-5 && int8 < 4e-3, "{int8:e}");
 }

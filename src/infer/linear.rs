@@ -30,6 +30,7 @@ impl<F: Float> Prepare for Linear<F> {
 
 impl<F: Float> PreparedLinear<F> {
     /// The form the weights are in.
+    #[must_use]
     pub fn precision(&self) -> Precision {
         self.weights.precision()
     }
