@@ -84,7 +84,7 @@ pub enum Precision {
 
 impl fmt::Display for Precision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.pad(match self {
             Precision::Full => "full",
             Precision::Bf16 => "bf16",
             Precision::Int8 => "int8",

@@ -30,6 +30,7 @@
 //! | train a language model on text | [`text::Corpus`], [`Stacked::builder`], [`LanguageModel`], [`Bptt`] |
 //! | train on rows of numbers | any [`SeqLayer`] (a stack, a [`Chain`] with a [`Linear`] on top), [`Bptt`], [`MeanSquared`] or a closure |
 //! | run a network step by step | [`RnnCell::step`] with a state of your own; [`LanguageModel::step`] |
+//! | serve many streams from one network, fast or small | [`infer`]: [`Prepare`](infer::Prepare), [`Infer`](infer::Infer) |
 //! | write a cell: the gate maths of one unit | [`Pointwise`] → [`Gated`] |
 //! | write a cell: anything else | [`RnnCell`], [`params!`], [`gradcheck::assert_cell`] |
 //! | write a layer that cannot be stepped | [`SeqLayer`] |

@@ -5,6 +5,7 @@
 //! step, GFLOP/s, the share of the measured peak of multiply-adds, and memory above the start; with `--json` a line of
 //! JSON for each, for scripts that set ours beside a peer's.
 
+mod errors;
 mod measure;
 mod peak;
 mod shapes;
@@ -28,6 +29,9 @@ struct Args {
     /// A line of JSON for each instead of a table.
     #[arg(long)]
     json: bool,
+    /// Instead: what bf16 and int8 weights cost in accuracy.
+    #[arg(long)]
+    errors: bool,
     /// What `cargo bench` passes to every bench.
     #[arg(long, hide = true)]
     bench: bool,
@@ -35,6 +39,9 @@ struct Args {
 
 fn main() {
     let args = Args::parse();
+    if args.errors {
+        return errors::print().expect("good sizes and a finite loss");
+    }
     let peak = peak::gflops() * args.threads as f64;
     if !args.json {
         println!("{} threads, {}, peak {peak:.0} GFLOP/s", args.threads, deep_rnn::simd_level());

@@ -47,6 +47,7 @@ impl<F: Float, P: Pointwise<F>> Prepare for Gated<F, P> {
 
 impl<F: Float, P: Pointwise<F>> PreparedGated<F, P> {
     /// The form the weights are in.
+    #[must_use]
     pub fn precision(&self) -> Precision {
         self.weights.precision()
     }

@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn int8_is_within_half_a_scale() {
-        for largest in [1.0_f32, 0.37, f32::MAX, 1e-30] {
+        for largest in [1.0_f32, 0.37, 1e38, 1e-30] {
             let scale = <i8 as Stored<f32>>::scale(largest);
             for i in -1000..=1000 {
                 let w = largest * (i as f32 / 1000.0);

@@ -2,8 +2,9 @@
 //!
 //! f = σ(x·w_f + h·u_f + b_f)   n = tanh(x·w_n + (f∘h)·u_n + b_n)   y = h' = h + f∘(n - h)
 
+use deep_rnn::infer::{Precision, Prepare, Unprepared};
 use deep_rnn::ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis, Ix2};
-use deep_rnn::{Float, GradIo, Init, Memory, Recurrent, RnnCell, Work, add_outer, params};
+use deep_rnn::{Error, Float, GradIo, Init, Memory, Recurrent, RnnCell, Work, add_outer, params};
 
 #[rustfmt::skip]
 #[derive(Clone, Debug)]
@@ -59,5 +60,12 @@ impl<F: Float> RnnCell for Mgu<F> {
         for (w, a, da) in [(&mut grads.w_n, &x, &da_n), (&mut grads.w_f, &x, &da_f)] { add_outer(w, a, da); }
         for (u, h, da) in [(&mut grads.u_n, &(&f * &h), &da_n), (&mut grads.u_f, &h, &da_f)] { add_outer(u, h, da); }
         for (b, da) in [(&mut grads.b_n, &da_n), (&mut grads.b_f, &da_f)] { *b += &da.sum_axis(Axis(0)); }
+    }
+}
+
+impl<F: Float> Prepare for Mgu<F> {
+    type Prepared = Unprepared<Self>;
+    fn prepare(&self, _: Precision) -> Result<Unprepared<Self>, Error> {
+        Ok(Unprepared::new(self.clone()))
     }
 }

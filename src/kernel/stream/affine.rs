@@ -1,0 +1,60 @@
+//! An affine map of few rows.
+
+use super::{Input, Operand, add, copy};
+use crate::Float;
+use crate::kernel::dispatch::{Job, dispatch};
+use crate::kernel::stored::Stored;
+use crate::pointwise::BLOCK;
+
+/// An affine map: `y [B, n] = b + x · w`, where each column of `w` counts as a unit of one lane.
+pub(crate) struct Affine<'a, F, W> {
+    pub(crate) w: &'a Operand<F, W>,
+    pub(crate) b: &'a [F],
+    pub(crate) n: usize,
+    pub(crate) x: Input<'a, F>,
+    pub(crate) y: &'a mut [F],
+}
+
+impl<F: Float, W: Stored<F>> Affine<'_, F, W> {
+    pub(crate) fn start(self) {
+        dispatch(self);
+    }
+}
+
+impl<F: Float, W: Stored<F>> Job for Affine<'_, F, W> {
+    type Output = ();
+    #[inline(always)]
+    fn run<const FUSED: bool, const WIDE: bool>(mut self) {
+        let (blocks, rows) = (self.n.div_ceil(BLOCK), self.y.len() / self.n);
+        for r in 0..rows {
+            let mut q = 0;
+            while q + 4 <= blocks {
+                self.tile::<4, FUSED>(r, q);
+                q += 4;
+            }
+            if q + 2 <= blocks {
+                self.tile::<2, FUSED>(r, q);
+                q += 2;
+            }
+            if q < blocks {
+                self.tile::<1, FUSED>(r, q);
+            }
+        }
+    }
+}
+
+impl<F: Float, W: Stored<F>> Affine<'_, F, W> {
+    #[inline(always)]
+    fn tile<const A: usize, const FUSED: bool>(&mut self, r: usize, q: usize) {
+        let mut sums = [[[[F::zero(); BLOCK]; 1]; A]; 1];
+        sums.as_flattened_mut()
+            .as_flattened_mut()
+            .as_flattened_mut()
+            .copy_from_slice(&self.b[q * BLOCK..][..A * BLOCK]);
+        add::<F, W, [F; 1], 1, A, FUSED>(&mut sums, self.x.rows(r, self.w.k), self.w, q);
+        for (i, [sums]) in sums[0].iter().enumerate() {
+            let unit = (q + i) * BLOCK;
+            copy(&mut self.y[r * self.n + unit..], sums, BLOCK.min(self.n - unit));
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! A step of a gated cell, from its operands to its next state.
+
+use super::{Input, Operand, Terms, add, array, copy};
+use crate::Float;
+use crate::kernel::dispatch::{Job, dispatch};
+use crate::kernel::stored::Stored;
+use crate::pointwise::{BLOCK, Lanes, Pointwise};
+
+/// How many blocks' sums the registers hold beside each other, for so many lanes: 4, 2 or 1.
+const fn abreast<F>(lanes: usize, fused: bool, wide: bool) -> usize {
+    let register = if wide {
+        64
+    } else if fused {
+        32
+    } else {
+        16
+    };
+    let (there, block) = (if wide { 24 } else { 12 }, lanes * BLOCK * size_of::<F>() / register);
+    if 4 * block <= there {
+        4
+    } else if 2 * block <= there {
+        2
+    } else {
+        1
+    }
+}
+
+/// The sums of a block: x·w_x + b, or all of it where the gates only use the sum, and h·w_h + b_h.
+type Sums<F, P> = (<<P as Pointwise<F>>::X as Lanes<F>>::Block, <<P as Pointwise<F>>::H as Lanes<F>>::Block);
+
+/// A step of a gated cell: both products, and the gates.
+pub(crate) struct Step<'a, F: Float, P: Pointwise<F>, W> {
+    pub(crate) gates: &'a P,
+    pub(crate) units: usize,
+    pub(crate) w_x: &'a Operand<F, W>,
+    pub(crate) w_h: &'a Operand<F, W>,
+    /// As [`columns`](super::columns): where the sums start.
+    pub(crate) b: &'a [F],
+    pub(crate) b_h: &'a [F],
+    pub(crate) x: Input<'a, F>,
+    pub(crate) y: &'a mut [F],
+    /// The lanes of the state, `[B, H]` each.
+    pub(crate) state: <P::State as Lanes<F>>::Slices<'a>,
+}
+
+impl<F: Float, P: Pointwise<F>, W: Stored<F>> Step<'_, F, P, W> {
+    pub(crate) fn start(self) {
+        dispatch(self);
+    }
+}
+
+impl<F: Float, P: Pointwise<F>, W: Stored<F>> Job for Step<'_, F, P, W> {
+    type Output = ();
+    #[inline(always)]
+    fn run<const FUSED: bool, const WIDE: bool>(self) {
+        let lanes = if P::X::N > P::H::N { P::X::N } else { P::H::N };
+        match abreast::<F>(lanes, FUSED, WIDE) {
+            4 => self.blocks::<4, FUSED>(),
+            2 => self.blocks::<2, FUSED>(),
+            _ => self.blocks::<1, FUSED>(),
+        }
+    }
+}
+
+impl<F: Float, P: Pointwise<F>, W: Stored<F>> Step<'_, F, P, W> {
+    /// `MOST` rows of a block at a time; of the rows that are left over, `MOST` blocks at a time.
+    #[inline(always)]
+    fn blocks<const MOST: usize, const FUSED: bool>(mut self) {
+        let (blocks, rows) = (self.units.div_ceil(BLOCK), self.y.len() / self.units);
+        let many = if MOST > 1 { rows / MOST * MOST } else { 0 };
+        if MOST > 1 && (many > 0 || MOST <= blocks) {
+            self.groups::<MOST, FUSED>(many, rows);
+        }
+        let first = if MOST > 1 { blocks / MOST * MOST } else { 0 };
+        for r in many..rows {
+            for q in first..blocks {
+                let [[sums]] = self.sums::<1, 1, FUSED>(r, q);
+                self.gates(&sums, r, q);
+            }
+        }
+        let h = &mut *self.state.as_mut()[0];
+        if h.len() <= BLOCK {
+            copy(h, self.y, h.len());
+        } else {
+            h.copy_from_slice(self.y);
+        }
+    }
+
+    /// The first `many` rows, all rows of a block while its weights are near; of the others the blocks that make up groups.
+    #[inline(always)]
+    fn groups<const MOST: usize, const FUSED: bool>(&mut self, many: usize, rows: usize) {
+        let blocks = self.units.div_ceil(BLOCK);
+        let high = many / MOST * blocks;
+        let wide = (rows - many) * (blocks / MOST);
+        let mut sums = [(P::X::block(), P::H::block()); MOST];
+        for tile in 0..high + wide {
+            let (r, q, width) = if tile < high {
+                let (q, r) = (tile / (many / MOST), tile % (many / MOST) * MOST);
+                for (to, [from]) in sums.iter_mut().zip(self.sums::<MOST, 1, FUSED>(r, q)) {
+                    *to = from;
+                }
+                (r, q, 1)
+            } else {
+                let (r, q) = ((tile - high) / (blocks / MOST), (tile - high) % (blocks / MOST) * MOST);
+                [sums] = self.sums::<1, MOST, FUSED>(many + r, q);
+                (many + r, q, MOST)
+            };
+            // The gates are here once and not in each of the two: they are most of the code.
+            for (i, sums) in sums.iter().enumerate() {
+                self.gates(sums, r + i / width, q + i % width);
+            }
+        }
+    }
+
+    /// The sums of `R` rows from `r` on, of `A` blocks from `q` on.
+    #[inline(always)]
+    fn sums<const R: usize, const A: usize, const FUSED: bool>(&mut self, r: usize, q: usize) -> [[Sums<F, P>; A]; R] {
+        let (units, n_x, n_h) = (self.units, P::X::N * BLOCK, P::H::N * BLOCK);
+        let mut xs = [[P::X::block(); A]; R];
+        let mut us = [[P::H::block(); A]; R];
+        for i in 0..A {
+            for row in 0..R {
+                xs[row][i].as_mut().as_flattened_mut().copy_from_slice(&self.b[(q + i) * n_x..][..n_x]);
+                if !P::SUMMED {
+                    us[row][i].as_mut().as_flattened_mut().copy_from_slice(&self.b_h[(q + i) * n_h..][..n_h]);
+                }
+            }
+        }
+        add::<F, W, P::X, R, A, FUSED>(&mut xs, self.x.rows(r, self.w_x.k), self.w_x, q);
+        let h = &*self.state.as_mut()[0];
+        let h = Terms::All(array(&[], |row| &h[(r + row) * units..][..units]));
+        if P::SUMMED {
+            add::<F, W, P::X, R, A, FUSED>(&mut xs, h, self.w_h, q);
+        } else if P::H::N > 0 {
+            add::<F, W, P::H, R, A, FUSED>(&mut us, h, self.w_h, q);
+        }
+        let mut sums = [[(P::X::block(), P::H::block()); A]; R];
+        for row in 0..R {
+            for i in 0..A {
+                sums[row][i] = (xs[row][i], us[row][i]);
+            }
+        }
+        sums
+    }
+
+    /// The gates of block `q` of row `r`. Lane 0 of the state stays as it was, since other blocks read it.
+    #[inline(always)]
+    fn gates(&mut self, (xs, us): &Sums<F, P>, r: usize, q: usize) {
+        let (units, state) = (self.units, self.state.as_mut());
+        let width = BLOCK.min(units - q * BLOCK);
+        let at = r * units + q * BLOCK;
+        let (mut block, mut saved) = (P::State::block(), P::Saved::block());
+        for (to, from) in block.as_mut().iter_mut().zip(&*state) {
+            copy(to, &from[at..], width);
+        }
+        self.gates.forward_block(xs, us, &mut block, &mut saved);
+        copy(&mut self.y[at..], &block.as_ref()[0], width);
+        for (from, to) in block.as_ref().iter().zip(state).skip(1) {
+            copy(&mut to[at..], from, width);
+        }
+    }
+}
