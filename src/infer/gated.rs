@@ -5,7 +5,7 @@ use std::fmt;
 use super::operands::{Matrix, Operands, check_bias};
 use super::{Infer, InferTokens, Precision, Prepare};
 use crate::kernel::stored::Stored;
-use crate::kernel::stream::{Aligned, Input, Operand, Step, columns};
+use crate::kernel::stream::{Aligned, Input, Operand, Step, columns, rows_of};
 use crate::kernel::views::flat;
 use crate::pointwise::{Lanes, Pointwise};
 use crate::{Error, Float, Gated, Recurrent};
@@ -56,7 +56,7 @@ impl<F: Float, P: Pointwise<F>> PreparedGated<F, P> {
     fn run(&self, x: Input<'_, F>, y: &mut [F], state: &mut <P::State as Lanes<F>>::Arrays) {
         let rows = match x {
             Input::Rows(x) => {
-                let rows = y.len() / self.units;
+                let rows = rows_of(y.len(), self.units);
                 assert_eq!(x.len(), rows * self.inputs, "x: B rows of D");
                 rows
             }

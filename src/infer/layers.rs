@@ -2,6 +2,7 @@
 
 use super::{Infer, InferTokens, Precision, Prepare};
 use crate::kernel::scratch;
+use crate::kernel::stream::rows_of;
 use crate::layer::SeqLayer;
 use crate::layers::{Cells, Layers};
 use crate::{Chain, Error, Float, Stacked, State};
@@ -87,7 +88,7 @@ impl<L: InferLayers> PreparedLayers<L> {
         [mut below, mut above]: [&mut [L::Elem]; 2],
     ) {
         let last = self.layers.count() - 1;
-        let rows = y.len() / self.output_size();
+        let rows = rows_of(y.len(), self.output_size());
         self.layers.each(from, state, &mut |i, h, step| {
             let x = x.filter(|_| i == from).unwrap_or(&below[..read]);
             read = rows * h;
@@ -115,7 +116,7 @@ impl<L: InferLayers> Infer for PreparedLayers<L> {
     }
     #[inline]
     fn step_rows(&self, x: &[L::Elem], y: &mut [L::Elem], state: &mut L::States) {
-        self.with_between(y.len() / self.output_size(), |between| self.run(0, (Some(x), 0), y, state, between));
+        self.with_between(rows_of(y.len(), self.output_size()), |between| self.run(0, (Some(x), 0), y, state, between));
     }
 }
 

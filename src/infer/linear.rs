@@ -5,7 +5,7 @@ use std::fmt;
 use super::operands::{Matrix, Operands, check_bias};
 use super::{Infer, Precision, Prepare};
 use crate::kernel::stored::Stored;
-use crate::kernel::stream::{Affine, Aligned, Input, Operand, columns};
+use crate::kernel::stream::{Affine, Aligned, Input, Operand, columns, rows_of};
 use crate::kernel::views::flat;
 use crate::{Error, Float, Linear, Recurrent};
 
@@ -57,7 +57,7 @@ impl<F: Float> Infer for PreparedLinear<F> {
     }
     #[inline]
     fn step_rows(&self, x: &[F], y: &mut [F], (): &mut ()) {
-        let rows = y.len() / self.outputs;
+        let rows = rows_of(y.len(), self.outputs);
         assert_eq!(y.len(), rows * self.outputs, "y: B rows of V");
         assert_eq!(x.len(), rows * self.inputs, "x: B rows of D");
         match &self.weights {

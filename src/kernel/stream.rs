@@ -232,6 +232,12 @@ fn one_term<F: Float, W: Stored<F>, L: Lanes<F>, const FUSED: bool>(
     }
 }
 
+/// How many rows of this width there are; one row, which is most of the time, without a division.
+#[inline(always)]
+pub(crate) fn rows_of(len: usize, width: usize) -> usize {
+    if len == width { 1 } else { len / width }
+}
+
 /// Copies `width` numbers, 1 to 16 of them, by moves of fixed lengths: a copy whose length is a number is a call.
 #[inline(always)]
 fn copy<F: Float>(to: &mut [F], from: &[F], width: usize) {

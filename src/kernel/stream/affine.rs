@@ -1,6 +1,6 @@
 //! An affine map of few rows.
 
-use super::{Input, Operand, add, copy};
+use super::{Input, Operand, add, copy, rows_of};
 use crate::Float;
 use crate::kernel::dispatch::{Job, dispatch};
 use crate::kernel::stored::Stored;
@@ -16,28 +16,32 @@ pub(crate) struct Affine<'a, F, W> {
 }
 
 impl<F: Float, W: Stored<F>> Affine<'_, F, W> {
-    pub(crate) fn start(self) {
-        dispatch(self);
+    pub(crate) fn start(mut self) {
+        dispatch(Run(&mut self));
     }
 }
 
-impl<F: Float, W: Stored<F>> Job for Affine<'_, F, W> {
+/// By reference, as in a [`Step`](super::Step).
+struct Run<'s, 'a, F, W>(&'s mut Affine<'a, F, W>);
+
+impl<F: Float, W: Stored<F>> Job for Run<'_, '_, F, W> {
     type Output = ();
     #[inline(always)]
-    fn run<const FUSED: bool, const WIDE: bool>(mut self) {
-        let (blocks, rows) = (self.n.div_ceil(BLOCK), self.y.len() / self.n);
+    fn run<const FUSED: bool, const WIDE: bool>(self) {
+        let affine = self.0;
+        let (blocks, rows) = (affine.n.div_ceil(BLOCK), rows_of(affine.y.len(), affine.n));
         for r in 0..rows {
             let mut q = 0;
             while q + 4 <= blocks {
-                self.tile::<4, FUSED>(r, q);
+                affine.tile::<4, FUSED>(r, q);
                 q += 4;
             }
             if q + 2 <= blocks {
-                self.tile::<2, FUSED>(r, q);
+                affine.tile::<2, FUSED>(r, q);
                 q += 2;
             }
             if q < blocks {
-                self.tile::<1, FUSED>(r, q);
+                affine.tile::<1, FUSED>(r, q);
             }
         }
     }

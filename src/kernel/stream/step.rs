@@ -1,6 +1,6 @@
 //! A step of a gated cell, from its operands to its next state.
 
-use super::{Input, Operand, Terms, add, array, copy};
+use super::{Input, Operand, Terms, add, array, copy, rows_of};
 use crate::Float;
 use crate::kernel::dispatch::{Job, dispatch};
 use crate::kernel::stored::Stored;
@@ -44,20 +44,23 @@ pub(crate) struct Step<'a, F: Float, P: Pointwise<F>, W> {
 }
 
 impl<F: Float, P: Pointwise<F>, W: Stored<F>> Step<'_, F, P, W> {
-    pub(crate) fn start(self) {
-        dispatch(self);
+    pub(crate) fn start(mut self) {
+        dispatch(Run(&mut self));
     }
 }
 
-impl<F: Float, P: Pointwise<F>, W: Stored<F>> Job for Step<'_, F, P, W> {
+/// By reference: a value of this size is copied on its way through the dispatch, which a small step would notice.
+struct Run<'s, 'a, F: Float, P: Pointwise<F>, W>(&'s mut Step<'a, F, P, W>);
+
+impl<F: Float, P: Pointwise<F>, W: Stored<F>> Job for Run<'_, '_, F, P, W> {
     type Output = ();
     #[inline(always)]
     fn run<const FUSED: bool, const WIDE: bool>(self) {
         let lanes = if P::X::N > P::H::N { P::X::N } else { P::H::N };
         match abreast::<F>(lanes, FUSED, WIDE) {
-            4 => self.blocks::<4, FUSED>(),
-            2 => self.blocks::<2, FUSED>(),
-            _ => self.blocks::<1, FUSED>(),
+            4 => self.0.blocks::<4, FUSED>(),
+            2 => self.0.blocks::<2, FUSED>(),
+            _ => self.0.blocks::<1, FUSED>(),
         }
     }
 }
@@ -65,8 +68,8 @@ impl<F: Float, P: Pointwise<F>, W: Stored<F>> Job for Step<'_, F, P, W> {
 impl<F: Float, P: Pointwise<F>, W: Stored<F>> Step<'_, F, P, W> {
     /// `MOST` rows of a block at a time; of the rows that are left over, `MOST` blocks at a time.
     #[inline(always)]
-    fn blocks<const MOST: usize, const FUSED: bool>(mut self) {
-        let (blocks, rows) = (self.units.div_ceil(BLOCK), self.y.len() / self.units);
+    fn blocks<const MOST: usize, const FUSED: bool>(&mut self) {
+        let (blocks, rows) = (self.units.div_ceil(BLOCK), rows_of(self.y.len(), self.units));
         let many = if MOST > 1 { rows / MOST * MOST } else { 0 };
         if MOST > 1 && (many > 0 || MOST <= blocks) {
             self.groups::<MOST, FUSED>(many, rows);
