@@ -2,8 +2,8 @@
 
 use ndarray::linalg::general_mat_mul;
 use ndarray::{
-    ArrayBase, ArrayView, ArrayView2, ArrayView3, ArrayViewMut, ArrayViewMut2, ArrayViewMut3, Axis, Data, DataMut,
-    Dimension, Ix2, Ix3,
+    ArrayBase, ArrayView, ArrayView2, ArrayView3, ArrayViewMut, ArrayViewMut2, ArrayViewMut3, Axis, CowArray, Data,
+    DataMut, Dimension, Ix2, Ix3,
 };
 
 use crate::{Float, Memory, Params, State};
@@ -118,7 +118,8 @@ pub trait RnnCell: Recurrent {
         grads: &mut Self,
     );
 
-    /// A sequence: `xs [T, B, D]` gives `ys [T, B, H]`; the same as T calls of [`step`](RnnCell::step).
+    /// A sequence: `xs [T, B, D]` gives `ys [T, B, H]`; the same as T calls of [`step`](RnnCell::step), but that outputs and
+    /// state are [flushed](crate::State::flush) after each and inputs before, as `d_x` and `d_state` are on the way back.
     ///
     /// # Panics
     /// If the shapes do not fit.
@@ -129,8 +130,11 @@ pub trait RnnCell: Recurrent {
         state: &mut Self::State,
         mut tape: Option<&mut Self::Tape>,
     ) {
-        for (x, y) in xs.outer_iter().zip(ys.outer_iter_mut()) {
-            self.step(x, y, state, tape.as_deref_mut());
+        let xs = flushed(xs);
+        for (x, mut y) in xs.outer_iter().zip(ys.outer_iter_mut()) {
+            self.step(x, y.view_mut(), state, tape.as_deref_mut());
+            y.map_inplace(|y| *y = y.flush());
+            state.flush();
         }
     }
 
@@ -145,16 +149,24 @@ pub trait RnnCell: Recurrent {
         d_state: &mut Self::State,
         grads: &mut Self,
     ) {
-        for t in (0..io.x.len_of(Axis(0))).rev() {
+        let xs = flushed(io.x);
+        for t in (0..xs.len_of(Axis(0))).rev() {
             let step = GradIo {
-                x: io.x.index_axis(Axis(0), t),
+                x: xs.index_axis(Axis(0), t),
                 y: io.y.index_axis(Axis(0), t),
                 d_y: io.d_y.index_axis(Axis(0), t),
                 d_x: io.d_x.index_axis_mut(Axis(0), t),
             };
             self.step_backward(step, tape, d_state, grads);
+            io.d_x.index_axis_mut(Axis(0), t).map_inplace(|d| *d = d.flush());
+            d_state.flush();
         }
     }
+}
+
+/// The array, or a copy of it without numbers that are too near 0.
+fn flushed<F: Float>(xs: ArrayView3<'_, F>) -> CowArray<'_, F, Ix3> {
+    if xs.iter().any(|x| x.is_tiny()) { xs.mapv(F::flush).into() } else { xs.into() }
 }
 
 /// `grad [D, H] += aᵀ·b` for `a [B, D]` and `b [B, H]`: the line that every backward pass written by hand repeats.

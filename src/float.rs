@@ -44,8 +44,18 @@ pub trait Float:
     /// `"f32"` or `"f64"`.
     const NAME: &'static str;
 
+    /// The root of the smallest normal number: 2⁻⁶³ (1.1·10⁻¹⁹) for `f32`, 2⁻⁵¹¹ (1.5·10⁻¹⁵⁴) for `f64`. What the crate
+    /// computes over and over (states, gradients along time, moments, packed weights) is rounded to 0 below it, so that the
+    /// product of two numbers that are kept is a normal one: arithmetic on denormal numbers takes up to a hundred times as
+    /// long on many processors, and numbers that decay would stay denormal for good. See [Numbers near
+    /// 0](crate#numbers-near-0).
+    const TINY: Self;
+
     /// The nearest number of this type.
     fn from_f64(x: f64) -> Self;
+    /// 0 of the same sign where |x| is below [`TINY`](Float::TINY), else x; NaN stays.
+    #[must_use]
+    fn flush(self) -> Self;
     /// This number, exactly.
     #[doc(hidden)]
     fn from_f32(x: f32) -> Self;
@@ -54,6 +64,9 @@ pub trait Float:
     fn from_i8(x: i8) -> Self;
     /// This number as an `f64`, exactly.
     fn as_f64(self) -> f64;
+    /// Whether [`flush`](Float::flush) makes another number of it.
+    #[doc(hidden)]
+    fn is_tiny(self) -> bool;
     /// √x, correctly rounded.
     fn sqrt(self) -> Self;
     /// Natural logarithm (the platform's).
@@ -63,8 +76,8 @@ pub trait Float:
     fn exp(self) -> Self;
     /// (e²ˣ - 1) / (e²ˣ + 1), within 1.7 units of the last place; odd, ±0 at ±0 and ±1 at ±∞, NaN for NaN.
     fn tanh(self) -> Self;
-    /// σ(x) = 1 / (1 + e⁻ˣ), within 2.5 units of the last place, of what is a normal number; 0 where the result would be below 2⁻¹²⁸ (`f32`, 2.9·10⁻³⁹) or 2⁻¹⁰²⁴ (`f64`,
-    /// 5.6·10⁻³⁰⁹); ½ at ±0, 0 and 1 at -∞ and ∞, NaN for NaN.
+    /// σ(x) = 1 / (1 + e⁻ˣ), within 2.5 units of the last place; 0 where the result would be below 2⁻¹²⁵·⁵ (`f32`, 1.7·10⁻³⁸) or 2⁻¹⁰²¹·⁵ (`f64`,
+    /// 3.1·10⁻³⁰⁸); ½ at ±0, 0 and 1 at -∞ and ∞, NaN for NaN.
     fn sigmoid(self) -> Self;
     /// a·b + c rounded once where `FUSED` (use it only where the processor has the instruction), else rounded twice.
     #[doc(hidden)]
@@ -74,7 +87,8 @@ pub trait Float:
     #[inline(always)]
     #[must_use]
     fn tanh_slope(self) -> Self {
-        Self::one() - self * self
+        let y = self.flush(); // the square of less would not be a normal number
+        Self::one() - y * y
     }
 
     /// Slope of σ where it has the value `self`: y (1 - y).
@@ -86,9 +100,22 @@ pub trait Float:
 }
 
 macro_rules! float {
-    ($f:ident) => {
+    ($f:ident, $bits:ident) => {
         impl Float for $f {
             const NAME: &'static str = stringify!($f);
+            const TINY: Self = $f::from_bits(($f::MAX_EXP as $bits / 2) << ($f::MANTISSA_DIGITS - 1));
+
+            // On the bits: a mask for the comparison, and the sign, which is one instruction where there are mask registers.
+            #[inline(always)]
+            fn flush(self) -> Self {
+                let kept = if self.abs() < Self::TINY { $bits::MAX << ($bits::BITS - 1) } else { $bits::MAX };
+                $f::from_bits(self.to_bits() & kept)
+            }
+            // Without its sign, 0 becoming the largest number there is.
+            #[inline(always)]
+            fn is_tiny(self) -> bool {
+                (self.to_bits() << 1).wrapping_sub(1) < (Self::TINY.to_bits() << 1) - 1
+            }
 
             #[inline(always)]
             fn from_f64(x: f64) -> Self {
@@ -134,5 +161,5 @@ macro_rules! float {
     };
 }
 
-float!(f32);
-float!(f64);
+float!(f32, u32);
+float!(f64, u64);

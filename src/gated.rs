@@ -14,6 +14,7 @@ use std::fmt;
 
 use ndarray::{Array1, Array2, ArrayView2, ArrayView3, ArrayViewMut2, ArrayViewMut3, Axis, Ix2, Ix3};
 
+use crate::kernel::views::kept;
 use crate::layer::{TokenInput, TokenIo};
 use crate::pointwise::{Lanes, Pointwise};
 use crate::{Error, Float, GradIo, Memory, Recurrent, RnnCell};
@@ -62,7 +63,7 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         assert!(!P::SUMMED || P::X::N == P::H::N, "Pointwise::SUMMED needs as many lanes in H as in X");
     };
 
-    /// A cell of these arrays, say from a file.
+    /// A cell of these arrays, say from a file. Numbers below [`Float::TINY`] become 0.
     ///
     /// # Errors
     /// If there are no units or inputs, or an array has another shape than the sizes in `w_x [D, G·H]` ask for.
@@ -91,10 +92,7 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
                 return Err(Error::shape(name, format!("[{len}]"), bias.shape()));
             }
         }
-        // Row-major from here on: `clone` keeps the layout, and no method gives the arrays themselves away.
-        let flat = |w: Array2<F>| if w.is_standard_layout() { w } else { w.as_standard_layout().into_owned() };
-        let line = |b: Array1<F>| if b.is_standard_layout() { b } else { b.as_standard_layout().into_owned() };
-        Ok(Gated { w_x: flat(w_x), w_h: flat(w_h), b: b.map(line), b_h: b_h.map(line), gates })
+        Ok(Gated { w_x: kept(w_x), w_h: kept(w_h), b: b.map(kept), b_h: b_h.map(kept), gates })
     }
 
     /// `w_x [D, G·H]`.

@@ -141,6 +141,13 @@ pub trait Infer: Send + Sync {
     /// If the lengths do not fit.
     fn step_rows(&self, x: &[Self::Elem], y: &mut [Self::Elem], state: &mut Self::State);
 
+    /// [`step_rows`](Infer::step_rows) for an `x` that has been looked through for numbers too near 0, or comes from a layer.
+    #[doc(hidden)]
+    #[inline]
+    fn step_clean(&self, x: &[Self::Elem], y: &mut [Self::Elem], state: &mut Self::State) {
+        self.step_rows(x, y, state);
+    }
+
     /// One step, as [`RnnCell::step`](crate::RnnCell::step): `x [B, D]` and the state give `y [B, H]` and the next state.
     ///
     /// # Panics
@@ -168,6 +175,24 @@ pub trait Infer: Send + Sync {
         for (x, y) in xs.outer_iter().zip(ys.outer_iter_mut()) {
             self.step(x, y, state);
         }
+    }
+}
+
+/// Calls `step` with `x`, [flushed](Float::flush). Inputs fade too, and would be slow with every weight.
+#[cold]
+#[inline(never)]
+fn with_flushed<F: Float>(x: &[F], step: &mut dyn FnMut(&[F])) {
+    const SMALL: usize = 64;
+    let flush = |to: &mut [F]| to.iter_mut().zip(x).for_each(|(to, x)| *to = x.flush());
+    if x.len() <= SMALL {
+        let mut copy = [F::zero(); SMALL];
+        flush(&mut copy);
+        step(&copy[..x.len()]);
+    } else {
+        scratch::with(x.len(), |copy| {
+            flush(copy);
+            step(copy);
+        });
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub(crate) mod dispatch;
 pub(crate) mod matmul;
+pub(crate) mod pace;
 pub(crate) mod pack;
 pub(crate) mod rows;
 pub(crate) mod scratch;

@@ -55,6 +55,23 @@
 //! Kernels are compiled for AVX-512, AVX2 with FMA, and a baseline that runs anywhere; the best one the processor has is taken
 //! at run time ([`simd_level`]; the variable `DEEP_RNN_SIMD` lowers it). No compiler flag is needed. On one machine results are the same bits for any number of threads.
 
+//!
+//! # Numbers near 0
+//!
+//! After silence a state decays towards 0, a gradient does on its way back through time, a moment without gradients, an input that
+//! fades. Left alone such numbers end among the denormal ones, on which many processors are up to a hundred times slower, and
+//! stay there. So what is computed over and over is rounded to 0, with its sign, below [`Float::TINY`] (2⁻⁶³ for `f32`, 2⁻⁵¹¹ for
+//! `f64`; the product of two numbers that are kept is normal):
+//!
+//! - states and outputs of every cell, after each step, and their gradients on the way back; of a custom [`RnnCell`] by the
+//!   sequences, stacks and packed networks it runs in (who calls its `step` in a loop calls [`State::flush`]);
+//! - inputs of cells, linear layers and packed networks, as they are read (no copy is made of what has none too near 0);
+//! - gradients of losses, gradients and moments in optimisers, and weights after an update;
+//! - weights as a layer is built of arrays, and as a network is packed. Weights changed by hand through
+//!   [`Params::visit_mut`] are used as they are until then.
+//!
+//! [`Float::exp`] and [`Float::sigmoid`] give no denormal number either. The processor's own modes are left as they are.
+
 #[macro_use]
 mod tuples;
 mod batch;

@@ -21,6 +21,12 @@ pub trait State<F: Float>: Clone + Send + Sync {
         self.visit_mut(&mut |mut a| a.fill(F::zero()));
     }
 
+    /// Rounds every number below [`Float::TINY`] to 0: what decays would else become denormal, and slow, for good. Sequences and
+    /// stacks do so after each step; who calls a custom cell's [`step`](crate::RnnCell::step) in a loop does it here.
+    fn flush(&mut self) {
+        self.visit_mut(&mut |mut a| a.map_inplace(|x| *x = x.flush()));
+    }
+
     /// Whether no number is NaN or infinite.
     #[must_use]
     fn is_finite(&self) -> bool {

@@ -9,6 +9,7 @@ mod errors;
 mod measure;
 mod peak;
 mod shapes;
+mod silence;
 
 use clap::Parser;
 
@@ -32,6 +33,9 @@ struct Args {
     /// Instead: what bf16 and int8 weights cost in accuracy.
     #[arg(long)]
     errors: bool,
+    /// Instead: whether silent data take as long as loud ones.
+    #[arg(long)]
+    silence: bool,
     /// What `cargo bench` passes to every bench.
     #[arg(long, hide = true)]
     bench: bool,
@@ -41,6 +45,9 @@ fn main() {
     let args = Args::parse();
     if args.errors {
         return errors::print().expect("good sizes and a finite loss");
+    }
+    if args.silence {
+        return silence::print().expect("good sizes and finite losses");
     }
     let peak = peak::gflops() * args.threads as f64;
     if !args.json {

@@ -38,7 +38,7 @@ macro_rules! horner {
 
 macro_rules! gates {
     ($f:ident, mantissa: $mantissa:expr, bias: $bias:expr, round: $round:expr, ln2: $hi:expr, $lo:expr,
-     under: $under:expr, exp: $q:tt, exp2: $first:expr, $p:tt, tanh: [$($d:expr),+]) => {
+     under: $under:expr, small: $small:expr, exp: $q:tt, exp2: $first:expr, $p:tt, tanh: [$($d:expr),+]) => {
         pub(super) mod $f {
             use std::$f::consts::LOG2_E;
 
@@ -51,6 +51,9 @@ macro_rules! gates {
             const UNDER: $f = $under;
             /// Where tanh goes over from one form to the other.
             const SEAM: $f = 0.625;
+            /// The square of less changes no bit of a result. It is left out, since powers of small numbers are not normal ones, on which
+            /// processors are slow.
+            const SMALL: $f = $small;
 
             // (eʳ - 1 - r) / r², |r| <= ln(2)/2.
             polynomial!(q, $f, $q);
@@ -61,6 +64,12 @@ macro_rules! gates {
             #[inline(always)]
             fn power(z: $f) -> $f {
                 $f::from_bits(z.to_bits() << $mantissa)
+            }
+
+            /// 0 where `x` is small, else `y`.
+            #[inline(always)]
+            fn unless_small(x: $f, y: $f) -> $f {
+                if x.abs() < SMALL { 0.0 } else { y }
             }
 
             // With n = round(x / ln 2) and r = x - n ln 2: eˣ = 2ⁿ (1 + r + r² q(r)). Beyond the range n stays at its end: above,
@@ -74,24 +83,26 @@ macro_rules! gates {
                 let z = if z > TOP { TOP } else { z };
                 let n = z - R;
                 let r = (x - n * HI) - n * LO;
-                let p = r + r * r * q(r);
+                let s = unless_small(x, r);
+                let p = r + s * s * q(s);
                 // Twice 2ⁿ⁻¹, since 2ⁿ may be too large; doubled first, so that nothing on the way is below the normal numbers.
                 (1.0 + p) * 2.0 * power(z)
             }
 
-            // The same for e⁻ˣ. Above 64 σ is 1.
+            // The same for e⁻ˣ. Above 64 σ is 1; where it would be no normal number the divisor becomes ∞ at once.
             #[inline(always)]
             pub(crate) fn sigmoid(x: $f) -> $f {
                 const R: $f = ROUND + BIAS;
-                const TOP: $f = R + BIAS;
+                const LAST: $f = R + (BIAS - 2.0);
                 let x = if x > 64.0 { 64.0 } else { x };
                 let z = x * -LOG2_E + R;
-                let z = if z > TOP { TOP } else { z };
                 let n = z - R;
                 let r = (n * -HI - x) - n * LO;
-                let p = r + r * r * q(r);
+                let s = unless_small(x, r);
+                let p = r + s * s * q(s);
                 let scale = power(z);
-                1.0 / ((1.0 + scale) + scale * p)
+                let d = (1.0 + scale) + scale * p;
+                1.0 / if z > LAST { $f::INFINITY } else { d }
             }
 
             // Below the seam tanh a = a - a³ / d(a²), above it 1 - 1 / ((e²ᵃ + 1) / 2) with e²ᵃ = 2ⁿ⁺ˢ; one division for both. A
@@ -103,15 +114,16 @@ macro_rules! gates {
                 let w = a * (2.0 * LOG2_E);
                 let w = if w > 60.0 { 60.0 } else { w };
                 let z = w + R;
-                let s = w - (z - R);
+                let s = unless_small(a, w - (z - R));
                 let p = FIRST * s + s * s * p(s);
                 let half = power(z);
                 let e = (half + 0.5) + half * p;
-                let t = a * a;
+                let b = unless_small(a, a);
+                let t = b * b;
                 let d = horner!(t; $($d),+);
                 let above = a >= SEAM;
                 let first = if above { 1.0 } else { a };
-                let top = if above { 1.0 } else { a * t };
+                let top = if above { 1.0 } else { b * t };
                 let bottom = if above { e } else { d };
                 (first - top / bottom).copysign(x)
             }
@@ -120,14 +132,16 @@ macro_rules! gates {
 }
 
 // Relative errors of the polynomials, on the way to eˣ, 2ˢ and tanh: 3.2e-9, 5.3e-9, 5.5e-9.
-gates!(f32, mantissa: 23, bias: 127.0, round: 12_582_912.0, ln2: 355.0 / 512.0, -2.121_944_4e-4, under: -87.5,
+gates!(f32, mantissa: 23, bias: 127.0, round: 12_582_912.0, ln2: 355.0 / 512.0, -2.121_944_4e-4, under: -87.5, small: 9.313_225_746_154_785e-10, // 2⁻³⁰
+   
     exp: [0.499_999_94, 0.166_665_17, 4.166_810_2e-2, 8.369_165_5e-3, 1.383_800_3e-3],
     exp2: 0.693_147_24, [0.240_226_55, 5.550_272_4e-2, 9.617_063e-3, 1.341_820_3e-3, 1.582_050_8e-4],
     tanh: [-5.528_781_6e-3, 1.199_958_6, 3.000_002_6]);
 
 // 8.8e-18, 3.4e-17, 2.6e-18.
 gates!(f64, mantissa: 52, bias: 1023.0, round: 6_755_399_441_055_744.0,
-    ln2: 0.693_147_180_369_123_8, 1.908_214_929_270_587_8e-10, under: -708.5,
+    ln2: 0.693_147_180_369_123_8, 1.908_214_929_270_587_8e-10, under: -708.5, small: 8.673_617_379_884_035e-19, // 2⁻⁶⁰
+   
     exp: [0.500_000_000_000_001_1, 0.166_666_666_666_664_35, 4.166_666_666_652_58e-2, 8.333_333_333_475_837e-3,
         1.388_888_894_484_632_2e-3, 1.984_126_955_477_998e-4, 2.480_149_179_626_607_3e-5, 2.755_754_276_795_157_8e-6,
         2.763_070_644_762_325e-7, 2.501_215_662_442_829_8e-8],

@@ -10,7 +10,7 @@ use crate::kernel::matmul::{matmul, matmul_transposed};
 use crate::kernel::pack::{Packed, pack, pack_adding, pack_transposed};
 use crate::kernel::sums::{add_rows, scatter};
 use crate::kernel::threads::{Divisible, divide};
-use crate::kernel::views::{Rows, at, at_mut, contiguous, flat, flat_mut, view, view_mut};
+use crate::kernel::views::{Rows, at, at_mut, clean, contiguous, flat, flat_mut, view, view_mut};
 use crate::kernel::{rows, scratch};
 use crate::pointwise::{Lanes, Pointwise};
 
@@ -144,7 +144,7 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         let Widths { x, u, more, saved: kept } = self.widths();
         let piece = piece(t, b);
         let scattered = |array: &ArrayView3<'_, F>| !array.is_standard_layout();
-        let x_copy = matches!(&input, Input::Rows(xs) if scattered(xs));
+        let x_copy = input.is_rows();
         let d_x_copy = d_xs.as_ref().is_some_and(|d_xs| !d_xs.is_standard_layout());
         let copies = [scattered(&ys), scattered(&d_ys), x_copy, d_x_copy];
         let lengths = self.backward_lengths(t, b, d_xs.is_some(), copies);
@@ -189,7 +189,7 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
                 let input = match &input {
                     Input::Rows(xs) => {
                         rows = xs.slice_axis(Axis(0), here());
-                        PieceInput::Rows(contiguous(&rows, x_copy))
+                        PieceInput::Rows(clean(&rows, x_copy))
                     }
                     Input::Tokens(tokens) => PieceInput::Tokens(tokens.slice_axis(Axis(0), here())),
                 };

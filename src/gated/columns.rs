@@ -1,24 +1,30 @@
 //! A gated sequence of few rows forward, without a tape, with the units divided over the threads: each keeps its columns of
-//! both weights in its own cache, and after every step all hand each other their part of h.
+//! the recurrent weight in its own cache, and after every step all hand each other their part of h.
 //!
 //! Rows are too few to divide, and such a sequence is bound by reading the recurrent weight, so each thread reads only
 //! a part of it. A sum over h has the same order whoever makes it, so the results are those of one thread.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+mod round;
+#[cfg(test)]
+mod tests;
 
-use ndarray::{ArrayView3, ArrayViewMut3, Axis, s};
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use ndarray::{ArrayViewMut3, Axis};
 
 use super::Gated;
 use super::sequence::{Input, Weight, piece};
 use crate::Float;
-use crate::kernel::matmul::{matmul, matmul_from};
-use crate::kernel::pack::{Packed, pack_columns, packed_len};
+use crate::kernel::pace::Pace;
+use crate::kernel::pack::{Packed, pack, pack_columns, packed_len};
+use crate::kernel::scratch;
 use crate::kernel::sums::look_up;
-use crate::kernel::views::{contiguous, flat};
-use crate::kernel::{rows, scratch, threads};
+use crate::kernel::threads::{self, divide};
+use crate::kernel::views::{Rows, clean, flat};
 use crate::memory::Work;
 use crate::pointwise::{Lanes, Pointwise};
+use round::Round;
 
 /// Rows of a step from which on they are divided, not the units.
 const FEW: usize = 4;
@@ -26,79 +32,101 @@ const FEW: usize = 4;
 const WORTH_DIVIDING: usize = 32;
 /// Units that a thread is worth.
 const UNITS: usize = 32;
+/// Steps of a round: after each, threads may part.
+const ROUND: usize = 128;
 
-/// What one thread does: some units, over all steps.
+/// Some of the units, over all steps.
 struct Part<'a, F> {
-    /// The steps that are done.
-    step: usize,
     first: usize,
     units: usize,
-    /// The columns of these units: `w_x [D, G·units]`, packed for rows, and `w_h [H, K·units]`.
-    w_x: Weight<'a, F>,
+    /// Their columns of `w_h [H, K·units]` and of its bias.
     w_h: Packed<'a, F>,
-    bias: &'a [F],
     own_bias: &'a [F],
-    /// x·w_x + b of a piece, h·w_h of a step, h of all units before the step.
-    xs: &'a mut [F],
-    us: &'a mut [F],
-    h: &'a mut [F],
-    /// The state of these units: h before and after, and the other lanes.
-    own: &'a mut [F],
-    after: &'a mut [F],
+    now: Mutex<Now<'a, F>>,
+    /// Their h after a step, by turns, so that one is read while the next is written.
+    h: [Mutex<&'a mut [F]>; 2],
+    /// Steps done.
+    done: AtomicUsize,
+}
+
+/// Where a part stands.
+struct Now<'a, F> {
+    step: usize,
+    /// The other lanes of the state.
     rest: &'a mut [F],
-    copy: &'a mut [F],
     ys: ArrayViewMut3<'a, F>,
 }
 
-/// What the threads see of each other.
-struct Meeting<'a, F> {
-    parts: Vec<Mutex<Part<'a, F>>>,
-    /// Steps done by each part.
-    done: Vec<AtomicUsize>,
-    /// Each part's h after a step, by turns, so that one is read while the next is written.
-    h: Vec<[Mutex<&'a mut [F]>; 2]>,
-    failed: AtomicBool,
+/// The working memory of a thread: sums of a step, h of all units before it, the part's own before and after, other lanes.
+struct Hands<'a, F> {
+    index: usize,
+    xs: &'a mut [F],
+    us: &'a mut [F],
+    h: &'a mut [F],
+    own: &'a mut [F],
+    after: &'a mut [F],
+    rest: &'a mut [F],
+}
+
+/// Lengths of the buffers of a sequence. The first three are for all parts together, the others for each.
+struct Lengths {
+    w_x: usize,
+    /// x·w_x + b of a piece, and a copy of its x.
+    xs: usize,
+    copy: usize,
+    bias: usize,
+    w_h: usize,
+    own_bias: usize,
+    hands: [usize; 6],
+    /// The lanes beyond h, and h twice.
+    lanes: usize,
+    h: usize,
+}
+
+impl Lengths {
+    /// Of all but the packed weights.
+    fn others(&self, parts: usize) -> usize {
+        let each = self.own_bias + self.hands.iter().sum::<usize>() + self.lanes + 2 * self.h;
+        self.xs + self.copy + self.bias + parts * each
+    }
 }
 
 impl<F: Float, P: Pointwise<F>> Gated<F, P> {
-    /// How many threads a sequence without tape is to be divided over by units; 1 if it is not.
+    /// How many threads a sequence without tape is to be divided over by units; 1 if it is not. Never more than there are cores:
+    /// each waits for all others at each step.
     pub(super) fn column_parts(&self, steps: usize, batch: usize) -> usize {
         if batch >= FEW || steps < WORTH_DIVIDING || P::H::N == 0 {
             return 1;
         }
-        self.parts(steps * batch).min(self.units() / UNITS).max(1)
+        self.parts(steps.saturating_mul(batch)).min(threads::cores()).min(self.units() / UNITS).max(1)
     }
 
-    /// Lengths of the buffers of a part: `w_x` packed (not for tokens), `w_h` packed, the biases, x·w_x of a piece, h·w_h of a
-    /// step, h, its units before and after, the other lanes, a copy of x, and h as the others see it.
-    fn column_lengths(&self, (steps, batch): (usize, usize), parts: usize, w_x: bool, copy: bool) -> [usize; 13] {
-        let (d, all, rows) = (self.w_x.nrows(), self.units(), piece(steps, batch) * batch);
+    fn column_lengths(&self, (steps, batch): (usize, usize), parts: usize, rows: bool) -> Lengths {
+        let (d, all, n) = (self.w_x.nrows(), self.units(), piece(steps, batch) * batch);
         let (g, k, more) = (P::X::N, P::H::N, P::State::N - 1);
         let most = all.div_ceil(parts);
-        let line = 64 / size_of::<F>();
-        [
-            if w_x { packed_len::<F>(d, g * most) } else { 0 },
-            packed_len::<F>(all, k * most),
-            g * most,
-            k * most,
-            rows * g * most,
-            if P::SUMMED { 0 } else { batch * k * most },
-            batch * all,
-            batch * most,
-            batch * most,
-            batch * more * most,
-            if copy { rows * d } else { 0 },
-            batch * most,
-            batch * most,
-        ]
-        .map(|len| len.div_ceil(line) * line)
+        let lines = |len: usize| len.div_ceil(64 / size_of::<F>()) * (64 / size_of::<F>());
+        let own = lines(batch * most);
+        let us = if P::SUMMED { 0 } else { batch * k * most };
+        let hands = [batch * g * most, us, batch * all, own, own, batch * more * most];
+        Lengths {
+            w_x: if rows { packed_len::<F>(d, g * all) } else { 0 },
+            xs: lines(n * g * all),
+            copy: if rows { lines(n * d) } else { 0 },
+            bias: lines(g * all),
+            w_h: packed_len::<F>(all, k * most),
+            own_bias: lines(k * most),
+            hands: hands.map(lines),
+            lanes: lines(batch * more * most),
+            h: own,
+        }
     }
 
     /// The working memory of [`by_columns`](Gated::by_columns).
-    pub(super) fn column_memory(&self, steps: usize, batch: usize, parts: usize, w_x: bool) -> Work {
-        let [weight_x, weight_h, others @ ..] = self.column_lengths((steps, batch), parts, w_x, false);
-        let bytes = |len: usize| scratch::bytes::<F, 1>([parts * len]);
-        Work::of(bytes(others.iter().sum())).inside(bytes(weight_h)).inside(bytes(weight_x))
+    pub(super) fn column_memory(&self, steps: usize, batch: usize, parts: usize, rows: bool) -> Work {
+        let lengths = self.column_lengths((steps, batch), parts, rows);
+        let bytes = |len: usize| scratch::bytes::<F, 1>([len]);
+        Work::of(bytes(lengths.others(parts))).inside(bytes(parts * lengths.w_h)).inside(bytes(lengths.w_x))
     }
 
     /// `h0 [B, H]` and `rest [B, (S - 1)·H]` are the state; `rest` moves on.
@@ -109,221 +137,122 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         h0: &[F],
         rest: &mut [F],
         parts: usize,
+        pace: &Pace,
     ) {
-        let rows = matches!(input, Input::Rows(_));
-        let lengths = self.column_lengths(input.dim(), parts, rows, input.is_scattered());
-        let [weight_x, weight_h, others @ ..] = lengths;
+        let lengths = self.column_lengths(input.dim(), parts, input.is_rows());
         // Three calls, as where rows are divided: so both ways find the same buffers.
-        scratch::with(parts * weight_x, |weights_x| {
-            scratch::with(parts * weight_h, |weights_h| {
-                scratch::with(parts * others.iter().sum::<usize>(), |others| {
-                    let memory = [weights_x, weights_h, others];
-                    let meeting = self.meeting(input, ys, h0, rest, lengths, memory);
-                    self.meet(input, &meeting, 0, parts);
-                    meeting.states(rest, self.units());
+        scratch::with(lengths.w_x, |w_x| {
+            scratch::with(parts * lengths.w_h, |w_h| {
+                scratch::with(lengths.others(parts), |others| {
+                    self.pieces(input, ys, (h0, rest), [w_x, w_h, others], &lengths, pace);
                 });
             });
         });
     }
 
-    /// The parts before the first step; `memory` is for `w_x`, for `w_h` and for the rest.
-    fn meeting<'a>(
-        &'a self,
+    fn pieces(
+        &self,
         input: &Input<'_, F>,
-        mut ys: ArrayViewMut3<'a, F>,
-        h0: &[F],
-        rest: &[F],
-        lengths: [usize; 13],
-        memory: [&'a mut [F]; 3],
-    ) -> Meeting<'a, F> {
-        let (b, d, all) = (input.dim().1, self.w_x.nrows(), self.units());
-        let (g, k, more) = (P::X::N, P::H::N, P::State::N - 1);
-        let [mut weights_x, mut weights_h, mut others] = memory;
-        let parts = weights_h.len() / lengths[1];
-        let mut meeting =
-            Meeting { parts: Vec::new(), done: Vec::new(), h: Vec::new(), failed: AtomicBool::new(false) };
-        for part in 0..parts {
-            let mut i = 0;
-            let [w_x, w_h, bias, own_bias, xs, us, h, own, after, lanes, copy, even, odd] = lengths.map(|len| {
-                i += 1;
-                let from = if i == 1 { &mut weights_x } else { if i == 2 { &mut weights_h } else { &mut others } };
-                let (one, later) = std::mem::take(from).split_at_mut(len);
-                *from = later;
-                one
-            });
-            let first = all * part / parts;
-            let units = all * (part + 1) / parts - first;
-            let w_x = match input {
-                Input::Tokens(_) => Weight::Plain { w: flat(&self.w_x), k: d, n: g * all },
-                Input::Rows(_) => Weight::Packed(pack_columns(flat(&self.w_x), d, self.columns(g, first, units), w_x)),
-            };
-            let w_h = pack_columns(flat(&self.w_h), all, self.columns(k, first, units), w_h);
-            let (bias, own_bias) = (&mut bias[..g * units], &mut own_bias[..k * units]);
-            self.fill_biases(bias, own_bias, first, units);
-            for row in 0..b {
-                own[row * units..][..units].copy_from_slice(&h0[row * all + first..][..units]);
-            }
-            let lanes = &mut lanes[..b * more * units];
-            for (lane, to) in lanes.chunks_exact_mut(units).enumerate() {
-                to.copy_from_slice(&rest[lane * all + first..][..units]);
-            }
-            odd[..b * units].copy_from_slice(&own[..b * units]); // h before step 0
-            let (mine, later) = ys.split_at(Axis(2), units);
-            ys = later;
-            meeting.parts.push(Mutex::new(Part {
-                step: 0,
-                first,
-                units,
-                w_x,
-                w_h,
-                bias,
-                own_bias,
-                xs,
-                us: if P::SUMMED { &mut [] } else { &mut us[..b * k * units] },
-                h: &mut h[..b * all],
-                own: &mut own[..b * units],
-                after: &mut after[..b * units],
-                rest: lanes,
-                copy,
-                ys: mine,
-            }));
-            meeting.done.push(AtomicUsize::new(0));
-            meeting.h.push([&mut even[..b * units], &mut odd[..b * units]].map(Mutex::new));
-        }
-        meeting
-    }
-
-    /// Starts the parts `first..first + count`, each where there is a thread for it.
-    fn meet(&self, input: &Input<'_, F>, meeting: &Meeting<'_, F>, first: usize, count: usize) {
-        if count == 1 {
-            return threads::alone(|| {
-                if first == 0 { self.lead(input, meeting) } else { self.follow(input, meeting, first) }
-            });
-        }
-        let half = count / 2;
-        rayon::join(
-            || self.meet(input, meeting, first, half),
-            || self.meet(input, meeting, first + half, count - half),
-        );
-    }
-
-    /// Part 0, and each step of any other part that no thread has taken yet: so it ends also where no other thread comes.
-    fn lead(&self, input: &Input<'_, F>, meeting: &Meeting<'_, F>) {
-        let guard = FailGuard(&meeting.failed);
-        let steps = input.dim().0;
-        for t in 0..steps {
-            meeting.wait(t);
-            for part in 0..meeting.parts.len() {
-                match meeting.parts[part].try_lock() {
-                    Ok(mut free) if free.step == t => self.one_step(input, meeting, part, &mut free),
-                    Ok(_) | Err(TryLockError::WouldBlock) => {}
-                    Err(TryLockError::Poisoned(_)) => panic!("another thread's part of the sequence panicked"),
+        ys: ArrayViewMut3<'_, F>,
+        (h0, rest): (&[F], &mut [F]),
+        [w_x, w_h, mut others]: [&mut [F]; 3],
+        lengths: &Lengths,
+        pace: &Pace,
+    ) {
+        let ((t, b), d, all) = (input.dim(), self.w_x.nrows(), self.units());
+        let (piece, width) = (piece(t, b), P::X::N * all);
+        let mut take = |len: usize| {
+            let (one, later) = std::mem::take(&mut others).split_at_mut(len);
+            others = later;
+            one
+        };
+        let (xs, copy, bias) = (take(lengths.xs), take(lengths.copy), take(lengths.bias));
+        let weight = match input {
+            Input::Tokens(_) => Weight::Plain { w: flat(&self.w_x), k: d, n: width },
+            Input::Rows(_) => Weight::Packed(pack(flat(&self.w_x), d, width, w_x)),
+        };
+        let bias = &mut bias[..width];
+        let (parts, mut hands) = self.column_part_list(ys, (h0, rest), w_h, &mut take, lengths, bias);
+        let threads = hands.len();
+        for first in (0..t).step_by(piece) {
+            let steps = piece.min(t - first);
+            let xs = &mut xs[..steps * b * width];
+            match input {
+                Input::Rows(rows) => {
+                    let rows = rows.slice_axis(Axis(0), (first..first + steps).into());
+                    let rows = clean(&rows, copy);
+                    divide(Rows { first: 0, width, numbers: &mut *xs }, threads, 1, &|xs| {
+                        let n = xs.numbers.len() / width;
+                        weight.times_from(bias, xs.numbers, &rows[xs.first * d..], n);
+                    });
+                }
+                Input::Tokens(tokens) => {
+                    let tokens = tokens.slice_axis(Axis(0), (first..first + steps).into());
+                    look_up(xs, bias, flat(&self.w_x), self.columns(P::X::N, 0, all), tokens);
                 }
             }
-        }
-        meeting.wait(steps);
-        drop(guard);
-    }
-
-    /// The rest of part `part`.
-    fn follow(&self, input: &Input<'_, F>, meeting: &Meeting<'_, F>, part: usize) {
-        let guard = FailGuard(&meeting.failed);
-        let mut mine = held(&meeting.parts[part]);
-        for t in mine.step..input.dim().0 {
-            meeting.wait(t);
-            self.one_step(input, meeting, part, &mut mine);
-        }
-        drop(mine);
-        drop(guard);
-    }
-
-    fn one_step(&self, input: &Input<'_, F>, meeting: &Meeting<'_, F>, index: usize, part: &mut Part<'_, F>) {
-        let ((t, b), all, step) = (input.dim(), self.units(), part.step);
-        let (piece, width) = (piece(t, b), P::X::N * part.units);
-        if step.is_multiple_of(piece) {
-            let steps = piece.min(t - step);
-            let xs = &mut part.xs[..steps * b * width];
-            let here = ndarray::Slice::from(step..step + steps);
-            match (input, part.w_x) {
-                (Input::Rows(rows), w_x) => {
-                    let rows = rows.slice_axis(Axis(0), here);
-                    w_x.times_from(part.bias, xs, contiguous(&rows, part.copy), steps * b);
-                }
-                (Input::Tokens(tokens), _) => {
-                    let columns = self.columns(P::X::N, part.first, part.units);
-                    look_up(xs, part.bias, flat(&self.w_x), columns, tokens.slice_axis(Axis(0), here));
-                }
+            for round in (first..first + steps).step_by(ROUND) {
+                let end = (first + steps).min(round + ROUND);
+                self.round(&Round::new(&parts, &*xs, first, b, round..end), &mut hands, pace);
             }
         }
-        for (other, h) in meeting.h.iter().enumerate() {
-            let h = held(&h[(step + 1) % 2]);
-            let (units, first) = (h.len() / b, all * other / meeting.h.len());
-            for (row, h) in h.chunks_exact(units).enumerate() {
-                part.h[row * all + first..][..units].copy_from_slice(h);
-            }
-        }
-        let xs = &mut part.xs[step % piece * b * width..][..b * width];
-        if P::SUMMED {
-            matmul(xs, part.h, all, b, part.w_h);
-        } else {
-            matmul_from(part.own_bias, part.us, part.h, all, b, part.w_h);
-        }
-        rows::forward(rows::Forward {
-            gates: &self.gates,
-            units: part.units,
-            x: xs,
-            u: part.us,
-            h: part.own,
-            y: part.after,
-            rest: part.rest,
-            tape: None,
-        });
-        held(&meeting.h[index][step % 2]).copy_from_slice(part.after);
-        let after = ArrayView3::from_shape((1, b, part.units), &*part.after).expect("b rows of these units");
-        part.ys.slice_mut(s![step..step + 1, .., ..]).assign(&after);
-        std::mem::swap(&mut part.own, &mut part.after);
-        part.step += 1;
-        meeting.done[index].store(part.step, Ordering::Release);
-    }
-}
-
-impl<F: Float> Meeting<'_, F> {
-    /// Writes the other lanes of the state to `rest [B, (S - 1)·H]`.
-    fn states(&self, rest: &mut [F], all: usize) {
-        for part in &self.parts {
-            let part = held(part);
-            for (lane, from) in part.rest.chunks_exact(part.units).enumerate() {
+        for part in &parts {
+            let now = held(&part.now);
+            for (lane, from) in now.rest.chunks_exact(part.units).enumerate() {
                 rest[lane * all + part.first..][..part.units].copy_from_slice(from);
             }
         }
     }
 
-    /// Until every part has done `steps` steps. It spins, since that takes well below a microsecond where each thread has
-    /// a core; where one has not, it lets the others run.
-    fn wait(&self, steps: usize) {
-        const SPINS: u32 = 10_000;
-        let mut spins = 0;
-        for done in &self.done {
-            while done.load(Ordering::Acquire) < steps {
-                assert!(!self.failed.load(Ordering::Relaxed), "another thread's part of the sequence panicked");
-                spins += 1;
-                if spins < SPINS { std::hint::spin_loop() } else { std::thread::yield_now() }
+    /// The parts before the first step, and the working memory of as many threads; fills the biases.
+    #[expect(clippy::type_complexity, reason = "two lists, made by one walk over the parts")]
+    fn column_part_list<'a>(
+        &self,
+        mut ys: ArrayViewMut3<'a, F>,
+        (h0, rest): (&[F], &[F]),
+        mut w_h: &'a mut [F],
+        take: &mut dyn FnMut(usize) -> &'a mut [F],
+        lengths: &Lengths,
+        bias: &mut [F],
+    ) -> (Vec<Part<'a, F>>, Vec<Hands<'a, F>>) {
+        let (b, all, k, more) = (ys.len_of(Axis(1)), self.units(), P::H::N, P::State::N - 1);
+        let count = w_h.len() / lengths.w_h;
+        let (mut parts, mut hands) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        for index in 0..count {
+            let first = all * index / count;
+            let units = all * (index + 1) / count - first;
+            let (memory, later) = std::mem::take(&mut w_h).split_at_mut(lengths.w_h);
+            w_h = later;
+            let own_bias = &mut take(lengths.own_bias)[..k * units];
+            self.fill_biases(&mut [], own_bias, first, units);
+            let lanes = &mut take(lengths.lanes)[..b * more * units];
+            for (lane, to) in lanes.chunks_exact_mut(units).enumerate() {
+                to.copy_from_slice(&rest[lane * all + first..][..units]);
             }
+            let h = [take(lengths.h), take(lengths.h)].map(|h| &mut h[..b * units]);
+            for (row, to) in h[1].chunks_exact_mut(units).enumerate() {
+                to.copy_from_slice(&h0[row * all + first..][..units]); // h before step 0
+            }
+            let (mine, later) = ys.split_at(Axis(2), units);
+            ys = later;
+            parts.push(Part {
+                first,
+                units,
+                w_h: pack_columns(flat(&self.w_h), all, self.columns(k, first, units), memory),
+                own_bias,
+                now: Mutex::new(Now { step: 0, rest: lanes, ys: mine }),
+                h: h.map(Mutex::new),
+                done: AtomicUsize::new(0),
+            });
+            let [xs, us, h, own, after, rest] = lengths.hands.map(&mut *take);
+            hands.push(Hands { index, xs, us, h: &mut h[..b * all], own, after, rest });
         }
+        self.fill_biases(bias, &mut [], 0, all);
+        (parts, hands)
     }
 }
 
-/// Tells the others when its thread panics, so that they do not wait for it.
-struct FailGuard<'a>(&'a AtomicBool);
-
-impl Drop for FailGuard<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.store(true, Ordering::Relaxed);
-        }
-    }
-}
-
+/// No panic happens under these locks, and one elsewhere leaves what they hold whole.
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

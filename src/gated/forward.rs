@@ -5,10 +5,11 @@ use ndarray::{ArrayViewMut3, Axis};
 use super::sequence::{Input, WORTH_PACKING, Weight, Widths, piece};
 use super::{Gated, GatedTape};
 use crate::Float;
+use crate::kernel::pace::PACE;
 use crate::kernel::pack::{pack, packed_len};
 use crate::kernel::sums::look_up;
 use crate::kernel::threads::{Divisible, divide};
-use crate::kernel::views::{at_mut, contiguous, flat, view, view_mut};
+use crate::kernel::views::{at_mut, clean, flat, view, view_mut};
 use crate::kernel::{rows, scratch};
 use crate::pointwise::{Lanes, Pointwise};
 
@@ -90,7 +91,7 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
             });
             let columns = if tape.is_none() { self.column_parts(t, b) } else { 1 };
             if columns > 1 {
-                self.by_columns(&input, ys.view_mut(), h0, rest, columns);
+                self.by_columns(&input, ys.view_mut(), h0, rest, columns, &PACE);
             } else {
                 self.with_weights(&input, |w_x, w_h| {
                     let part = Part { input: input.view(), ys: ys.view_mut(), h0, rest: &mut *rest, tape };
@@ -128,7 +129,7 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         let (t, b, units) = ys.dim();
         let Widths { x, u, .. } = self.widths();
         let piece = piece(t, b);
-        scratch::with_each(self.part_lengths(t, b, input.is_scattered()), |[bias, own_bias, xs, copy, us]| {
+        scratch::with_each(self.part_lengths(t, b, input.is_rows()), |[bias, own_bias, xs, copy, us]| {
             self.fill_biases(bias, own_bias, 0, units);
             for first in (0..t).step_by(piece) {
                 let steps = piece.min(t - first);
@@ -136,7 +137,7 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
                 match &input {
                     Input::Rows(all) => {
                         let all = all.slice_axis(Axis(0), (first..first + steps).into());
-                        w_x.times_from(bias, xs, contiguous(&all, copy), steps * b);
+                        w_x.times_from(bias, xs, clean(&all, copy), steps * b);
                     }
                     Input::Tokens(all) => {
                         let all = all.slice_axis(Axis(0), (first..first + steps).into());

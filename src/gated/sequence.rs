@@ -40,9 +40,9 @@ impl<F: Float> Input<'_, F> {
         }
     }
 
-    /// Whether its pieces are no runs of numbers and have to be copied.
-    pub(super) fn is_scattered(&self) -> bool {
-        matches!(self, Input::Rows(xs) if !xs.is_standard_layout())
+    /// Whether its pieces may have to be copied, because they are no runs of numbers or have some that are too near 0.
+    pub(super) fn is_rows(&self) -> bool {
+        matches!(self, Input::Rows(_))
     }
 
     #[track_caller]
@@ -134,12 +134,12 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
     }
 
     /// What every row of x·w_x and of h·w_h starts from, for some units: their biases, or, where the gates only use the sum,
-    /// both in one.
+    /// both in one. What is given as an empty slice is left out.
     pub(super) fn fill_biases(&self, bias: &mut [F], own_bias: &mut [F], first: usize, units: usize) {
         bias.fill(F::zero());
         own_bias.fill(F::zero());
         let add = |sums: &mut [F], b: &Option<Array1<F>>, gates: usize| {
-            if let Some(b) = b {
+            if let (Some(b), false) = (b, sums.is_empty()) {
                 for (from, to) in self.columns(gates, first, units).ranges() {
                     sums[to].iter_mut().zip(&flat(b)[from]).for_each(|(sum, b)| *sum += *b);
                 }
@@ -195,7 +195,7 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         let frames = 4 * size_of::<(usize, usize)>(); // the least that a Vec of them takes
         let tape = frames + bytes::<F>(batch * units + rows * (more + saved));
         let parts = self.parts(rows).min(batch);
-        let part = scratch::bytes::<F, 5>(self.part_lengths(steps, batch.div_ceil(parts), d_x && parts > 1));
+        let part = scratch::bytes::<F, 5>(self.part_lengths(steps, batch.div_ceil(parts), d_x));
         let mut forward = Work::of(part).elsewhere(if parts > 1 { part } else { 0 });
         if rows >= WORTH_PACKING {
             for len in [packed_len::<F>(units, u), if d_x { packed_len::<F>(d, x) } else { 0 }] {
@@ -207,7 +207,7 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
             forward = forward.or(self.column_memory(steps, batch, columns, d_x));
         }
         let forward = forward.inside(scratch::bytes::<F, 1>([batch * (units + more)]));
-        let backward = self.backward_lengths(steps, batch, d_x, [false; 4]);
+        let backward = self.backward_lengths(steps, batch, d_x, [false, false, d_x, false]);
         Memory { tape, forward, backward: Work::of(scratch::bytes::<F, 12>(backward)) }
     }
 }

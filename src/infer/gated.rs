@@ -3,9 +3,10 @@
 use std::fmt;
 
 use super::operands::{Matrix, Operands, check_bias};
-use super::{Infer, InferTokens, Precision, Prepare};
+use super::{Infer, InferTokens, Precision, Prepare, with_flushed};
 use crate::kernel::stored::Stored;
 use crate::kernel::stream::{Aligned, Input, Operand, Step, columns, rows_of};
+use crate::kernel::sums::has_tiny;
 use crate::kernel::views::flat;
 use crate::pointwise::{Lanes, Pointwise};
 use crate::{Error, Float, Gated, Recurrent};
@@ -110,6 +111,13 @@ impl<F: Float, P: Pointwise<F>> Infer for PreparedGated<F, P> {
     }
     #[inline]
     fn step_rows(&self, x: &[F], y: &mut [F], state: &mut Self::State) {
+        if has_tiny(x) {
+            return with_flushed(x, &mut |x| self.step_clean(x, y, state));
+        }
+        self.step_clean(x, y, state);
+    }
+    #[inline]
+    fn step_clean(&self, x: &[F], y: &mut [F], state: &mut Self::State) {
         self.run(Input::Rows(x), y, state);
     }
 }

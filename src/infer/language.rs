@@ -94,9 +94,9 @@ impl<I: InferTokens> PreparedLanguageModel<I> {
         scratch::with_each([h, v], |[hidden, copy]| {
             self.net.step_tokens(&[token], hidden, state);
             match logits.as_slice_mut() {
-                Some(logits) => self.head.step_rows(hidden, logits, &mut ()),
+                Some(logits) => self.head.step_clean(hidden, logits, &mut ()),
                 None => {
-                    self.head.step_rows(hidden, copy, &mut ());
+                    self.head.step_clean(hidden, copy, &mut ());
                     logits.iter_mut().zip(copy).for_each(|(to, from)| *to = *from);
                 }
             }

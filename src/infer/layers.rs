@@ -1,8 +1,9 @@
 //! Layers on top of each other, packed.
 
-use super::{Infer, InferTokens, Precision, Prepare};
+use super::{Infer, InferTokens, Precision, Prepare, with_flushed};
 use crate::kernel::scratch;
 use crate::kernel::stream::rows_of;
+use crate::kernel::sums::has_tiny;
 use crate::layer::SeqLayer;
 use crate::layers::{Cells, Layers};
 use crate::{Chain, Error, Float, Stacked, State};
@@ -116,6 +117,13 @@ impl<L: InferLayers> Infer for PreparedLayers<L> {
     }
     #[inline]
     fn step_rows(&self, x: &[L::Elem], y: &mut [L::Elem], state: &mut L::States) {
+        if has_tiny(x) {
+            return with_flushed(x, &mut |x| self.step_clean(x, y, state));
+        }
+        self.step_clean(x, y, state);
+    }
+    #[inline]
+    fn step_clean(&self, x: &[L::Elem], y: &mut [L::Elem], state: &mut L::States) {
         self.with_between(rows_of(y.len(), self.output_size()), |between| self.run(0, (Some(x), 0), y, state, between));
     }
 }
@@ -175,7 +183,7 @@ impl<I: Infer> InferLayers for Vec<I> {
     fn each(&self, from: usize, states: &mut Self::States, f: EachLayer<'_, I::Elem>) {
         assert_eq!(states.len(), self.len(), "state: one for each layer");
         for (i, (layer, state)) in self.iter().zip(states).enumerate().skip(from) {
-            f(i, layer.output_size(), &mut |x, y| layer.step_rows(x, y, state));
+            f(i, layer.output_size(), &mut |x, y| layer.step_clean(x, y, state));
         }
     }
 }
@@ -221,9 +229,9 @@ macro_rules! tuple_layers {
             #[inline]
             fn each(&self, from: usize, states: &mut Self::States, f: EachLayer<'_, Self::Elem>) {
                 if from == 0 {
-                    f(0, self.0.output_size(), &mut |x, y| self.0.step_rows(x, y, &mut states.0));
+                    f(0, self.0.output_size(), &mut |x, y| self.0.step_clean(x, y, &mut states.0));
                 }
-                $( f($i, self.$i.output_size(), &mut |x, y| self.$i.step_rows(x, y, &mut states.$i)); )*
+                $( f($i, self.$i.output_size(), &mut |x, y| self.$i.step_clean(x, y, &mut states.$i)); )*
             }
         }
 

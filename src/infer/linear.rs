@@ -3,9 +3,10 @@
 use std::fmt;
 
 use super::operands::{Matrix, Operands, check_bias};
-use super::{Infer, Precision, Prepare};
+use super::{Infer, Precision, Prepare, with_flushed};
 use crate::kernel::stored::Stored;
 use crate::kernel::stream::{Affine, Aligned, Input, Operand, columns, rows_of};
+use crate::kernel::sums::has_tiny;
 use crate::kernel::views::flat;
 use crate::{Error, Float, Linear, Recurrent};
 
@@ -57,6 +58,13 @@ impl<F: Float> Infer for PreparedLinear<F> {
     }
     #[inline]
     fn step_rows(&self, x: &[F], y: &mut [F], (): &mut ()) {
+        if has_tiny(x) {
+            return with_flushed(x, &mut |x| self.step_clean(x, y, &mut ()));
+        }
+        self.step_clean(x, y, &mut ());
+    }
+    #[inline]
+    fn step_clean(&self, x: &[F], y: &mut [F], (): &mut ()) {
         let rows = rows_of(y.len(), self.outputs);
         assert_eq!(y.len(), rows * self.outputs, "y: B rows of V");
         assert_eq!(x.len(), rows * self.inputs, "x: B rows of D");

@@ -5,7 +5,7 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 use super::{Infer, InferTokens, Precision, Prepare};
 use crate::kernel::scratch;
 use crate::layer::SeqLayer;
-use crate::{Error, Float, GruResetBefore, OneHot, RnnCell};
+use crate::{Error, Float, GruResetBefore, OneHot, RnnCell, State};
 
 /// A cell that is stepped as it is, by its own [`RnnCell::step`], whatever the precision asked for. A cell with no packed
 /// form gives itself as one in four lines ([module docs](super)).
@@ -49,8 +49,10 @@ impl<C: RnnCell> Infer for Unprepared<C> {
         assert_eq!(y.len(), rows * h, "y: B rows of H");
         assert_eq!(x.len(), rows * d, "x: B rows of D");
         let x = ArrayView2::from_shape((rows, d), x).expect("x: B rows of D");
-        let y = ArrayViewMut2::from_shape((rows, h), y).expect("y: B rows of H");
-        self.cell.step(x, y, state, None);
+        let mut y = ArrayViewMut2::from_shape((rows, h), y).expect("y: B rows of H");
+        self.cell.step(x, y.view_mut(), state, None);
+        y.map_inplace(|y| *y = y.flush());
+        state.flush();
     }
 }
 

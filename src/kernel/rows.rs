@@ -1,4 +1,5 @@
-//! The loop over the units of some rows: loads blocks of lanes, calls the gate maths for each unit, stores blocks.
+//! The loop over the units of some rows: loads blocks of lanes, calls the gate maths for each unit, stores blocks. States and
+//! gradients, which go from step to step, are [flushed](Float::flush) on the way.
 
 use super::dispatch::{Job, dispatch};
 use crate::Float;
@@ -27,6 +28,16 @@ fn store<F: Float>(block: &[[F; BLOCK]], row: &mut [F], units: usize, unit: usiz
             to[..BLOCK].copy_from_slice(block);
         } else {
             to[..width].copy_from_slice(&block[..width]);
+        }
+    }
+}
+
+/// Rounds what is too near 0 to 0.
+#[inline(always)]
+pub(crate) fn flush<F: Float>(block: &mut [[F; BLOCK]]) {
+    for lane in block {
+        for x in lane {
+            *x = x.flush();
         }
     }
 }
@@ -80,6 +91,7 @@ impl<F: Float, P: Pointwise<F>> Job for Forward<'_, F, P> {
                     store(others, &mut before[r * more..][..more], units, unit, width);
                 }
                 gates.forward_block(&xs, &us, &mut state, &mut saved);
+                flush(state.as_mut());
                 let (first, others) = state.as_ref().split_at(1);
                 store(first, y, units, unit, width);
                 store(others, rest, units, unit, width);
@@ -146,7 +158,7 @@ impl<F: Float, P: Pointwise<F>> Job for Backward<'_, F, P> {
                 let mut extra = [[F::zero(); BLOCK]; 1];
                 load(&mut extra, d_y, units, unit, width);
                 for i in 0..BLOCK {
-                    first[0][i] += extra[0][i];
+                    first[0][i] = (first[0][i] + extra[0][i]).flush();
                 }
                 for i in 0..BLOCK {
                     let (x, u, s) =
@@ -155,8 +167,11 @@ impl<F: Float, P: Pointwise<F>> Job for Backward<'_, F, P> {
                     u.put(&mut d_us, i);
                     s.put(&mut d_state, i);
                 }
+                flush(d_xs.as_mut());
+                flush(d_state.as_mut());
                 store(d_xs.as_ref(), d_x, units, unit, width);
                 if !P::SUMMED {
+                    flush(d_us.as_mut());
                     let row = &mut d_u[r * P::H::N * units..][..P::H::N * units];
                     store(d_us.as_ref(), row, units, unit, width);
                 }

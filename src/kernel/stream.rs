@@ -72,7 +72,7 @@ pub(crate) struct Operand<F, W> {
 }
 
 impl<F: Float, W: Stored<F>> Operand<F, W> {
-    /// Packs `w [k, lanes · units]` (row-major); an error is the weight that such words cannot hold.
+    /// Packs `w [k, lanes · units]` (row-major), [flushed](Float::flush); an error is the weight that such words cannot hold.
     pub(crate) fn pack(w: &[F], k: usize, lanes: usize, units: usize) -> Result<Self, F> {
         let (n, width, rows) = (lanes * units, lanes * BLOCK, k.div_ceil(W::ROWS));
         let mut words = Aligned::new(units.div_ceil(BLOCK) * width * rows);
@@ -83,7 +83,7 @@ impl<F: Float, W: Stored<F>> Operand<F, W> {
                 for j in 0..width {
                     let Some(column) = column(i * width + j, lanes, units) else { continue };
                     weights.clear();
-                    weights.extend((0..k).map(|p| w[p * n + column]));
+                    weights.extend((0..k).map(|p| w[p * n + column].flush()));
                     let scale = W::scale(weights.iter().fold(F::zero(), |largest, w| largest.max(w.abs())));
                     if W::SCALED {
                         scales.get_mut()[i * width + j] = scale;

@@ -1,4 +1,4 @@
-//! Sums and copies of whole rows.
+//! Sums, copies and checks of whole rows.
 
 use ndarray::ArrayView2;
 
@@ -63,4 +63,31 @@ pub(crate) fn scatter<F: Float>(w: &mut [F], first: usize, n: usize, rows: &[F],
         }
     }
     dispatch(Scatter(w, first, n, rows, tokens));
+}
+
+/// Whether a number is nearer to 0 than [`Float::TINY`], and not 0.
+pub(crate) fn has_tiny<F: Float>(numbers: &[F]) -> bool {
+    const FEW: usize = 16;
+    struct HasTiny<'a, F>(&'a [F]);
+    impl<F: Float> Job for HasTiny<'_, F> {
+        type Output = bool;
+        #[inline(always)]
+        fn run<const FUSED: bool, const WIDE: bool>(self) -> bool {
+            // Looked at by the piece: a loop that may end at each number does not become vector code.
+            for piece in self.0.chunks(512) {
+                let mut tiny = false;
+                for x in piece {
+                    tiny |= x.is_tiny();
+                }
+                if tiny {
+                    return true;
+                }
+            }
+            false
+        }
+    }
+    if numbers.len() <= FEW {
+        return numbers.iter().any(|x| x.is_tiny());
+    }
+    dispatch(HasTiny(numbers))
 }

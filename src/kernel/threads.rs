@@ -1,7 +1,9 @@
 //! How many threads a pass may use, and the one way work is divided over them.
 
 use std::cell::Cell;
-use std::sync::Arc;
+use std::panic::resume_unwind;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, TryLockError};
+use std::thread;
 
 use super::scratch::Desks;
 use crate::Error;
@@ -15,12 +17,24 @@ thread_local! {
 /// Inside [`install`](Threads::install) the layers of this crate divide their work over the threads; outside they run
 /// on the caller's. Results are the same bits for any number. Threads sleep while there is nothing to do.
 ///
+/// A call may come from any thread, a worker of another pool too, and under any lock that it does not take itself: it waits
+/// asleep and takes up no other work meanwhile. One call at a time has the threads; one that comes while they are
+/// taken runs on its own thread alone.
+///
 /// Working memory of what runs inside belongs to this value and its clones, and is freed with the last of them.
 #[derive(Clone, Debug)]
 pub struct Threads {
     number: usize,
-    pool: Option<Arc<rayon::ThreadPool>>,
+    pool: Option<Arc<Pool>>,
     desks: Desks,
+}
+
+/// Threads, and whose turn it is. A worker that waits for a part of a call takes up whatever else there is in its pool. With one
+/// call in it that can only be another part of the same; with more, calls would pile up on one stack.
+#[derive(Debug)]
+struct Pool {
+    workers: rayon::ThreadPool,
+    turn: Mutex<()>,
 }
 
 impl Threads {
@@ -36,7 +50,8 @@ impl Threads {
             None
         } else {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(number).thread_name(|i| format!("deep-rnn-{i}"));
-            Some(Arc::new(pool.build().map_err(|e| Error::value("threads", "a number the system can start", e))?))
+            let workers = pool.build().map_err(|e| Error::value("threads", "a number the system can start", e))?;
+            Some(Arc::new(Pool { workers, turn: Mutex::new(()) }))
         };
         Ok(Threads { number, pool, desks: Desks::default() })
     }
@@ -49,9 +64,32 @@ impl Threads {
 
     /// Calls `f` with the threads at hand.
     pub fn install<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
-        match &self.pool {
-            None => self.desks.lend(|| with_at_hand(1, f)),
-            Some(pool) => pool.install(|| self.desks.lend(|| with_at_hand(self.number, f))),
+        let alone = |f| self.desks.lend(|| with_at_hand(1, f));
+        let Some(Pool { workers, turn }) = self.pool.as_deref() else { return alone(f) };
+        if workers.current_thread_index().is_some() {
+            return self.desks.lend(f); // from within a call: with the threads that has
+        }
+        let _turn = match turn.try_lock() {
+            Ok(turn) => turn,
+            Err(TryLockError::Poisoned(turn)) => turn.into_inner(),
+            Err(TryLockError::WouldBlock) => return alone(f),
+        };
+        let install = |f| workers.install(|| self.desks.lend(|| with_at_hand(self.number, f)));
+        if rayon::current_thread_index().is_none() {
+            return install(f);
+        }
+        // A worker of another pool: while it waited there it would take up other tasks of that pool, on top of this call's stack
+        // and under the caller's locks. Joining a thread it sleeps.
+        let f = Mutex::new(Some(f));
+        let take = || f.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let result = thread::scope(|scope| {
+            let started = thread::Builder::new().spawn_scoped(scope, || take().map(install));
+            started.ok().and_then(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
+        });
+        match (result, take()) {
+            (Some(result), _) => result,
+            (None, Some(f)) => alone(f), // the system has no thread left
+            (None, None) => unreachable!("a call that was taken has a result"),
         }
     }
 
@@ -59,6 +97,12 @@ impl Threads {
     pub(crate) fn free_memory(&self) {
         self.desks.clear();
     }
+}
+
+/// How many threads this machine can run at a time for this process.
+pub(crate) fn cores() -> usize {
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| thread::available_parallelism().map_or(1, usize::from))
 }
 
 /// Sets the number of threads for the time of one call, also when the call panics.

@@ -1,7 +1,8 @@
 //! Arrays as runs of numbers, and runs of numbers as arrays.
 
-use ndarray::{ArrayBase, ArrayView3, ArrayViewMut3, Axis, Data, DataMut, Dimension};
+use ndarray::{Array, ArrayBase, ArrayView3, ArrayViewMut3, Axis, Data, DataMut, Dimension};
 
+use super::sums::has_tiny;
 use super::threads::Divisible;
 use crate::Float;
 
@@ -23,6 +24,14 @@ impl<F: Float> Divisible for Rows<'_, F> {
     }
 }
 
+/// The array as a layer keeps it: in row-major order from here on, since `clone` keeps the layout and no method gives the
+/// array itself away; and [flushed](Float::flush).
+pub(crate) fn kept<F: Float, D: Dimension>(a: Array<F, D>) -> Array<F, D> {
+    let mut a = if a.is_standard_layout() { a } else { a.as_standard_layout().into_owned() };
+    a.map_inplace(|x| *x = x.flush());
+    a
+}
+
 /// The numbers of an array that is kept in row-major order.
 #[track_caller]
 pub(crate) fn flat<F, S: Data<Elem = F>, D: Dimension>(a: &ArrayBase<S, D>) -> &[F] {
@@ -41,6 +50,19 @@ pub(crate) fn contiguous<'a, F: Float>(a: &ArrayView3<'a, F>, copy: &'a mut [F])
         None => {
             let copy = &mut copy[..a.len()];
             view_mut(copy, a.dim()).assign(a);
+            copy
+        }
+    }
+}
+
+/// As [`contiguous`], without numbers that are too near 0: a copy, [flushed](Float::flush), where there are any. Inputs
+/// fade too, and would be slow with every weight.
+pub(crate) fn clean<'a, F: Float>(a: &ArrayView3<'a, F>, copy: &'a mut [F]) -> &'a [F] {
+    match a.to_slice() {
+        Some(numbers) if !has_tiny(numbers) => numbers,
+        _ => {
+            let copy = &mut copy[..a.len()];
+            view_mut(copy, a.dim()).zip_mut_with(a, |to, from| *to = from.flush());
             copy
         }
     }

@@ -12,7 +12,7 @@ use crate::kernel::pack::{pack, pack_transposed, packed_len};
 use crate::kernel::scratch;
 use crate::kernel::sums::add_rows;
 use crate::kernel::threads::{self, divide};
-use crate::kernel::views::{Rows, contiguous, flat, flat_mut, view};
+use crate::kernel::views::{Rows, contiguous, flat, flat_mut, kept, view};
 use crate::{Error, Float, GradIo, Init, Memory, Params, Recurrent, Scheme, Spec, Work};
 
 /// y = x·w + b at every step, so `[T, B, D]` → `[T, B, V]`: the head of a language model.
@@ -50,7 +50,7 @@ impl<F: Float> Linear<F> {
         LinearSpec { outputs, bias: true, scheme: Scheme::default(), float: PhantomData }
     }
 
-    /// A layer of these arrays.
+    /// A layer of these arrays. Numbers below [`Float::TINY`] become 0.
     ///
     /// # Errors
     /// If there are no inputs or outputs, or `b` is not of w's width.
@@ -61,7 +61,7 @@ impl<F: Float> Linear<F> {
         if let Some(b) = b.as_ref().filter(|b| b.len() != w.ncols()) {
             return Err(Error::shape("b", format!("[{}]", w.ncols()), b.shape()));
         }
-        Ok(Linear { w: w.as_standard_layout().into_owned(), b: b.map(|b| b.as_standard_layout().into_owned()) })
+        Ok(Linear { w: kept(w), b: b.map(kept) })
     }
 
     /// `w [D, V]`.
