@@ -43,7 +43,13 @@ pub trait Float:
 {
     /// `"f32"` or `"f64"`.
     const NAME: &'static str;
+    /// 2⁻⁶³ (`f32`, 1.1·10⁻¹⁹) or 2⁻⁵¹¹ (`f64`, 1.5·10⁻¹⁵⁴), the root of the smallest normal number: the product of two
+    /// numbers that are no smaller is normal.
+    const TINY: Self;
 
+    /// 0 of the same sign where |x| is below [`TINY`](Float::TINY), else x.
+    #[must_use]
+    fn flush(self) -> Self;
     /// The nearest number of this type.
     fn from_f64(x: f64) -> Self;
     /// This number, exactly.
@@ -86,10 +92,16 @@ pub trait Float:
 }
 
 macro_rules! float {
-    ($f:ident) => {
+    ($f:ident, $tiny:expr) => {
         impl Float for $f {
             const NAME: &'static str = stringify!($f);
+            // A power of two, by its exponent's bits.
+            const TINY: Self = <$f>::from_bits($tiny);
 
+            #[inline(always)]
+            fn flush(self) -> Self {
+                if self.abs() < Self::TINY { (0.0 as $f).copysign(self) } else { self }
+            }
             #[inline(always)]
             fn from_f64(x: f64) -> Self {
                 x as $f
@@ -134,5 +146,5 @@ macro_rules! float {
     };
 }
 
-float!(f32);
-float!(f64);
+float!(f32, (127 - 63) << 23);
+float!(f64, (1023 - 511) << 52);

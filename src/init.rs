@@ -5,6 +5,7 @@ use ndarray_rand::RandomExt;
 use ndarray_rand::rand::Rng;
 use ndarray_rand::rand::SeedableRng;
 use ndarray_rand::rand::distr::{Distribution, StandardUniform};
+use num_traits::float::FloatCore;
 use rand_chacha::ChaCha8Rng;
 
 use crate::{Error, Float};
@@ -105,11 +106,20 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    /// Refuses a standard deviation that is negative or not finite.
-    pub(crate) fn check(self) -> Result<Self, Error> {
+    /// Refuses a standard deviation that is negative or not finite, or whose numbers are not in `F`.
+    pub(crate) fn check<F: Float>(self) -> Result<Self, Error> {
+        // No draw is further out: √(-2 ln 2⁻⁵³) is 8.6.
+        const FURTHEST: f64 = 9.0;
         match self {
-            Scheme::Normal(sigma) if !(sigma >= 0.0 && sigma.is_finite()) => {
-                Err(Error::value("scheme", "a finite standard deviation of 0 or more", sigma))
+            Scheme::Normal(sigma) => {
+                let in_range = sigma == 0.0 || F::from_f64(sigma).is_normal();
+                if sigma >= 0.0 && sigma.is_finite() && in_range && F::from_f64(sigma * FURTHEST).is_finite() {
+                    return Ok(self);
+                }
+                let (least, most) = (F::min_positive_value(), F::max_value().as_f64() / FURTHEST);
+                let expected =
+                    format!("a finite standard deviation of 0 or more (in {}: 0, or {least:e} to {most:.1e})", F::NAME);
+                Err(Error::value("scheme", expected, sigma))
             }
             scheme => Ok(scheme),
         }

@@ -109,7 +109,7 @@ impl<F: Float> Spec for LinearSpec<F> {
         if !d.checked_mul(v).is_some_and(memory_for) {
             return Err(Error::value("outputs", "a matrix that memory can hold", format!("{d} by {v}")));
         }
-        let scheme = self.scheme.check()?;
+        let scheme = self.scheme.check::<F>()?;
         let w = match scheme {
             Scheme::PyTorch => init.uniform((d, v), 1.0 / (d as f64).sqrt()),
             scheme => scheme.weights(init, d, 1, v, false),
