@@ -74,8 +74,8 @@ impl<F: Float, P: Pointwise<F>> GatedSpec<F, P> {
     /// The cell for inputs of `input_size` columns.
     ///
     /// # Errors
-    /// If there are no units or inputs, a size is too large for memory to be counted, the scheme is unusable, or a lane
-    /// with a bias of its own does not exist or the cell has no bias.
+    /// If there are no units or inputs, a size is too large for memory to be counted, the scheme or a setting of the gate maths
+    /// is unusable in `F`, or a lane with a bias of its own does not exist or the cell has no bias.
     pub fn build(&self, input_size: usize, init: &mut Init) -> Result<Gated<F, P>, Error> {
         let units = self.units;
         for (name, value) in [("units", units), ("input_size", input_size)] {
