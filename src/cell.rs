@@ -1,11 +1,14 @@
 //! The traits of a cell: what any recurrent network is made of.
 
+use std::ops::Range;
+
 use ndarray::linalg::general_mat_mul;
 use ndarray::{
     ArrayBase, ArrayView, ArrayView2, ArrayView3, ArrayViewMut, ArrayViewMut2, ArrayViewMut3, Axis, Data, DataMut,
     Dimension, Ix2, Ix3,
 };
 
+use crate::kernel::sums::{block_steps, blocks};
 use crate::{Float, Memory, Params, State};
 
 /// Something with parameters, a state and a tape: a cell, a layer, a whole network.
@@ -145,14 +148,26 @@ pub trait RnnCell: Recurrent {
         d_state: &mut Self::State,
         grads: &mut Self,
     ) {
-        for t in (0..io.x.len_of(Axis(0))).rev() {
-            let step = GradIo {
-                x: io.x.index_axis(Axis(0), t),
-                y: io.y.index_axis(Axis(0), t),
-                d_y: io.d_y.index_axis(Axis(0), t),
-                d_x: io.d_x.index_axis_mut(Axis(0), t),
-            };
-            self.step_backward(step, tape, d_state, grads);
+        let (t, b, _) = io.x.dim();
+        let mut back = |steps: Range<usize>, grads: &mut Self| {
+            for t in steps.rev() {
+                let step = GradIo {
+                    x: io.x.index_axis(Axis(0), t),
+                    y: io.y.index_axis(Axis(0), t),
+                    d_y: io.d_y.index_axis(Axis(0), t),
+                    d_x: io.d_x.index_axis_mut(Axis(0), t),
+                };
+                self.step_backward(step, tape, d_state, grads);
+            }
+        };
+        if t <= block_steps(b) {
+            return back(0..t, grads);
+        }
+        let mut part = grads.zeros_like();
+        for steps in blocks(t, block_steps(b)) {
+            back(steps, &mut part);
+            grads.add_scaled(&part, Float::from_f64(1.0));
+            part.set_zero();
         }
     }
 }

@@ -78,9 +78,11 @@ pub trait Params: Clone + Send + Sync {
         if largest == 0.0 || !largest.is_finite() {
             return largest;
         }
+        // A power of two: division by it is exact.
+        let unit = f64::from_bits(largest.to_bits() & f64::INFINITY.to_bits()).max(f64::MIN_POSITIVE);
         let mut sum = 0.0;
-        self.visit(&mut |_, view| sum += sum_of_squares(&view, largest));
-        largest * sum.sqrt()
+        self.visit(&mut |_, view| sum += sum_of_squares(&view, unit));
+        unit * sum.sqrt()
     }
 
     /// Multiplies every number by `k`.
