@@ -8,7 +8,7 @@ use ndarray::{
     Dimension, Ix2, Ix3,
 };
 
-use crate::kernel::sums::{block_steps, blocks};
+use crate::blocks::{BlockSum, block_steps, blocks, in_blocks};
 use crate::{Float, Memory, Params, State};
 
 /// Something with parameters, a state and a tape: a cell, a layer, a whole network.
@@ -160,14 +160,13 @@ pub trait RnnCell: Recurrent {
                 self.step_backward(step, tape, d_state, grads);
             }
         };
-        if t <= block_steps(b) {
+        if !in_blocks(t, b) {
             return back(0..t, grads);
         }
-        let mut part = grads.zeros_like();
+        let mut sum = BlockSum::new(grads);
         for steps in blocks(t, block_steps(b)) {
-            back(steps, &mut part);
-            grads.add_scaled(&part, Float::from_f64(1.0));
-            part.set_zero();
+            back(steps, sum.block());
+            sum.add_to(grads);
         }
     }
 }

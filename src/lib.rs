@@ -58,6 +58,7 @@
 #[macro_use]
 mod tuples;
 mod batch;
+mod blocks;
 mod bptt;
 mod builder;
 mod cell;

@@ -5,9 +5,9 @@ use std::ops::Range;
 use ndarray::{ArrayView3, ArrayViewMut3, Axis, Slice};
 
 use super::plan::{Plan, split};
-use crate::kernel::sums::{block_steps, blocks};
+use crate::State;
+use crate::blocks::{BlockSum, block_steps, blocks, in_blocks};
 use crate::model::{Model, Sequence};
-use crate::{Float, State};
 
 /// The tape and the states of one lot of rows; they last from one window to the next.
 pub(super) struct Walk<M: Model> {
@@ -19,21 +19,13 @@ pub(super) struct Walk<M: Model> {
     /// Where leaves are run again.
     now: Option<M::State>,
     d_state: Option<M::State>,
-    /// The gradients of a block, in a window of several.
-    of_block: Option<M>,
+    /// In a window of several blocks.
+    sum: Option<BlockSum<M>>,
 }
 
 impl<M: Model> Default for Walk<M> {
     fn default() -> Self {
-        Walk {
-            rows: 0,
-            tape: M::Tape::default(),
-            kept: Vec::new(),
-            stored: 0,
-            now: None,
-            d_state: None,
-            of_block: None,
-        }
+        Walk { rows: 0, tape: M::Tape::default(), kept: Vec::new(), stored: 0, now: None, d_state: None, sum: None }
     }
 }
 
@@ -66,18 +58,11 @@ impl<M: Model> Walk<M> {
         let mut d_state = self.d_state.take().unwrap_or_else(|| run.model.zero_state(self.rows));
         d_state.set_zero();
         if block(run.model, self.rows, plan) == usize::MAX {
-            self.of_block = None;
+            self.sum = None;
         } else {
-            self.of_block.get_or_insert_with(|| run.model.zeros_like()).set_zero();
+            self.sum.get_or_insert_with(|| BlockSum::new(run.model)).clear();
         }
-        run.leaf_backward(
-            plan,
-            plan.leaves() - 1,
-            d_ys.view(),
-            (&mut self.tape, &mut self.of_block),
-            &mut d_state,
-            grads,
-        );
+        run.leaf_backward(plan, plan.leaves() - 1, d_ys.view(), (&mut self.tape, &mut self.sum), &mut d_state, grads);
         for end in (1..plan.leaves()).rev() {
             // States from here on have done their work.
             while self.stored > 1 && self.kept[self.stored - 1].0 >= end {
@@ -93,7 +78,7 @@ impl<M: Model> Walk<M> {
             };
             self.down(&mut run, &mut now, plan, end);
             self.now = Some(now);
-            run.leaf_backward(plan, end - 1, d_ys.view(), (&mut self.tape, &mut self.of_block), &mut d_state, grads);
+            run.leaf_backward(plan, end - 1, d_ys.view(), (&mut self.tape, &mut self.sum), &mut d_state, grads);
         }
         self.d_state = Some(d_state);
     }
@@ -139,8 +124,7 @@ impl<M: Model> Walk<M> {
 /// Steps of a block, whose gradients are made from zero: a long window has several, so that small terms are not lost in
 /// a long sum. One without end where there is one only.
 fn block<M: Model>(model: &M, rows: usize, plan: Plan) -> usize {
-    let block = block_steps(rows);
-    if plan.steps() > block && model.runs_in_pieces() { block } else { usize::MAX }
+    if in_blocks(plan.steps(), rows) && model.runs_in_pieces() { block_steps(rows) } else { usize::MAX }
 }
 
 impl<M: Model> Run<'_, M> {
@@ -173,7 +157,7 @@ impl<M: Model> Run<'_, M> {
         plan: Plan,
         leaf: usize,
         d_ys: ArrayView3<'_, M::Elem>,
-        (tape, of_block): (&mut M::Tape, &mut Option<M>),
+        (tape, sum): (&mut M::Tape, &mut Option<BlockSum<M>>),
         d_state: &mut M::State,
         grads: &mut M,
     ) {
@@ -182,14 +166,13 @@ impl<M: Model> Run<'_, M> {
         for steps in blocks(end - start, block) {
             let steps = start + steps.start..start + steps.end;
             let d_ys = d_ys.slice_axis(Axis(0), Slice::from(steps.clone()));
-            let gathered = of_block.as_mut().unwrap_or(grads);
+            let gathered = sum.as_mut().map_or(&mut *grads, BlockSum::block);
             self.at(steps.clone(), |model, xs, ys| {
                 model.run_backward(xs, ys.view(), d_ys.view(), tape, d_state, gathered);
             });
             let whole = steps.start == 0 || (plan.steps() - steps.start).is_multiple_of(block);
-            if let Some(of_block) = of_block.as_mut().filter(|_| whole) {
-                grads.add_scaled(of_block, M::Elem::from_f64(1.0));
-                of_block.set_zero();
+            if let Some(sum) = sum.as_mut().filter(|_| whole) {
+                sum.add_to(grads);
             }
         }
     }

@@ -9,7 +9,7 @@ use std::fmt;
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis, Ix2, Zip, concatenate, s};
 
-use crate::kernel::sums::BLOCK_ROWS;
+use crate::blocks::BLOCK_ROWS;
 use crate::memory::bytes;
 use crate::{Bias, Error, Float, GradIo, Init, Memory, Params, Recurrent, RnnCell, Scheme, Spec, Work, add_outer};
 

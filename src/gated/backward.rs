@@ -5,14 +5,15 @@ use ndarray::{ArrayView2, ArrayView3, ArrayViewMut3, Axis};
 
 use super::sequence::{Input, Widths, piece};
 use super::{Gated, GatedTape};
+use crate::Float;
+use crate::blocks::{BLOCK_ROWS, BlockSum, block_steps, in_blocks};
 use crate::kernel::matmul::{matmul, matmul_transposed};
 use crate::kernel::pack::{Packed, pack, pack_adding, pack_transposed};
-use crate::kernel::sums::{BLOCK_ROWS, add_rows, block_steps, in_blocks, scatter};
+use crate::kernel::sums::{add_rows, scatter};
 use crate::kernel::threads::{Divisible, divide};
 use crate::kernel::views::{Rows, at, at_mut, contiguous, flat, flat_mut, view, view_mut};
 use crate::kernel::{rows, scratch};
 use crate::pointwise::{Lanes, Pointwise};
-use crate::{Float, Params};
 
 /// Some rows of the batch over the steps of one piece.
 struct Part<'a, F> {
@@ -164,13 +165,13 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
             let h0 = tape.h.top(b * units);
             let parts = self.parts(t * b);
             // Of many rows, the gradients of a block, made from zero.
-            let mut of_block = in_blocks(t, b).then(|| grads.zeros_like());
+            let mut sum = in_blocks(t, b).then(|| BlockSum::new(grads));
             let block = block_steps(b);
 
             let mut end = t;
             while end > 0 {
                 let block_start = t.saturating_sub(((t - end) / block + 1) * block);
-                let first = ((end - 1) / piece * piece).max(if of_block.is_some() { block_start } else { 0 });
+                let first = ((end - 1) / piece * piece).max(if sum.is_some() { block_start } else { 0 });
                 let (steps, n) = (end - first, (end - first) * b);
                 let here = || ndarray::Slice::from(first..end);
                 let d_a = &mut d_as[..n * x];
@@ -214,16 +215,15 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
                     None => &mut [],
                 };
                 let piece = Piece { input, hs, h0, d_a, d_u, d_xs: w_x.map(|w_x| (target, w_x)) };
-                match &mut of_block {
+                match &mut sum {
                     None => self.gradients(piece, parts, [&mut *packed, &mut *packed_x], grads),
-                    Some(of_block) => {
+                    Some(sum) => {
                         let mut rest = Some(piece);
                         while let Some(piece) = rest {
                             let (before, last) = self.last_rows(piece, BLOCK_ROWS);
-                            self.gradients(last, parts, [&mut *packed, &mut *packed_x], of_block);
+                            self.gradients(last, parts, [&mut *packed, &mut *packed_x], sum.block());
                             if before.is_some() || first == block_start {
-                                grads.add_scaled(of_block, F::one());
-                                of_block.set_zero();
+                                sum.add_to(grads);
                             }
                             rest = before;
                         }

@@ -7,9 +7,9 @@ use ndarray::{Array1, ArrayView2, ArrayView3, Axis};
 
 use super::Gated;
 use crate::Float;
+use crate::blocks::{COPIES, in_blocks};
 use crate::kernel::matmul::{matmul, matmul_from, matmul_unpacked};
 use crate::kernel::pack::{Columns, Packed, packed_len};
-use crate::kernel::sums::in_blocks;
 use crate::kernel::views::flat;
 use crate::kernel::{scratch, threads};
 use crate::memory::bytes;
@@ -210,7 +210,7 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         let forward = forward.inside(scratch::bytes::<F, 1>([batch * (units + more)]));
         let backward = self.backward_lengths(steps, batch, d_x, [false; 4]);
         // The gradients of a block.
-        let part = if in_blocks(steps, batch) { bytes::<F>(self.num_params()) } else { 0 };
+        let part = if in_blocks(steps, batch) { COPIES * bytes::<F>(self.num_params()) } else { 0 };
         Memory { tape, forward, backward: Work::of(scratch::bytes::<F, 12>(backward)).and(part) }
     }
 }

@@ -1,36 +1,10 @@
 //! Sums and copies of whole rows.
 
-use std::ops::Range;
-
 use ndarray::ArrayView2;
 
 use super::dispatch::{Job, dispatch};
 use super::pack::Columns;
 use crate::Float;
-
-/// Rows whose gradients are summed one after the other. Of more than these a sum of small terms would lose what lies below
-/// its last digit, so they are summed in blocks, each from zero, and the blocks are added.
-pub(crate) const BLOCK_ROWS: usize = 1 << 14;
-
-/// Steps of a block, for so many rows a step: a power of two, so that blocks and leaves of a memory budget fit into each other. It
-/// depends on nothing else.
-pub(crate) fn block_steps(rows: usize) -> usize {
-    let most = (BLOCK_ROWS / rows.max(1)).max(1);
-    1 << most.ilog2()
-}
-
-/// Whether a call of this shape is summed in blocks.
-pub(crate) fn in_blocks(steps: usize, rows: usize) -> bool {
-    rows > BLOCK_ROWS || steps > block_steps(rows)
-}
-
-/// The blocks of `len` places, last to first: counted from the end.
-pub(crate) fn blocks(len: usize, block: usize) -> impl DoubleEndedIterator<Item = Range<usize>> {
-    (0..len.div_ceil(block)).map(move |i| {
-        let end = len - i * block;
-        end.saturating_sub(block)..end
-    })
-}
 
 /// Adds the rows of `a [_, n]`, last to first, to `sum [n]`.
 pub(crate) fn add_rows<F: Float>(sum: &mut [F], a: &[F]) {

@@ -6,11 +6,12 @@ use std::marker::PhantomData;
 use ndarray::{Array1, Array2, ArrayView2, ArrayView3, ArrayViewMut3, Ix3, s};
 
 use super::SeqLayer;
+use crate::blocks::{BLOCK_ROWS, BlockSum, COPIES, block_steps, blocks, in_blocks};
 use crate::init::memory_for;
 use crate::kernel::matmul::{matmul, matmul_from, matmul_transposed};
 use crate::kernel::pack::{pack, pack_transposed, packed_len};
 use crate::kernel::scratch;
-use crate::kernel::sums::{BLOCK_ROWS, add_rows, block_steps, blocks, in_blocks};
+use crate::kernel::sums::add_rows;
 use crate::kernel::threads::{self, divide};
 use crate::kernel::views::{Rows, contiguous, flat, flat_mut, view};
 use crate::memory::bytes;
@@ -144,7 +145,7 @@ impl<F: Float> Recurrent for Linear<F> {
         let forward = Work::of(scratch::bytes::<F, 1>([packed_len::<F>(d, v)]));
         let backward = Work::of(scratch::bytes::<F, 2>([packed_len::<F>(n.min(ROWS), v), packed_len::<F>(v, d)]));
         // The gradients of a block.
-        let backward = backward.and(if in_blocks(steps, batch) { bytes::<F>(self.num_params()) } else { 0 });
+        let backward = backward.and(if in_blocks(steps, batch) { COPIES * bytes::<F>(self.num_params()) } else { 0 });
         Some(Memory { tape: 0, forward, backward })
     }
 }
@@ -193,14 +194,13 @@ impl<F: Float> SeqLayer for Linear<F> {
             return self.block_backward(io, grads);
         }
         let GradIo { x, y, d_y, mut d_x } = io;
-        let mut part = grads.zeros_like();
+        let mut sum = BlockSum::new(grads);
         for steps in blocks(t, block_steps(b)) {
             for rows in blocks(b, BLOCK_ROWS) {
                 let here = s![steps.clone(), rows, ..];
                 let (x, y, d_y) = (x.slice(here.clone()), y.slice(here.clone()), d_y.slice(here.clone()));
-                self.block_backward(GradIo { x, y, d_y, d_x: d_x.slice_mut(here) }, &mut part);
-                grads.add_scaled(&part, F::one());
-                part.set_zero();
+                self.block_backward(GradIo { x, y, d_y, d_x: d_x.slice_mut(here) }, sum.block());
+                sum.add_to(grads);
             }
         }
     }
