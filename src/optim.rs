@@ -24,8 +24,8 @@ pub trait Optimizer<P: Params> {
     /// One update of `params` by `grads`.
     ///
     /// # Errors
-    /// If it cannot be made, say because what is kept from earlier updates belongs to other parameters. Then nothing is
-    /// changed, neither `params` nor the optimiser; the engine hands the error on.
+    /// If it cannot be made: what is kept from earlier updates belongs to other parameters, or a parameter would no longer be
+    /// finite. Then nothing is changed, neither `params` nor the optimiser; the engine hands the error on.
     fn step(&mut self, params: &mut P, grads: &P) -> Result<(), Error>;
 
     /// The bytes it keeps from one update to the next, beside `params` and their gradients; nothing, unless it says so.

@@ -121,11 +121,11 @@ impl<F: Float> Adam<F> {
         Err(Error::value("params", expected, format!("other arrays, of {} numbers", params.num_params())))
     }
 
-    fn update(&self) -> Moments<F> {
+    fn update(&self, steps: u64) -> Moments<F> {
         let (number, (beta_1, beta_2)) = (F::from_f64, self.betas);
         let (take_1, take_2) = (1.0 - beta_1, 1.0 - beta_2);
         let root_2 = beta_2.sqrt();
-        let t = self.steps as f64;
+        let t = steps as f64;
         let correction = one_minus_power(beta_2, t).sqrt();
         let rate: F = number(self.lr * correction / one_minus_power(beta_1, t));
         Moments {
@@ -162,9 +162,10 @@ impl<P: Params> Optimizer<P> for Adam<P::Elem> {
     fn step(&mut self, params: &mut P, grads: &P) -> Result<(), Error> {
         same_arrays(params, grads)?;
         self.prepare(params)?;
-        self.steps = self.steps.saturating_add(1);
-        let update = self.update();
-        walk(params, grads, [&mut self.m, &mut self.r], &update);
+        let steps = self.steps.saturating_add(1);
+        let update = self.update(steps);
+        walk(params, grads, [&mut self.m, &mut self.r], &update)?;
+        self.steps = steps;
         Ok(())
     }
 

@@ -47,7 +47,6 @@ impl<P: Params> Optimizer<P> for Sgd {
         same_arrays(params, grads)?;
         let rate = P::Elem::from_f64(self.lr);
         let least = (P::Elem::min_positive_value() / rate).max(P::Elem::TINY);
-        walk(params, grads, [], &Descent { rate, least });
-        Ok(())
+        walk(params, grads, [], &Descent { rate, least })
     }
 }

@@ -149,6 +149,38 @@ fn moments_of_other_parameters_are_refused() {
     assert_eq!(params, all(2, 4));
 }
 
+/// What no number of the type is, no weight becomes; optimiser and weights go on as if nothing had been asked.
+#[test]
+fn an_update_beyond_the_range_is_refused() {
+    fn check(optimizer: impl Optimizer<Line<f32>> + Clone, large: f32) {
+        for n in [1, 5, 16, 100] {
+            let mut optimizer = optimizer.clone();
+            let (ones, mut bad) = (Line::<f32>::ones(n), Line::<f32>::ones(n));
+            bad[n / 2] = large;
+            let (mut with, mut p, mut expected) = (optimizer.clone(), ones.clone(), ones.clone());
+            with.step(&mut p, &ones).unwrap();
+            let before = p.clone();
+            let message = with.step(&mut p, &bad).unwrap_err().to_string();
+            assert!(message.contains("a parameter after the update: expected a finite number, got"), "{message}");
+            assert_eq!(p, before);
+            with.step(&mut p, &ones).unwrap();
+            (0..2).for_each(|_| optimizer.step(&mut expected, &ones).unwrap());
+            assert_eq!(p, expected);
+        }
+    }
+    check(Sgd::new(1e10), 1e30);
+    check(Sgd::new(1.0), f32::NAN);
+    check(Adam::<f32>::new(0.1), f32::NAN);
+    check(Adam::<f32>::new(0.1), f32::INFINITY);
+    // m outlives r by far, and over ε it is no number any more.
+    let mut odd = Adam::<f32>::new(0.1).betas(0.99, 0.1);
+    let mut p = Line::<f32>::zeros(20);
+    odd.step(&mut p, &Line::from_elem(20, 1e35)).unwrap();
+    let zeros = Line::zeros(20);
+    let refused = (0..300).find_map(|_| odd.step(&mut p, &zeros).err());
+    assert!(refused.is_some() && p.iter().all(|p| p.is_finite()));
+}
+
 /// Arrays in any order of their memory get the same update.
 #[test]
 fn layouts_do_not_matter() {
