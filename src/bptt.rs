@@ -153,7 +153,8 @@ impl<M: Model, L, O: Optimizer<M>> Bptt<M, L, O> {
     ///
     /// # Errors
     /// If a batch does not fit the model or the memory budget, or continues one of another size; or if the loss or the
-    /// gradient of a window is not finite. The window's update is refused then: weights, optimiser and state are as after the window before.
+    /// gradient of a window is not finite; or if the optimiser refuses, since the model was exchanged for one of other sizes.
+    /// The window's update is refused then: weights, optimiser and state are as after the window before.
     pub fn epoch<X, Y, T>(&mut self, batches: impl IntoIterator<Item = Batch<X, Y>>) -> Result<Report, Error>
     where
         X: Deref<Target = M::Input>,
@@ -263,7 +264,7 @@ impl<M: Model, L, O: Optimizer<M>> Bptt<M, L, O> {
         let loss = pass.loss(loss, targets);
         finite("loss", loss)?;
         std::mem::swap(&mut self.state, &mut self.next);
-        Ok(Report { loss_sum: loss * (t * b) as f64, tokens: t * b, ..Report::default() })
+        Ok(Report::evaluated(loss, t * b))
     }
 
     /// The outputs `[T, B, V]` for a batch, from the given state, which moves on. Nothing is trained or kept.
@@ -347,17 +348,9 @@ impl<M: Model, L, O: Optimizer<M>> Bptt<M, L, O> {
         let norm = grads.norm();
         finite("gradient norm", norm)?;
         let clipped = clip.apply(grads, norm);
-        optimizer.step(model, grads);
+        optimizer.step(model, grads)?;
         std::mem::swap(&mut self.state, &mut self.next);
-        Ok(Report {
-            loss_sum: loss * (t * b) as f64,
-            tokens: t * b,
-            updates: 1,
-            clipped: usize::from(clipped),
-            norm_sum: norm,
-            largest_norm: norm,
-            seconds: 0.0,
-        })
+        Ok(Report::trained(loss, t * b, norm, clipped))
     }
 
     /// The outputs of the last window, `[T, B, V]`.

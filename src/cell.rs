@@ -1,11 +1,14 @@
 //! The traits of a cell: what any recurrent network is made of.
 
+use std::ops::Range;
+
 use ndarray::linalg::general_mat_mul;
 use ndarray::{
     ArrayBase, ArrayView, ArrayView2, ArrayView3, ArrayViewMut, ArrayViewMut2, ArrayViewMut3, Axis, CowArray, Data,
     DataMut, Dimension, Ix2, Ix3,
 };
 
+use crate::blocks::{BlockSum, block_steps, blocks, in_blocks};
 use crate::{Float, Memory, Params, State};
 
 /// Something with parameters, a state and a tape: a cell, a layer, a whole network.
@@ -150,16 +153,27 @@ pub trait RnnCell: Recurrent {
         grads: &mut Self,
     ) {
         let xs = flushed(io.x);
-        for t in (0..xs.len_of(Axis(0))).rev() {
-            let step = GradIo {
-                x: xs.index_axis(Axis(0), t),
-                y: io.y.index_axis(Axis(0), t),
-                d_y: io.d_y.index_axis(Axis(0), t),
-                d_x: io.d_x.index_axis_mut(Axis(0), t),
-            };
-            self.step_backward(step, tape, d_state, grads);
-            io.d_x.index_axis_mut(Axis(0), t).map_inplace(|d| *d = d.flush());
-            d_state.flush();
+        let (t, b, _) = xs.dim();
+        let mut back = |steps: Range<usize>, grads: &mut Self| {
+            for t in steps.rev() {
+                let step = GradIo {
+                    x: xs.index_axis(Axis(0), t),
+                    y: io.y.index_axis(Axis(0), t),
+                    d_y: io.d_y.index_axis(Axis(0), t),
+                    d_x: io.d_x.index_axis_mut(Axis(0), t),
+                };
+                self.step_backward(step, tape, d_state, grads);
+                io.d_x.index_axis_mut(Axis(0), t).map_inplace(|d| *d = d.flush());
+                d_state.flush();
+            }
+        };
+        if !in_blocks(t, b) {
+            return back(0..t, grads);
+        }
+        let mut sum = BlockSum::new(grads);
+        for steps in blocks(t, block_steps(b)) {
+            back(steps, sum.block());
+            sum.add_to(grads);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The numbers the crate computes with: `f32` and `f64`.
 //!
-//! `exp`, `tanh` and `sigmoid` are polynomials in plain arithmetic without branches, so a loop over them becomes
+//! `exp`, `exp_m1`, `tanh` and `sigmoid` are polynomials in plain arithmetic without branches, so a loop over them becomes
 //! vector code at any instruction set, and without fused multiply-adds, so they are the same bits at each.
 //! They are monotone: of two numbers the larger never has the smaller value.
 
@@ -74,6 +74,8 @@ pub trait Float:
     /// eˣ, within 1.1 units of the last place; 0 where the result would be below 2⁻¹²⁵·⁵ (`f32`, 1.7·10⁻³⁸) or 2⁻¹⁰²¹·⁵ (`f64`, 3.1·10⁻³⁰⁸), ∞ above
     /// the range; 1 at ±0, 0 and ∞ at -∞ and ∞, NaN for NaN.
     fn exp(self) -> Self;
+    /// eˣ - 1, within 2 units of the last place, near 0 too; ±0 at ±0, -1 and ∞ at -∞ and ∞, NaN for NaN.
+    fn exp_m1(self) -> Self;
     /// (e²ˣ - 1) / (e²ˣ + 1), within 1.7 units of the last place; odd, ±0 at ±0 and ±1 at ±∞, NaN for NaN.
     fn tanh(self) -> Self;
     /// σ(x) = 1 / (1 + e⁻ˣ), within 2.5 units of the last place; 0 where the result would be below 2⁻¹²⁵·⁵ (`f32`, 1.7·10⁻³⁸) or 2⁻¹⁰²¹·⁵ (`f64`,
@@ -144,6 +146,10 @@ macro_rules! float {
             #[inline(always)]
             fn exp(self) -> Self {
                 gates::$f::exp(self)
+            }
+            #[inline(always)]
+            fn exp_m1(self) -> Self {
+                gates::$f::exp_m1(self)
             }
             #[inline(always)]
             fn tanh(self) -> Self {

@@ -66,7 +66,8 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
     /// A cell of these arrays, say from a file. Numbers below [`Float::TINY`] become 0.
     ///
     /// # Errors
-    /// If there are no units or inputs, or an array has another shape than the sizes in `w_x [D, G·H]` ask for.
+    /// If there are no units or inputs, an array has another shape than the sizes in `w_x [D, G·H]` ask for, or the gate
+    /// maths [refuses](Pointwise::check) its settings.
     pub fn from_arrays(
         gates: P,
         w_x: Array2<F>,
@@ -75,6 +76,7 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         b_h: Option<Array1<F>>,
     ) -> Result<Self, Error> {
         let () = Self::LANES_FIT;
+        gates.check()?;
         let (inputs, columns) = w_x.dim();
         let units = columns / P::X::N;
         if inputs == 0 || units == 0 || columns % P::X::N != 0 {

@@ -1,5 +1,7 @@
 //! Starting values: seeded, and the same numbers on every platform.
 
+mod qr;
+
 use ndarray::{Array, Array1, Array2, Dimension, ShapeBuilder};
 use ndarray_rand::RandomExt;
 use ndarray_rand::rand::Rng;
@@ -60,28 +62,14 @@ impl Init {
         self.uniform((rows, cols), (6.0 / (rows + cols).max(1) as f64).sqrt())
     }
 
-    /// A matrix with orthonormal columns, or rows where it is wider than high (Saxe et al. 2014).
+    /// A matrix with orthonormal columns, or rows where it is wider than high, uniform among all such (Saxe et al. 2014): Q
+    /// of the factorisation Q·R of normal numbers in which the diagonal of R is positive.
     pub fn orthogonal<F: Float>(&mut self, (rows, cols): (usize, usize)) -> Array2<F> {
         if rows < cols {
             return self.orthogonal((cols, rows)).reversed_axes().as_standard_layout().into_owned();
         }
-        let mut q: Array2<f64> = self.normal((rows, cols), 1.0);
-        for j in 0..cols {
-            // Gram-Schmidt, twice, which is enough for full precision.
-            for _ in 0..2 {
-                for i in 0..j {
-                    let along: f64 = (0..rows).map(|r| q[[r, i]] * q[[r, j]]).sum();
-                    for r in 0..rows {
-                        q[[r, j]] -= along * q[[r, i]];
-                    }
-                }
-            }
-            let norm = (0..rows).map(|r| q[[r, j]] * q[[r, j]]).sum::<f64>().sqrt();
-            for r in 0..rows {
-                q[[r, j]] /= norm;
-            }
-        }
-        q.mapv(F::from_f64)
+        let normal: Array2<f64> = self.normal((rows, cols), 1.0);
+        qr::orthonormal(&normal).mapv(F::from_f64)
     }
 }
 
@@ -105,11 +93,20 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    /// Refuses a standard deviation that is negative or not finite.
-    pub(crate) fn check(self) -> Result<Self, Error> {
+    /// Refuses a standard deviation that is negative or not finite, or whose numbers are not in `F`.
+    pub(crate) fn check<F: Float>(self) -> Result<Self, Error> {
+        // No draw is further out: √(-2 ln 2⁻⁵³) is 8.6.
+        const FURTHEST: f64 = 9.0;
         match self {
-            Scheme::Normal(sigma) if !(sigma >= 0.0 && sigma.is_finite()) => {
-                Err(Error::value("scheme", "a finite standard deviation of 0 or more", sigma))
+            Scheme::Normal(sigma) => {
+                let in_range = sigma == 0.0 || F::from_f64(sigma).is_normal();
+                if sigma >= 0.0 && sigma.is_finite() && in_range && F::from_f64(sigma * FURTHEST).is_finite() {
+                    return Ok(self);
+                }
+                let (least, most) = (F::min_positive_value(), F::max_value().as_f64() / FURTHEST);
+                let expected =
+                    format!("a finite standard deviation of 0 or more (in {}: 0, or {least:e} to {most:.1e})", F::NAME);
+                Err(Error::value("scheme", expected, sigma))
             }
             scheme => Ok(scheme),
         }
@@ -180,11 +177,50 @@ mod tests {
 
     #[test]
     fn orthogonal_matrices_are() {
-        for (rows, cols) in [(5, 5), (7, 3), (3, 7), (1, 4), (40, 40)] {
+        for (rows, cols) in [(5, 5), (7, 3), (3, 7), (1, 4), (4, 1), (1, 1), (40, 40), (150, 70), (70, 150)] {
             let q: Array2<f64> = Init::seeded(3).orthogonal((rows, cols));
+            assert_eq!(q.dim(), (rows, cols));
             let product = if rows < cols { q.dot(&q.t()) } else { q.t().dot(&q) };
             let identity = Array2::<f64>::eye(rows.min(cols));
-            assert!((product - identity).iter().all(|off| off.abs() < 1e-14), "{rows} by {cols}");
+            assert!((product - identity).iter().all(|off| off.abs() < 3e-15), "{rows} by {cols}");
         }
+        assert!(Init::seeded(3).orthogonal::<f64>((0, 3)).is_empty());
+    }
+
+    /// Gram and Schmidt's way, which makes the diagonal of R positive: the same matrix, to rounding.
+    #[test]
+    fn orthogonal_matrices_are_those_of_gram_and_schmidt() {
+        for (rows, cols) in [(1, 1), (6, 6), (9, 4), (60, 60), (100, 33)] {
+            let mut expected: Array2<f64> = Init::seeded(8).normal((rows, cols), 1.0);
+            for j in 0..cols {
+                for _ in 0..2 {
+                    for i in 0..j {
+                        let along = expected.column(i).dot(&expected.column(j));
+                        let other = expected.column(i).to_owned();
+                        expected.column_mut(j).scaled_add(-along, &other);
+                    }
+                }
+                let norm = expected.column(j).dot(&expected.column(j)).sqrt();
+                expected.column_mut(j).mapv_inplace(|x| x / norm);
+            }
+            let near = |q: &Array2<f64>, expected: &Array2<f64>| (q - expected).iter().all(|off| off.abs() < 1e-12);
+            assert!(near(&Init::seeded(8).orthogonal((rows, cols)), &expected), "{rows} by {cols}");
+            if cols < rows {
+                let wide: Array2<f64> = Init::seeded(8).orthogonal((cols, rows));
+                assert!(near(&wide, &expected.reversed_axes()), "{cols} by {rows}");
+            }
+        }
+    }
+
+    /// One gate of 512 units; by columns of a row-major matrix it took several times this.
+    #[test]
+    fn a_large_orthogonal_matrix_takes_little_time() {
+        let start = std::time::Instant::now();
+        let q: Array2<f32> = Init::seeded(4).orthogonal((512, 512));
+        let took = start.elapsed();
+        // Its gain is 1: a row of ones keeps its length.
+        let row = Array1::<f32>::ones(512).dot(&q);
+        assert!((row.dot(&row) - 512.0).abs() < 512.0 * 1e-5);
+        assert!(took.as_secs_f64() < 10.0, "{took:?}");
     }
 }

@@ -75,6 +75,7 @@
 #[macro_use]
 mod tuples;
 mod batch;
+mod blocks;
 mod bptt;
 mod builder;
 mod cell;

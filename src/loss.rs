@@ -1,6 +1,6 @@
 //! Losses: what the outputs of a window should have been.
 
-use ndarray::{ArrayRef2, ArrayRef3, ArrayView3, ArrayViewMut3, Zip};
+use ndarray::{ArrayRef2, ArrayRef3, ArrayView1, ArrayView3, ArrayViewMut3, Zip};
 
 use crate::{Error, Float};
 
@@ -30,7 +30,8 @@ impl<F: Float, T: ?Sized, L: Fn(ArrayView3<'_, F>, &T, ArrayViewMut3<'_, F>) -> 
 /// Softmax and cross-entropy in one, averaged over the T·B tokens: the mean of log Σ exp(y) - y\[target\].
 ///
 /// The largest output of each row is subtracted first, so no output is too large. Targets `[T, B]`, each less than V.
-/// Derived in `docs/derivations/softmax.md`.
+/// Shares exp(y - largest) and gradients below [`Float::TINY`] count as 0. A row that is -∞ throughout, or at its target, or has
+/// NaN or ∞ has a loss that is not finite, which the engine refuses. Derived in `docs/derivations/softmax.md`.
 ///
 /// ```
 /// use deep_rnn::{CrossEntropy, Loss};
@@ -62,23 +63,68 @@ impl<F: Float> Loss<F, ArrayRef2<usize>> for CrossEntropy {
         if tokens == 0 {
             return 0.0;
         }
-        let share = F::one() / F::from_f64(tokens as f64);
-        let mut sum = 0.0;
+        let mut losses = Mean::new(tokens);
         let rows = d_ys.rows_mut().into_iter().zip(ys.rows()).zip(targets);
         for ((mut d, y), &target) in rows {
             let top = y.iter().fold(F::neg_infinity(), |top, &y| if y > top || y.is_nan() { y } else { top });
-            Zip::from(&mut d).and(&y).for_each(|d, &y| *d = Float::exp(y - top));
-            let total = d.sum();
-            sum += total.as_f64().ln() + (top - y[target]).as_f64();
-            let k = share / total;
-            d.map_inplace(|d| *d *= k);
-            d[target] -= share;
+            Zip::from(&mut d).and(&y).for_each(|d, &y| *d = Float::exp(y - top).flush());
+            // The target's own share is left out of the sum: of a target that is nearly certain the others are all that is
+            // left, of the loss and of the gradient.
+            let own = std::mem::replace(&mut d[target], F::zero()).as_f64();
+            let others = sum(&d.view());
+            let total = others + own;
+            let log = if own == 1.0 { others.ln_1p() } else { total.ln() };
+            losses.add(log + (top.as_f64() - y[target].as_f64()));
+            let k = 1.0 / (total * tokens as f64);
+            let (scale, least) = (F::from_f64(k), F::from_f64(F::TINY.as_f64() / k));
+            d.map_inplace(|d| *d = if *d < least { F::zero() } else { *d * scale });
+            d[target] = F::from_f64(-others * k).flush();
         }
-        sum / tokens as f64
+        losses.value()
     }
 }
 
-/// The mean of (y - target)² over all T·B·V outputs.
+/// Eight running sums in `f64`, so that the loop becomes vector code and many small terms are not lost.
+fn sum<F: Float>(row: &ArrayView1<'_, F>) -> f64 {
+    let Some(row) = row.as_slice() else { return row.iter().map(|x| x.as_f64()).sum() };
+    let (chunks, rest) = row.as_chunks::<8>();
+    let mut sums = [0.0; 8];
+    for chunk in chunks {
+        for (sum, x) in sums.iter_mut().zip(chunk) {
+            *sum += x.as_f64();
+        }
+    }
+    sums.iter().sum::<f64>() + rest.iter().map(|x| x.as_f64()).sum::<f64>()
+}
+
+/// A mean of numbers whose sum need not be one: it is kept as a sum until that grows too large, then as shares.
+struct Mean {
+    n: f64,
+    sum: f64,
+    shares: f64,
+}
+
+impl Mean {
+    fn new(n: usize) -> Self {
+        Mean { n: n as f64, sum: 0.0, shares: 0.0 }
+    }
+
+    fn add(&mut self, x: f64) {
+        const LARGE: f64 = f64::MAX / 4.0;
+        if x.abs() < LARGE && self.sum.abs() < LARGE {
+            self.sum += x;
+        } else {
+            self.shares += x / self.n + self.sum / self.n;
+            self.sum = 0.0;
+        }
+    }
+
+    fn value(&self) -> f64 {
+        self.shares + self.sum / self.n
+    }
+}
+
+/// The mean of (y - target)² over all T·B·V outputs. Differences and gradients below [`Float::TINY`] count as 0.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MeanSquared;
 
@@ -98,10 +144,20 @@ impl<F: Float> Loss<F, ArrayRef3<F>> for MeanSquared {
         let k = F::from_f64(2.0 / ys.len() as f64);
         let mut sum = 0.0;
         Zip::from(&mut d_ys).and(&ys).and(targets).for_each(|d, &y, &target| {
-            let off = y - target;
-            *d = k * off;
+            let off = (y - target).flush();
+            *d = (k * off).flush();
             sum += off.as_f64() * off.as_f64();
         });
-        sum / ys.len() as f64
+        if sum < f64::INFINITY {
+            return sum / ys.len() as f64;
+        }
+        // The sum may be too large where the mean is not: then each term is a share of the mean.
+        let root = (ys.len() as f64).sqrt();
+        let mut mean = 0.0;
+        Zip::from(&ys).and(targets).for_each(|&y, &target| {
+            let off = (y - target).as_f64() / root;
+            mean += off * off;
+        });
+        mean
     }
 }

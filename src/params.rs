@@ -60,12 +60,29 @@ pub trait Params: Clone + Send + Sync {
         n
     }
 
-    /// √ of the sum of squares of all numbers, summed in `f64`.
+    /// √ of the sum of squares of all numbers, summed in `f64`. Squares that leave the range of `f64` do no harm: the norm
+    /// is infinite only where it is itself, or a number is, and 0 only where all numbers are.
     #[must_use]
     fn norm(&self) -> f64 {
         let mut sum = 0.0;
-        self.visit(&mut |_, view| sum += sum_of_squares(&view));
-        sum.sqrt()
+        self.visit(&mut |_, view| sum += sum_of_squares(&view, 1.0));
+        // Between these no square that counts was lost.
+        if (LEAST_SUM..f64::INFINITY).contains(&sum) {
+            return sum.sqrt();
+        }
+        let mut largest = 0.0;
+        self.visit(&mut |_, view| {
+            let here = view.iter().map(|x| x.as_f64().abs());
+            largest = here.fold(largest, |top: f64, x| if x > top || x.is_nan() { x } else { top });
+        });
+        if largest == 0.0 || !largest.is_finite() {
+            return largest;
+        }
+        // A power of two: division by it is exact.
+        let unit = f64::from_bits(largest.to_bits() & f64::INFINITY.to_bits()).max(f64::MIN_POSITIVE);
+        let mut sum = 0.0;
+        self.visit(&mut |_, view| sum += sum_of_squares(&view, unit));
+        unit * sum.sqrt()
     }
 
     /// Multiplies every number by `k`.
@@ -90,17 +107,26 @@ pub trait Params: Clone + Send + Sync {
     }
 }
 
-/// Eight running sums, so that the loop becomes vector code, in an order that depends on the length alone.
-fn sum_of_squares<F: Float>(view: &ArrayViewD<'_, F>) -> f64 {
+/// A sum of squares below this may have lost some: 2⁻⁹⁰⁰, far above the squares that are not normal numbers.
+const LEAST_SUM: f64 = f64::from_bits((1023 - 900) << 52);
+
+/// Of the numbers divided by `unit`. Eight running sums, so that the loop becomes vector code, in an order that depends on the
+/// length alone.
+fn sum_of_squares<F: Float>(view: &ArrayViewD<'_, F>, unit: f64) -> f64 {
+    if unit == 1.0 { squares(view, Float::as_f64) } else { squares(view, |x| x.as_f64() / unit) }
+}
+
+fn squares<F: Float>(view: &ArrayViewD<'_, F>, number: impl Fn(F) -> f64) -> f64 {
+    let square = |x: &F| number(*x) * number(*x);
     let Some(slice) = view.as_slice_memory_order() else {
-        return view.iter().map(|x| x.as_f64() * x.as_f64()).sum();
+        return view.iter().map(square).sum();
     };
     let mut sums = [0.0; 8];
     let chunks = slice.chunks_exact(8);
-    let rest: f64 = chunks.remainder().iter().map(|x| x.as_f64() * x.as_f64()).sum();
+    let rest: f64 = chunks.remainder().iter().map(square).sum();
     for chunk in chunks {
         for (sum, x) in sums.iter_mut().zip(chunk) {
-            *sum += x.as_f64() * x.as_f64();
+            *sum += square(x);
         }
     }
     sums.iter().sum::<f64>() + rest

@@ -6,7 +6,7 @@ use ndarray::Array2;
 
 use crate::kernel::stored::Stored;
 use crate::kernel::views::flat_mut;
-use crate::{Float, State};
+use crate::{Error, Float, State};
 
 /// How many units are computed side by side. A unit's numbers lie in one column of a block.
 pub(crate) const BLOCK: usize = 16;
@@ -182,6 +182,15 @@ pub trait Pointwise<F: Float>: Clone + Debug + Send + Sync {
     /// Whether `forward` uses `x` and `u` only as the sums `x[k] + u[k]`. Then `x` arrives as the sum and `u` as zeros,
     /// which saves memory traffic, and only the first result of `backward` is used. Needs as many lanes in `H` as in `X`.
     const SUMMED: bool = false;
+
+    /// Refuses settings of the gate maths that no cell can be made with, say a slope that is not finite; called where a
+    /// cell is made.
+    ///
+    /// # Errors
+    /// If a setting is out of its range.
+    fn check(&self) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// The state after the step, and what `backward` will need.
     fn forward(&self, x: Self::X, u: Self::H, before: Self::State) -> (Self::State, Self::Saved);

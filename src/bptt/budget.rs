@@ -3,6 +3,7 @@
 use super::Bptt;
 use super::pass::{Pass, SHARD};
 use super::plan::Plan;
+use crate::blocks::{COPIES, block_steps, in_blocks};
 use crate::kernel::threads::with_at_hand;
 use crate::memory::bytes;
 use crate::model::Model;
@@ -48,7 +49,7 @@ impl<M: Model, L, O: Optimizer<M>> Bptt<M, L, O> {
         }
         let plan = self.new_plan(steps, batch)?;
         let Bill { fixed, state } = self.bill(steps, batch);
-        let leaf = self.leaf(plan.leaf(), batch).ok_or_else(untold)?;
+        let leaf = self.leaf(plan.leaf(), batch, self.block(steps, batch)).ok_or_else(untold)?;
         Ok(fixed.saturating_add(state.saturating_mul(plan.states())).saturating_add(leaf))
     }
 
@@ -74,11 +75,13 @@ impl<M: Model, L, O: Optimizer<M>> Bptt<M, L, O> {
     fn new_plan(&self, steps: usize, batch: usize) -> Result<Plan, Error> {
         let Some(budget) = self.budget else { return Ok(Plan::whole(steps)) };
         let Bill { fixed, state } = self.bill(steps, batch);
-        self.leaf(1, batch).ok_or_else(untold)?;
-        let leaf = |steps| self.leaf(steps, batch).unwrap_or(usize::MAX);
+        let block = self.block(steps, batch);
+        self.leaf(1, batch, block).ok_or_else(untold)?;
+        let leaf = |steps| self.leaf(steps, batch, block).unwrap_or(usize::MAX);
+        let block = block.unwrap_or(usize::MAX);
         let plan = budget.checked_sub(fixed).map_or_else(
-            || Err(Plan::fit(steps, 0, state, &leaf).err().unwrap_or(0)),
-            |room| Plan::fit(steps, room, state, &leaf),
+            || Err(Plan::fit(steps, block, 0, state, &leaf).err().unwrap_or(0)),
+            |room| Plan::fit(steps, block, room, state, &leaf),
         );
         plan.map_err(|smallest| {
             let least = fixed.saturating_add(smallest);
@@ -116,18 +119,40 @@ impl<M: Model, L, O: Optimizer<M>> Bptt<M, L, O> {
             fixed = fixed.saturating_add(grads).saturating_add(outputs).saturating_add(of_rows(batch));
             state = of_rows(batch).saturating_add(headers.saturating_mul(shards));
         }
+        if self.block(steps, batch).is_some() {
+            let passes = if self.model.splits_itself() { 1 } else { batch.div_ceil(SHARD) };
+            fixed = fixed.saturating_add(bytes::<M::Elem>(self.model.num_params()).saturating_mul(COPIES * passes));
+        }
         Bill { fixed, state }
     }
 
+    /// Rows that go through a window side by side in one pass.
+    fn rows_of_a_pass(&self, batch: usize) -> usize {
+        if self.model.splits_itself() { batch } else { batch.min(SHARD) }
+    }
+
+    /// Steps of a block of a window, where it is run block by block.
+    fn block(&self, steps: usize, batch: usize) -> Option<usize> {
+        let rows = self.rows_of_a_pass(batch);
+        (in_blocks(steps, rows) && self.model.runs_in_pieces()).then(|| block_steps(rows))
+    }
+
+    /// As the model tells, for steps that are run block by block.
+    fn memory(&self, steps: usize, batch: usize, block: Option<usize>) -> Option<Memory> {
+        let Some(block) = block.filter(|block| steps > *block) else { return self.model.run_memory(steps, batch) };
+        let (one, last) = (self.model.run_memory(block, batch)?, self.model.run_memory(steps % block, batch)?);
+        Some(Memory { tape: one.tape.saturating_mul(steps / block).saturating_add(last.tape), ..one })
+    }
+
     /// Tapes and working memory for leaves of so many steps.
-    fn leaf(&self, steps: usize, batch: usize) -> Option<usize> {
+    fn leaf(&self, steps: usize, batch: usize, block: Option<usize>) -> Option<usize> {
         let threads = self.threads.number();
         if self.model.splits_itself() {
-            let memory = with_at_hand(threads, || self.model.run_memory(steps, batch))?;
+            let memory = with_at_hand(threads, || self.memory(steps, batch, block))?;
             return Some(memory.tape.saturating_add(memory.forward.or(memory.backward).bytes_over(threads)));
         }
         let (shards, rest) = (batch / SHARD, batch % SHARD);
-        let of = |rows: usize| with_at_hand(1, || self.model.run_memory(steps, rows));
+        let of = |rows: usize| with_at_hand(1, || self.memory(steps, rows, block));
         let (full, last) = (of(SHARD)?, of(rest)?);
         let tapes = full.tape.saturating_mul(shards).saturating_add(if rest > 0 { last.tape } else { 0 });
         let work = |memory: Memory| memory.forward.or(memory.backward).bytes();

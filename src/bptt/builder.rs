@@ -92,7 +92,7 @@ impl<M: Model, L, O> BpttBuilder<M, L, O> {
     {
         let BpttBuilder { model, loss, optimizer, clip, window, threads, budget } = self;
         optimizer.check()?;
-        clip.check()?;
+        clip.check::<M::Elem>()?;
         if window == Some(0) {
             return Err(Error::value("window", "at least 1 step", 0));
         }

@@ -11,6 +11,9 @@ use crate::{Float, Loss, State, Threads};
 
 /// Rows of a shard. It depends on nothing, so that no result depends on the number of threads.
 pub(super) const SHARD: usize = 8;
+/// Shards whose gradients are summed one after the other; more are summed in blocks of so many, since a long sum of small
+/// terms loses their last digits.
+const SHARDS: usize = 512;
 
 /// The working memory of a window; it lasts from one window to the next.
 pub(super) struct Pass<M: Model> {
@@ -143,8 +146,15 @@ impl<M: Model> Pass<M> {
                 part.iter_mut().for_each(|shard| shard.backward(model, xs, plan, d_ys.view()));
             });
         });
-        for shard in &self.shards {
-            grads.add_scaled(&shard.grads, M::Elem::from_f64(1.0));
+        let one = M::Elem::from_f64(1.0);
+        if self.shards.len() <= SHARDS {
+            self.shards.iter().for_each(|shard| grads.add_scaled(&shard.grads, one));
+            return;
+        }
+        for block in self.shards.chunks_mut(SHARDS) {
+            let Some((first, others)) = block.split_first_mut() else { continue };
+            others.iter().for_each(|shard| first.grads.add_scaled(&shard.grads, one));
+            grads.add_scaled(&first.grads, one);
         }
     }
 

@@ -26,8 +26,15 @@ impl Plan {
     }
 
     /// The plan of the fewest forward steps that takes at most `room` bytes, where a leaf of some steps takes `leaf(steps)`
-    /// and a state `state`; or else the fewest bytes there is a plan for.
-    pub(super) fn fit(steps: usize, room: usize, state: usize, leaf: &impl Fn(usize) -> usize) -> Result<Self, usize> {
+    /// and a state `state`; or else the fewest bytes there is a plan for. Leaves of a window of more than `block` steps are
+    /// powers of two, so that each is a part of one block of so many (also a power of two) or made of whole ones.
+    pub(super) fn fit(
+        steps: usize,
+        block: usize,
+        room: usize,
+        state: usize,
+        leaf: &impl Fn(usize) -> usize,
+    ) -> Result<Self, usize> {
         let whole = leaf(steps);
         if whole <= room || steps < 2 {
             return if whole <= room { Ok(Plan::whole(steps)) } else { Err(whole) };
@@ -35,6 +42,16 @@ impl Plan {
         let need = |steps: usize, slots: usize| leaf(steps).saturating_add(state.saturating_mul(slots + STANDING));
         let smallest = need(1, 0).min(whole);
         let (mut best, mut leaves): (Option<Plan>, usize) = (None, 2);
+        if steps > block {
+            for long in (0..(steps - 1).ilog2() + 1).map(|power| 1 << power).filter(|long| need(*long, 0) <= room) {
+                let free = (room - need(long, 0)).checked_div(state).unwrap_or(usize::MAX);
+                let plan = Plan { steps, leaf: long, slots: free.min(steps.div_ceil(long) - 2) };
+                if best.is_none_or(|best| plan.repeated() < best.repeated()) {
+                    best = Some(plan);
+                }
+            }
+            return best.ok_or(smallest);
+        }
         loop {
             // The shortest leaf for this number of them; fewer steps than that make more leaves.
             let short = steps.div_ceil(leaves);

@@ -18,16 +18,36 @@ pub struct Report {
     pub largest_norm: f64,
     /// Wall time: batches, forward, loss, backward, clip, update.
     pub seconds: f64,
+    /// Means, for where the sums are too large to be numbers.
+    mean_loss: f64,
+    mean_norm: f64,
 }
 
 impl Report {
+    /// Of one window that was not trained on.
+    pub(super) fn evaluated(loss: f64, tokens: usize) -> Self {
+        Report { loss_sum: loss * tokens as f64, tokens, mean_loss: loss, ..Report::default() }
+    }
+
+    /// Of one window and its update.
+    pub(super) fn trained(loss: f64, tokens: usize, norm: f64, clipped: bool) -> Self {
+        Report {
+            updates: 1,
+            clipped: usize::from(clipped),
+            norm_sum: norm,
+            largest_norm: norm,
+            mean_norm: norm,
+            ..Report::evaluated(loss, tokens)
+        }
+    }
+
     /// The mean loss of a token, in nats where the loss is a cross-entropy. NaN if there was none.
     #[must_use]
     pub fn loss(&self) -> f64 {
-        self.loss_sum / self.tokens as f64
+        if self.loss_sum.is_finite() { self.loss_sum / self.tokens as f64 } else { self.mean_loss }
     }
 
-    /// exp(loss): how many equally likely tokens the model hesitates between.
+    /// exp(loss): how many equally likely tokens the model hesitates between. Infinite for a loss above 709.
     #[must_use]
     pub fn perplexity(&self) -> f64 {
         self.loss().exp()
@@ -42,7 +62,7 @@ impl Report {
     /// The mean of the global gradient norms before the clip.
     #[must_use]
     pub fn gradient_norm(&self) -> f64 {
-        self.norm_sum / self.updates as f64
+        if self.norm_sum.is_finite() { self.norm_sum / self.updates as f64 } else { self.mean_norm }
     }
 
     /// Tokens per second of wall time.
@@ -52,6 +72,13 @@ impl Report {
     }
 
     pub(super) fn add(&mut self, other: &Report) {
+        // Of two means, as shares of the whole, which stay in range where a sum does not.
+        let mean = |[a, b]: [f64; 2], [n, m]: [usize; 2]| {
+            let all = (n + m).max(1) as f64;
+            a * (n as f64 / all) + b * (m as f64 / all)
+        };
+        self.mean_loss = mean([self.mean_loss, other.mean_loss], [self.tokens, other.tokens]);
+        self.mean_norm = mean([self.mean_norm, other.mean_norm], [self.updates, other.updates]);
         self.loss_sum += other.loss_sum;
         self.tokens += other.tokens;
         self.updates += other.updates;

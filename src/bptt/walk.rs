@@ -1,9 +1,12 @@
 //! One lot of rows through a window and back, by a plan.
 
+use std::ops::Range;
+
 use ndarray::{ArrayView3, ArrayViewMut3, Axis, Slice};
 
 use super::plan::{Plan, split};
 use crate::State;
+use crate::blocks::{BlockSum, block_steps, blocks, in_blocks};
 use crate::model::{Model, Sequence};
 
 /// The tape and the states of one lot of rows; they last from one window to the next.
@@ -16,11 +19,13 @@ pub(super) struct Walk<M: Model> {
     /// Where leaves are run again.
     now: Option<M::State>,
     d_state: Option<M::State>,
+    /// In a window of several blocks.
+    sum: Option<BlockSum<M>>,
 }
 
 impl<M: Model> Default for Walk<M> {
     fn default() -> Self {
-        Walk { rows: 0, tape: M::Tape::default(), kept: Vec::new(), stored: 0, now: None, d_state: None }
+        Walk { rows: 0, tape: M::Tape::default(), kept: Vec::new(), stored: 0, now: None, d_state: None, sum: None }
     }
 }
 
@@ -52,7 +57,12 @@ impl<M: Model> Walk<M> {
     pub(super) fn backward(&mut self, mut run: Run<'_, M>, d_ys: ArrayView3<'_, M::Elem>, plan: Plan, grads: &mut M) {
         let mut d_state = self.d_state.take().unwrap_or_else(|| run.model.zero_state(self.rows));
         d_state.set_zero();
-        run.leaf_backward(plan, plan.leaves() - 1, d_ys.view(), &mut self.tape, &mut d_state, grads);
+        if block(run.model, self.rows, plan) == usize::MAX {
+            self.sum = None;
+        } else {
+            self.sum.get_or_insert_with(|| BlockSum::new(run.model)).clear();
+        }
+        run.leaf_backward(plan, plan.leaves() - 1, d_ys.view(), (&mut self.tape, &mut self.sum), &mut d_state, grads);
         for end in (1..plan.leaves()).rev() {
             // States from here on have done their work.
             while self.stored > 1 && self.kept[self.stored - 1].0 >= end {
@@ -68,7 +78,7 @@ impl<M: Model> Walk<M> {
             };
             self.down(&mut run, &mut now, plan, end);
             self.now = Some(now);
-            run.leaf_backward(plan, end - 1, d_ys.view(), &mut self.tape, &mut d_state, grads);
+            run.leaf_backward(plan, end - 1, d_ys.view(), (&mut self.tape, &mut self.sum), &mut d_state, grads);
         }
         self.d_state = Some(d_state);
     }
@@ -111,20 +121,35 @@ impl<M: Model> Walk<M> {
     }
 }
 
+/// Steps of a block, whose gradients are made from zero: a long window has several, so that small terms are not lost in
+/// a long sum. One without end where there is one only.
+fn block<M: Model>(model: &M, rows: usize, plan: Plan) -> usize {
+    if in_blocks(plan.steps(), rows) && model.runs_in_pieces() { block_steps(rows) } else { usize::MAX }
+}
+
 impl<M: Model> Run<'_, M> {
-    /// Calls `f` with the input and the outputs of one leaf.
-    fn at(&mut self, plan: Plan, leaf: usize, mut f: impl FnMut(&M, &M::Input, ArrayViewMut3<'_, M::Elem>)) {
+    fn block(&self, plan: Plan) -> usize {
+        block(self.model, self.xs.steps_and_rows().1, plan)
+    }
+
+    /// Calls `f` with the input and the outputs of some steps.
+    fn at(&mut self, steps: Range<usize>, mut f: impl FnMut(&M, &M::Input, ArrayViewMut3<'_, M::Elem>)) {
         let Run { model, xs, ys } = self;
-        if plan.leaves() == 1 {
+        let (all, rows) = xs.steps_and_rows();
+        if steps == (0..all) {
             return f(model, xs, ys.view_mut());
         }
-        let (steps, rows) = (plan.range(leaf), 0..xs.steps_and_rows().1);
         let slice = Slice::from(steps.clone());
-        xs.part(steps, rows, &mut |xs| f(model, xs, ys.slice_axis_mut(Axis(0), slice)));
+        xs.part(steps, 0..rows, &mut |xs| f(model, xs, ys.slice_axis_mut(Axis(0), slice)));
     }
 
     fn leaf(&mut self, plan: Plan, leaf: usize, state: &mut M::State, mut tape: Option<&mut M::Tape>) {
-        self.at(plan, leaf, |model, xs, ys| model.run(xs, ys, state, tape.as_deref_mut()));
+        let Range { start, end } = plan.range(leaf);
+        for steps in blocks(end - start, self.block(plan)).rev() {
+            self.at(start + steps.start..start + steps.end, |model, xs, ys| {
+                model.run(xs, ys, state, tape.as_deref_mut())
+            });
+        }
     }
 
     fn leaf_backward(
@@ -132,13 +157,23 @@ impl<M: Model> Run<'_, M> {
         plan: Plan,
         leaf: usize,
         d_ys: ArrayView3<'_, M::Elem>,
-        tape: &mut M::Tape,
+        (tape, sum): (&mut M::Tape, &mut Option<BlockSum<M>>),
         d_state: &mut M::State,
         grads: &mut M,
     ) {
-        let d_ys = d_ys.slice_axis(Axis(0), Slice::from(plan.range(leaf)));
-        self.at(plan, leaf, |model, xs, ys| {
-            model.run_backward(xs, ys.view(), d_ys.view(), tape, d_state, grads);
-        });
+        let Range { start, end } = plan.range(leaf);
+        let block = self.block(plan);
+        for steps in blocks(end - start, block) {
+            let steps = start + steps.start..start + steps.end;
+            let d_ys = d_ys.slice_axis(Axis(0), Slice::from(steps.clone()));
+            let gathered = sum.as_mut().map_or(&mut *grads, BlockSum::block);
+            self.at(steps.clone(), |model, xs, ys| {
+                model.run_backward(xs, ys.view(), d_ys.view(), tape, d_state, gathered);
+            });
+            let whole = steps.start == 0 || (plan.steps() - steps.start).is_multiple_of(block);
+            if let Some(sum) = sum.as_mut().filter(|_| whole) {
+                sum.add_to(grads);
+            }
+        }
     }
 }

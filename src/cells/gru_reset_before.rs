@@ -9,6 +9,7 @@ use std::fmt;
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis, Ix2, Zip, concatenate, s};
 
+use crate::blocks::BLOCK_ROWS;
 use crate::memory::bytes;
 use crate::{Bias, Error, Float, GradIo, Init, Memory, Params, Recurrent, RnnCell, Scheme, Spec, Work, add_outer};
 
@@ -211,7 +212,7 @@ impl<F: Float> RnnCell for GruResetBefore<F> {
         add_outer(&mut g_n, &(&r * &h), &da_n);
         add_outer(&mut grads.w_x, &io.x, &da);
         for b in [&mut grads.b, &mut grads.b_h].into_iter().flatten() {
-            *b += &da.sum_axis(Axis(0));
+            da.axis_chunks_iter(Axis(0), BLOCK_ROWS).for_each(|rows| *b += &rows.sum_axis(Axis(0)));
         }
         io.d_x.assign(&da.dot(&self.w_x.t()));
     }

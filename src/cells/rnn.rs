@@ -69,6 +69,16 @@ impl<F: Float> Pointwise<F> for RnnGates<F> {
     const NAME: &'static str = "Rnn";
     const SUMMED: bool = true;
 
+    fn check(&self) -> Result<(), Error> {
+        match self.activation {
+            Activation::LeakyRelu(k) | Activation::Elu(k) if !(k.is_finite() && (k == F::zero() || k.is_normal())) => {
+                let expected = format!("a finite factor in {}, not denormal", F::NAME);
+                Err(Error::value("activation", expected, format!("{:?}", self.activation)))
+            }
+            _ => Ok(()),
+        }
+    }
+
     #[inline(always)]
     fn forward(&self, [x]: [F; 1], [u]: [F; 1], _: [F; 1]) -> ([F; 1], [F; 1]) {
         let (y, slope) = self.activation.apply(x + u);
@@ -155,12 +165,16 @@ impl<F: Float> Activation<F> {
                 }
             }
             Activation::Elu(scale) => {
-                let below = scale * (Float::exp(a) - one);
-                if a > zero { (a, one) } else { (below, below + scale) }
+                let below = (scale * Float::exp_m1(a), scale * Float::exp(a).flush());
+                if a > zero { (a, one) } else { below }
             }
             Activation::Softsign => {
+                // Beyond this φ is ±1, and 1/|a| would leave the normal numbers.
+                let most = one / F::TINY;
+                let a = if a > most { most } else { a };
+                let a = if a < -most { -most } else { a };
                 let d = one / (one + a.abs());
-                (a * d, d * d)
+                (a * d, (d * d).flush())
             }
             Activation::HardSigmoid => {
                 let y = a * F::from_f64(0.2) + F::from_f64(0.5);

@@ -1,4 +1,4 @@
-//! exp, sigmoid and tanh. How they come to be monotone, and their errors: `docs/derivations/gates.md`; `tests/gates.rs`
+//! exp, exp_m1, sigmoid and tanh. How they come to be monotone, and their errors: `docs/derivations/gates.md`; `tests/gates.rs`
 //! holds them to both.
 //!
 //! Common to all: adding `ROUND` rounds to an integer n and leaves n plus a bias in the low bits of the sum, which a shift
@@ -87,6 +87,22 @@ macro_rules! gates {
                 let p = r + s * s * q(s);
                 // Twice 2ⁿ⁻¹, since 2ⁿ may be too large; doubled first, so that nothing on the way is below the normal numbers.
                 (1.0 + p) * 2.0 * power(z)
+            }
+
+            // eˣ - 1 = 2ⁿ p + (2ⁿ - 1), halved on the way as there.
+            #[inline(always)]
+            pub(crate) fn exp_m1(x: $f) -> $f {
+                const R: $f = ROUND + (BIAS - 1.0);
+                const TOP: $f = R + (BIAS + 1.0);
+                let a = if x < UNDER { UNDER } else { x };
+                let z = a * LOG2_E + R;
+                let z = if z > TOP { TOP } else { z };
+                let n = z - R;
+                let r = (a - n * HI) - n * LO;
+                let s = unless_small(x, r);
+                let p = r + s * s * q(s);
+                let half = power(z);
+                ((half * p + (half - 0.5)) * 2.0).copysign(x)
             }
 
             // The same for e⁻ˣ. Above 64 σ is 1; where it would be no normal number the divisor becomes ∞ at once.

@@ -6,6 +6,7 @@ use ndarray::{ArrayView2, ArrayView3, ArrayViewMut3, Axis};
 use super::sequence::{Input, Widths, piece};
 use super::{Gated, GatedTape};
 use crate::Float;
+use crate::blocks::{BLOCK_ROWS, BlockSum, block_steps, in_blocks};
 use crate::kernel::matmul::{matmul, matmul_transposed};
 use crate::kernel::pack::{Packed, pack, pack_adding, pack_transposed};
 use crate::kernel::sums::{add_rows, scatter};
@@ -163,10 +164,14 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
             let saved = view(tape.saved.top(t * b * kept), (t, b, kept));
             let h0 = tape.h.top(b * units);
             let parts = self.parts(t * b);
+            // Of many rows, the gradients of a block, made from zero.
+            let mut sum = in_blocks(t, b).then(|| BlockSum::new(grads));
+            let block = block_steps(b);
 
             let mut end = t;
             while end > 0 {
-                let first = (end - 1) / piece * piece;
+                let block_start = t.saturating_sub(((t - end) / block + 1) * block);
+                let first = ((end - 1) / piece * piece).max(if sum.is_some() { block_start } else { 0 });
                 let (steps, n) = (end - first, (end - first) * b);
                 let here = || ndarray::Slice::from(first..end);
                 let d_a = &mut d_as[..n * x];
@@ -210,7 +215,20 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
                     None => &mut [],
                 };
                 let piece = Piece { input, hs, h0, d_a, d_u, d_xs: w_x.map(|w_x| (target, w_x)) };
-                self.gradients(piece, parts, [&mut *packed, &mut *packed_x], grads);
+                match &mut sum {
+                    None => self.gradients(piece, parts, [&mut *packed, &mut *packed_x], grads),
+                    Some(sum) => {
+                        let mut rest = Some(piece);
+                        while let Some(piece) = rest {
+                            let (before, last) = self.last_rows(piece, BLOCK_ROWS);
+                            self.gradients(last, parts, [&mut *packed, &mut *packed_x], sum.block());
+                            if before.is_some() || first == block_start {
+                                sum.add_to(grads);
+                            }
+                            rest = before;
+                        }
+                    }
+                }
                 if let Some(d_xs) = d_xs.as_mut().filter(|_| !direct) {
                     d_xs.assign(&view(&d_x_copy[..n * d], (steps, b, d)));
                 }
@@ -224,6 +242,41 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         tape.h.pop(b * units);
         tape.before.pop(t * b * more);
         tape.saved.pop(t * b * kept);
+    }
+
+    /// A piece without its last rows, and those: where it has more than `most`, and so is a single step.
+    fn last_rows<'a>(&self, piece: Piece<'a, F>, most: usize) -> (Option<Piece<'a, F>>, Piece<'a, F>) {
+        let (Widths { x, u, .. }, units, d) = (self.widths(), self.units(), self.w_x.nrows());
+        let n = piece.d_a.len() / x;
+        if n <= most {
+            return (None, piece);
+        }
+        let Piece { input, hs, h0, d_a, d_u, d_xs } = piece;
+        let at = (n - 1) / most * most;
+        let (input, input_b) = match input {
+            PieceInput::Rows(xs) => {
+                let (xs, xs_b) = xs.split_at(at * d);
+                (PieceInput::Rows(xs), PieceInput::Rows(xs_b))
+            }
+            PieceInput::Tokens(tokens) => {
+                let (tokens, tokens_b) = tokens.split_at(Axis(1), at);
+                (PieceInput::Tokens(tokens), PieceInput::Tokens(tokens_b))
+            }
+        };
+        // One of the two has all rows of the step, the other none.
+        let cut = |h: &'a [F]| h.split_at(h.len().min(at * units));
+        let ((hs, hs_b), (h0, h0_b)) = (cut(hs), cut(h0));
+        let (d_a, d_a_b) = d_a.split_at(at * x);
+        let (d_u, d_u_b) = d_u.split_at(at * u);
+        let (d_xs, d_xs_b) = match d_xs {
+            None => (None, None),
+            Some((d_xs, weight)) => {
+                let (d_xs, d_xs_b) = d_xs.split_at_mut(at * d);
+                (Some((d_xs, weight)), Some((d_xs_b, weight)))
+            }
+        };
+        let last = Piece { input: input_b, hs: hs_b, h0: h0_b, d_a: d_a_b, d_u: d_u_b, d_xs: d_xs_b };
+        (Some(Piece { input, hs, h0, d_a, d_u, d_xs }), last)
     }
 
     fn part_backward(&self, part: Part<'_, F>, w_h: Packed<'_, F>) {

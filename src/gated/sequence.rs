@@ -7,13 +7,14 @@ use ndarray::{Array1, ArrayView2, ArrayView3, Axis};
 
 use super::Gated;
 use crate::Float;
+use crate::blocks::{COPIES, in_blocks};
 use crate::kernel::matmul::{matmul, matmul_from, matmul_unpacked};
 use crate::kernel::pack::{Columns, Packed, packed_len};
 use crate::kernel::views::flat;
 use crate::kernel::{scratch, threads};
 use crate::memory::bytes;
 use crate::pointwise::{Lanes, Pointwise};
-use crate::{Memory, Work};
+use crate::{Memory, Params, Work};
 
 /// Rows (steps times batch) done together: deep enough for the product of the weight gradients, few enough for cache.
 const ROWS: usize = 512;
@@ -208,6 +209,8 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         }
         let forward = forward.inside(scratch::bytes::<F, 1>([batch * (units + more)]));
         let backward = self.backward_lengths(steps, batch, d_x, [false, false, d_x, false]);
-        Memory { tape, forward, backward: Work::of(scratch::bytes::<F, 12>(backward)) }
+        // The gradients of a block.
+        let part = if in_blocks(steps, batch) { COPIES * bytes::<F>(self.num_params()) } else { 0 };
+        Memory { tape, forward, backward: Work::of(scratch::bytes::<F, 12>(backward)).and(part) }
     }
 }

@@ -74,8 +74,8 @@ impl<F: Float, P: Pointwise<F>> GatedSpec<F, P> {
     /// The cell for inputs of `input_size` columns.
     ///
     /// # Errors
-    /// If there are no units or inputs, a size is too large for memory to be counted, the scheme is unusable, or a lane
-    /// with a bias of its own does not exist or the cell has no bias.
+    /// If there are no units or inputs, a size is too large for memory to be counted, the scheme or a setting of the gate maths
+    /// is unusable in `F`, or a lane with a bias of its own does not exist or the cell has no bias.
     pub fn build(&self, input_size: usize, init: &mut Init) -> Result<Gated<F, P>, Error> {
         let units = self.units;
         for (name, value) in [("units", units), ("input_size", input_size)] {
@@ -88,7 +88,7 @@ impl<F: Float, P: Pointwise<F>> GatedSpec<F, P> {
             let got = format!("{units} units of {input_size} inputs");
             return Err(Error::value("units", "a matrix that memory can hold", got));
         }
-        let scheme = self.scheme.check()?;
+        let scheme = self.scheme.check::<F>()?;
         let (x, u) = (P::X::N, P::H::N);
         let w_x = scheme.weights(init, input_size, x, units, false);
         let w_h = scheme.weights(init, units, u, units, true);
@@ -96,12 +96,11 @@ impl<F: Float, P: Pointwise<F>> GatedSpec<F, P> {
         let second = self.bias == Bias::Two || self.bias == Bias::One && P::RECURRENT_BIAS;
         let mut b_h = (second && u > 0).then(|| scheme.bias::<F>(init, u * units, units));
         for &(lane, value) in &self.lane_biases {
-            if lane >= x || !value.is_finite() {
-                return Err(Error::value(
-                    "lane_bias",
-                    format!("a finite value for a lane below {x}"),
-                    format!("{value} for {lane}"),
-                ));
+            let here = F::from_f64(value);
+            let in_range = value.is_finite() && here.is_finite() && (value == 0.0 || here.is_normal());
+            if lane >= x || !in_range {
+                let expected = format!("a finite value for a lane below {x} (in {}, not denormal)", F::NAME);
+                return Err(Error::value("lane_bias", expected, format!("{value} for {lane}")));
             }
             let Some(b) = &mut b else { return Err(Error::value("lane_bias", "a cell with a bias", "Bias::None")) };
             b.slice_mut(s![lane * units..(lane + 1) * units]).fill(F::from_f64(value));

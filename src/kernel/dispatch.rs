@@ -118,21 +118,21 @@ mod tests {
         all.into_iter().filter(|level| *level <= best())
     }
 
-    struct Gates<'a, F>(&'a [F], &'a mut [[F; 3]]);
+    struct Gates<'a, F>(&'a [F], &'a mut [[F; 4]]);
 
     impl<F: Float> Job for Gates<'_, F> {
         type Output = ();
         #[inline(always)]
         fn run<const FUSED: bool, const WIDE: bool>(self) {
             for (x, y) in self.0.iter().zip(self.1) {
-                *y = [Float::exp(*x), x.sigmoid(), Float::tanh(*x)];
+                *y = [Float::exp(*x), Float::exp_m1(*x), x.sigmoid(), Float::tanh(*x)];
             }
         }
     }
 
     fn same_bits<F: Float>(xs: &[F], bits: impl Fn(F) -> u64) {
         let at = |level| {
-            let mut ys = vec![[F::zero(); 3]; xs.len()];
+            let mut ys = vec![[F::zero(); 4]; xs.len()];
             dispatch_at(level, Gates(xs, &mut ys));
             ys
         };

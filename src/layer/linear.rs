@@ -3,9 +3,10 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use ndarray::{Array1, Array2, ArrayView2, ArrayView3, ArrayViewMut3, Ix3};
+use ndarray::{Array1, Array2, ArrayView2, ArrayView3, ArrayViewMut3, Ix3, s};
 
 use super::SeqLayer;
+use crate::blocks::{BLOCK_ROWS, BlockSum, COPIES, block_steps, blocks, in_blocks};
 use crate::init::memory_for;
 use crate::kernel::matmul::{matmul, matmul_from, matmul_transposed};
 use crate::kernel::pack::{pack, pack_transposed, packed_len};
@@ -13,6 +14,7 @@ use crate::kernel::scratch;
 use crate::kernel::sums::add_rows;
 use crate::kernel::threads::{self, divide};
 use crate::kernel::views::{Rows, contiguous, flat, flat_mut, kept, view};
+use crate::memory::bytes;
 use crate::{Error, Float, GradIo, Init, Memory, Params, Recurrent, Scheme, Spec, Work};
 
 /// y = x·w + b at every step, so `[T, B, D]` → `[T, B, V]`: the head of a language model.
@@ -109,7 +111,7 @@ impl<F: Float> Spec for LinearSpec<F> {
         if !d.checked_mul(v).is_some_and(memory_for) {
             return Err(Error::value("outputs", "a matrix that memory can hold", format!("{d} by {v}")));
         }
-        let scheme = self.scheme.check()?;
+        let scheme = self.scheme.check::<F>()?;
         let w = match scheme {
             Scheme::PyTorch => init.uniform((d, v), 1.0 / (d as f64).sqrt()),
             scheme => scheme.weights(init, d, 1, v, false),
@@ -142,6 +144,8 @@ impl<F: Float> Recurrent for Linear<F> {
         let ((d, v), n) = (self.w.dim(), steps.saturating_mul(batch));
         let forward = Work::of(scratch::bytes::<F, 1>([packed_len::<F>(d, v)]));
         let backward = Work::of(scratch::bytes::<F, 2>([packed_len::<F>(n.min(ROWS), v), packed_len::<F>(v, d)]));
+        // The gradients of a block.
+        let backward = backward.and(if in_blocks(steps, batch) { COPIES * bytes::<F>(self.num_params()) } else { 0 });
         Some(Memory { tape: 0, forward, backward })
     }
 }
@@ -183,10 +187,34 @@ impl<F: Float> SeqLayer for Linear<F> {
     }
 
     fn backward(&self, io: GradIo<'_, F, Ix3>, (): &mut (), (): &mut (), grads: &mut Self) {
+        let ((t, b, d), v) = (io.x.dim(), self.w.ncols());
+        assert_eq!(io.d_y.dim(), (t, b, v), "d_y: [T, B, V] of this input and layer");
+        assert_eq!(io.d_x.dim(), (t, b, d), "d_x: the shape of x");
+        if !in_blocks(t, b) {
+            return self.block_backward(io, grads);
+        }
+        let GradIo { x, y, d_y, mut d_x } = io;
+        let mut sum = BlockSum::new(grads);
+        for steps in blocks(t, block_steps(b)) {
+            for rows in blocks(b, BLOCK_ROWS) {
+                let here = s![steps.clone(), rows, ..];
+                let (x, y, d_y) = (x.slice(here.clone()), y.slice(here.clone()), d_y.slice(here.clone()));
+                self.block_backward(GradIo { x, y, d_y, d_x: d_x.slice_mut(here) }, sum.block());
+                sum.add_to(grads);
+            }
+        }
+    }
+
+    fn is_causal(&self) -> bool {
+        true
+    }
+}
+
+impl<F: Float> Linear<F> {
+    /// The way back of a call whose rows are summed one after the other.
+    fn block_backward(&self, io: GradIo<'_, F, Ix3>, grads: &mut Self) {
         let GradIo { x, d_y, mut d_x, .. } = io;
         let ((t, b, d), v) = (x.dim(), self.w.ncols());
-        assert_eq!(d_y.dim(), (t, b, v), "d_y: [T, B, V] of this input and layer");
-        assert_eq!(d_x.dim(), (t, b, d), "d_x: the shape of x");
         let n = t * b;
         if n == 0 {
             return;
@@ -225,9 +253,5 @@ impl<F: Float> SeqLayer for Linear<F> {
                 d_x.assign(&view(d_x_copy, (t, b, d)));
             }
         });
-    }
-
-    fn is_causal(&self) -> bool {
-        true
     }
 }

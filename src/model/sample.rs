@@ -49,7 +49,7 @@ impl Sampler {
     /// A token.
     ///
     /// # Errors
-    /// If there are no logits, or one is NaN or +∞. (-∞ is a token that cannot come.)
+    /// If there are no logits, or one is NaN or +∞, or all are -∞. (-∞ is a token that cannot come.)
     pub fn choose<F: Float>(&mut self, logits: ArrayView1<'_, F>) -> Result<usize, Error> {
         if logits.is_empty() {
             return Err(Error::shape("logits", "[V], at least 1", logits.shape()));
@@ -57,23 +57,25 @@ impl Sampler {
         if let Some(wrong) = logits.iter().map(|x| x.as_f64()).find(|x| x.is_nan() || *x == f64::INFINITY) {
             return Err(Error::value("logits", "numbers below infinity", wrong));
         }
-        let Some((temperature, rng)) = &mut self.chance else {
-            let mut best = 0;
-            for (k, logit) in logits.iter().enumerate() {
-                if *logit > logits[best] {
-                    best = k;
-                }
+        let mut best = 0;
+        for (k, logit) in logits.iter().enumerate() {
+            if *logit > logits[best] {
+                best = k;
             }
-            return Ok(best);
-        };
+        }
+        let top = logits[best].as_f64();
+        if top == f64::NEG_INFINITY {
+            return Err(Error::value("logits", "at least one above -∞", "-∞ for every token"));
+        }
+        let Some((temperature, rng)) = &mut self.chance else { return Ok(best) };
         self.order.clear();
-        self.order.extend(logits.iter().enumerate().map(|(k, logit)| (logit.as_f64() / *temperature, k)));
+        self.order.extend(logits.iter().enumerate().map(|(k, logit)| (logit.as_f64(), k)));
         // Stable: equals stay in the order of tokens, so the same seed gives the same text everywhere.
         self.order.sort_by(|a, b| b.0.total_cmp(&a.0));
         self.order.truncate(self.top_k);
-        let top = self.order[0].0;
         for (weight, _) in &mut self.order {
-            *weight = if *weight == top { 1.0 } else { libm::exp(*weight - top) };
+            // The largest is subtracted first: over a small temperature logits themselves would all be infinite.
+            *weight = libm::exp((*weight - top) / *temperature);
         }
         let total: f64 = self.order.iter().map(|(weight, _)| weight).sum();
         let mut left = (rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64 * total;

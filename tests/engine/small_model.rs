@@ -1,8 +1,8 @@
 //! The small language model that the engine trains, its text, and an optimiser that does nothing.
 
-use deep_rnn::Optimizer;
 use deep_rnn::ndarray::Array2;
 use deep_rnn::prelude::*;
+use deep_rnn::{Error, Optimizer};
 
 pub(crate) const V: usize = 7;
 
@@ -28,5 +28,7 @@ pub(crate) fn batch(start: usize, t: usize, b: usize, continues: bool) -> Batch<
 /// An optimiser that leaves everything where it is.
 pub(crate) struct Frozen;
 impl<P: Params> Optimizer<P> for Frozen {
-    fn step(&mut self, _: &mut P, _: &P) {}
+    fn step(&mut self, _: &mut P, _: &P) -> Result<(), Error> {
+        Ok(())
+    }
 }

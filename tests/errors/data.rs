@@ -112,9 +112,20 @@ fn logits_for_a_sampler() {
         refused(choose(&[0.0, f64::NAN]), &["logits: expected numbers below infinity, got NaN"]);
         refused(choose(&[f64::INFINITY, 0.0]), &["logits: expected numbers below infinity, got inf"]);
         assert_eq!(choose(&[f64::NEG_INFINITY, 0.0]).unwrap(), 1);
-        assert!(choose(&[f64::NEG_INFINITY; 3]).unwrap() < 3);
-        assert!(choose(&[f64::MAX, -f64::MAX, f64::MIN_POSITIVE]).unwrap() < 3);
+        refused(choose(&[f64::NEG_INFINITY; 3]), &["logits: expected at least one above -∞, got -∞ for every token"]);
+        assert_eq!(choose(&[-f64::MAX, f64::MAX, f64::MIN_POSITIVE]).unwrap(), 1);
     }
-    let mut cold = Sampler::temperature(f64::MIN_POSITIVE, 1).unwrap();
-    assert!(cold.choose(Array1::from_vec(vec![-1.0, 1e300, 3.0]).view()).is_ok());
+    // The colder, the surer, down to the least temperature there is.
+    for temperature in [1e-3, 1e-308, f64::MIN_POSITIVE, 5e-324] {
+        for seed in 0..50 {
+            let mut cold = Sampler::temperature(temperature, seed).unwrap();
+            assert_eq!(cold.choose(Array1::from_vec(vec![1.0, 2.0, 0.5]).view()).unwrap(), 1, "{temperature:e}");
+            assert_eq!(cold.choose(Array1::from_vec(vec![-1e300, f64::MAX, 3.0]).view()).unwrap(), 1);
+            assert_eq!(cold.choose(Array1::from_vec(vec![f64::NEG_INFINITY, -1e308, -f64::MAX]).view()).unwrap(), 1);
+        }
+    }
+    let mut hot = Sampler::temperature(f64::MAX, 1).unwrap();
+    let logits = Array1::from_vec(vec![1e308, f64::NEG_INFINITY, -1e308]);
+    let seen: Vec<usize> = (0..50).map(|_| hot.choose(logits.view()).unwrap()).collect();
+    assert!(seen.contains(&0) && seen.contains(&2) && !seen.contains(&1), "{seen:?}");
 }

@@ -103,6 +103,31 @@ fn options_of_a_spec() {
         refused(spec(2).init(Scheme::Normal(sigma)).build(3, &mut seeded()), &parts);
         refused(Linear::<f64>::spec(2).init(Scheme::Normal(sigma)).build(3, &mut seeded()), &parts);
     }
+    // Finite, but not in f32.
+    let single = || Lstm::<f32>::spec(2);
+    for sigma in [1e300, 1e38, 1e-50, 1e-40] {
+        let parts = ["scheme: expected a finite standard deviation of 0 or more", "in f32"];
+        refused(single().init(Scheme::Normal(sigma)).build(3, &mut seeded()), &parts);
+        refused(Linear::<f32>::spec(2).init(Scheme::Normal(sigma)).build(3, &mut seeded()), &parts);
+        refused(GruResetBefore::<f32>::spec(2).init(Scheme::Normal(sigma)).build(3, &mut seeded()), &parts);
+        assert!(spec(2).init(Scheme::Normal(sigma)).build(3, &mut seeded()).is_ok());
+    }
+    for sigma in [0.0, 1e-37, 3e37] {
+        let lstm = single().init(Scheme::Normal(sigma)).build(50, &mut seeded()).unwrap();
+        assert!(lstm.is_finite());
+    }
+    for bias in [1e300, -1e39, 1e-50, 1e-40] {
+        let parts = ["lane_bias: expected a finite value for a lane below 4 (in f32"];
+        refused(single().forget_bias(bias).build(3, &mut seeded()), &parts);
+        assert!(spec(2).forget_bias(bias).build(3, &mut seeded()).is_ok());
+    }
+    assert!(single().forget_bias(0.0).build(3, &mut seeded()).is_ok());
+    for factor in [f32::INFINITY, f32::NAN, 1e-40] {
+        for activation in [Activation::Elu(factor), Activation::LeakyRelu(factor)] {
+            let parts = ["activation: expected a finite factor in f32", &format!("got {activation:?}")];
+            refused(Rnn::spec(2).activation(activation).build(3, &mut seeded()), &parts);
+        }
+    }
     let lane = ["lane_bias: expected a finite value for a lane below 4"];
     refused(spec(2).lane_bias(4, 1.0).build(3, &mut seeded()), &[lane[0], "got 1 for 4"]);
     refused(spec(2).lane_bias(usize::MAX, 1.0).build(3, &mut seeded()), &lane);

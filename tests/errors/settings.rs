@@ -29,6 +29,24 @@ fn settings_of_an_engine() {
         let adam = Adam::new(0.1).epsilon(x);
         refused(Bptt::builder(single()).optimizer(adam).build(), &["epsilon: expected", "in f32", got]);
     }
+    for (x, got) in [(1e300, "got 1000"), (1e-50, "got 0.000"), (1e-40, "got 0.000")] {
+        let parts = ["clip: expected a finite number above 0 in f32 (from 1.1754944e-38 on)", got];
+        refused(Bptt::builder(single()).clip_norm(x).build(), &parts);
+        refused(Bptt::builder(single()).clip_value(x).build(), &parts);
+        refused(Bptt::builder(single()).optimizer(Sgd::new(x)).build(), &["lr: expected", "in f32", got]);
+        assert!(Bptt::builder(model()).clip_norm(x).build().is_ok());
+    }
+    for x in [0.999_999_999_9, 1.0 - 1e-8, -1e-300] {
+        let parts = ["betas: expected numbers from 0 to below 1 in f32", &format!("got {x}")];
+        refused(Bptt::builder(single()).optimizer(Adam::new(0.1).betas(x, 0.9)).build(), &parts);
+        refused(Bptt::builder(single()).optimizer(Adam::new(0.1).betas(0.9, x)).build(), &parts);
+    }
+    assert!(Bptt::builder(model()).optimizer(Adam::new(0.1).betas(0.9, 0.999_999_999_9)).build().is_ok());
+    let fast = Adam::new(1e38).betas(0.999, 0.9);
+    refused(
+        Bptt::builder(single()).optimizer(fast).build(),
+        &["lr: expected a rate that over 1 - β₁ is finite in f32"],
+    );
     for x in [1.0, -0.1, f64::NAN, f64::INFINITY] {
         let parts = ["betas: expected numbers from 0 to below 1", &format!("got {x}")];
         with(Adam::new(0.1).betas(x, 0.9), &parts);

@@ -80,6 +80,26 @@ pub(crate) fn exp(x: f64) -> (Double, i32) {
     (sum, n as i32)
 }
 
+/// e^x - 1, likewise.
+pub(crate) fn exp_m1(x: f64) -> (Double, i32) {
+    let one = Double::from(1.0);
+    if x.abs() < 0.25 {
+        let mut sum = one;
+        for k in (2..=20).rev() {
+            sum = one + sum * Double::from(x) / Double::from(f64::from(k));
+        }
+        return (sum * Double::from(x), 0);
+    }
+    let (e, n) = exp(x);
+    if n > 200 {
+        (e, n)
+    } else if n < -200 {
+        (Double::from(-1.0), 0)
+    } else {
+        (e.scaled(n) + Double::from(-1.0), 0)
+    }
+}
+
 /// 1 / (1 + e^-x), likewise.
 pub(crate) fn sigmoid(x: f64) -> (Double, i32) {
     let one = Double::from(1.0);

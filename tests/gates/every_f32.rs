@@ -8,8 +8,9 @@ use crate::{Gate, exponent, spacing};
 
 type Exact = fn(f64) -> f64;
 
-const GATES: [Gate<f32, Exact>; 3] = [
+const GATES: [Gate<f32, Exact>; 4] = [
     Gate { name: "exp", ours: Float::exp, exact: exp, allowed: 1.1, zero_below: 1.6625e-38 },
+    Gate { name: "exp_m1", ours: Float::exp_m1, exact: exp_m1, allowed: 2.0, zero_below: 0.0 },
     Gate { name: "sigmoid", ours: Float::sigmoid, exact: sigmoid, allowed: 2.5, zero_below: 1.6625e-38 },
     Gate { name: "tanh", ours: Float::tanh, exact: tanh, allowed: 1.7, zero_below: 0.0 },
 ];
@@ -26,6 +27,10 @@ fn exact(x: f64, tiny: impl Fn(f64) -> f64, [low, high]: [f64; 2], between: impl
 
 fn exp(x: f64) -> f64 {
     exact(x, |x| 1.0 + x + 0.5 * x * x, [0.0, f64::INFINITY], libm::exp)
+}
+
+fn exp_m1(x: f64) -> f64 {
+    exact(x, |x| x + 0.5 * x * x + x * x * x / 6.0, [-1.0, f64::INFINITY], libm::expm1)
 }
 
 fn sigmoid(x: f64) -> f64 {

@@ -1,4 +1,4 @@
-//! exp, sigmoid and tanh: how far off, never turning round, right in the corners.
+//! exp, exp_m1, sigmoid and tanh: how far off, never turning round, right in the corners.
 //!
 //! `cargo test --release --test gates -- --ignored --nocapture` looks at every `f32`.
 
@@ -36,7 +36,12 @@ fn corners<F: Float>() {
         same(Float::exp(zero), one);
         same(zero.sigmoid(), F::from_f64(0.5));
         same(Float::tanh(zero), zero);
+        same(Float::exp_m1(zero), zero);
     }
+    same(Float::exp_m1(inf), inf);
+    same(Float::exp_m1(-inf), -one);
+    same(Float::exp_m1(F::max_value()), inf);
+    same(Float::exp_m1(F::min_value()), -one);
     same(Float::exp(inf), inf);
     same(Float::exp(-inf), zero);
     same(inf.sigmoid(), one);
@@ -48,7 +53,7 @@ fn corners<F: Float>() {
     same(F::max_value().sigmoid(), one);
     same(F::min_value().sigmoid(), zero);
     same(Float::tanh(F::max_value()), one);
-    for f in [Float::exp, Float::tanh, F::sigmoid] {
+    for f in [Float::exp, Float::exp_m1, Float::tanh, F::sigmoid] {
         assert!(f(F::nan()).is_nan() && f(-F::nan()).is_nan());
     }
 }

@@ -68,22 +68,22 @@ fn a_plan_keeps_within_the_room_and_more_room_is_never_slower() {
     for (state, per_step, own) in [(7, 10, 50), (100, 10, 0), (1, 1000, 3), (0, 5, 5)] {
         let leaf = |steps: usize| own + per_step * steps;
         for steps in [1, 2, 3, 7, 64, 97, 300] {
-            let smallest = match Plan::fit(steps, 0, state, &leaf) {
+            let smallest = match Plan::fit(steps, usize::MAX, 0, state, &leaf) {
                 Ok(plan) => panic!("no room, and yet {plan:?}"),
                 Err(smallest) => smallest,
             };
             assert_eq!(smallest, leaf(steps).min(leaf(1) + 2 * state));
-            assert_eq!(Plan::fit(steps, smallest - 1, state, &leaf), Err(smallest));
+            assert_eq!(Plan::fit(steps, usize::MAX, smallest - 1, state, &leaf), Err(smallest));
             let mut before = usize::MAX;
             for room in (smallest..=leaf(steps)).step_by(1 + leaf(steps) / 97).chain([leaf(steps)]) {
-                let plan = Plan::fit(steps, room, state, &leaf).unwrap();
+                let plan = Plan::fit(steps, usize::MAX, room, state, &leaf).unwrap();
                 let (untaped, states) = simulate(plan);
                 assert_eq!(untaped, plan.repeated(), "{plan:?}");
                 assert!(leaf(plan.leaf()) + states * state <= room, "{plan:?} in {room}");
                 assert!(untaped <= before, "{plan:?} in {room}: {untaped} steps again, {before} with less room");
                 before = untaped;
             }
-            assert_eq!(Plan::fit(steps, leaf(steps), state, &leaf), Ok(Plan::whole(steps)));
+            assert_eq!(Plan::fit(steps, usize::MAX, leaf(steps), state, &leaf), Ok(Plan::whole(steps)));
             assert_eq!(before, 0);
         }
     }
@@ -91,16 +91,16 @@ fn a_plan_keeps_within_the_room_and_more_room_is_never_slower() {
 
 #[test]
 fn room_for_nearly_all_repeats_the_little_that_is_missing() {
-    let plan = Plan::fit(1000, 999, 1, &|steps| steps).unwrap();
+    let plan = Plan::fit(1000, usize::MAX, 999, 1, &|steps| steps).unwrap();
     assert_eq!((plan.leaves(), plan.repeated()), (2, 3));
     // Room for a leaf of a tenth and all the states: once again all but the last leaf.
-    let plan = Plan::fit(1000, 110, 1, &|steps| steps).unwrap();
+    let plan = Plan::fit(1000, usize::MAX, 110, 1, &|steps| steps).unwrap();
     assert_eq!((plan.leaves(), plan.repeated()), (10, 900));
 }
 
 #[test]
 fn a_shorter_window_takes_no_more() {
-    let plan = Plan::fit(1000, 60, 1, &|steps| steps).unwrap();
+    let plan = Plan::fit(1000, usize::MAX, 60, 1, &|steps| steps).unwrap();
     for steps in [1, 2, 19, 500, 999, 1000] {
         let short = plan.shorter(steps);
         assert!(short.leaf() <= plan.leaf() && short.slots() <= plan.slots());
@@ -109,4 +109,26 @@ fn a_shorter_window_takes_no_more() {
         assert!(states <= plan.states());
     }
     assert_eq!(plan.shorter(1000), plan);
+}
+
+/// Of a window of several blocks leaves are powers of two, within the room, and of those none has fewer repeated steps.
+#[test]
+fn leaves_of_many_blocks_are_powers_of_two() {
+    let (steps, block, state) = (1000, 64, 5);
+    let leaf = |steps: usize| 7 + 3 * steps;
+    let need = |plan: Plan| leaf(plan.leaf()) + state * plan.states();
+    let smallest = Plan::fit(steps, block, 0, state, &leaf).unwrap_err();
+    assert_eq!(smallest, leaf(1) + 2 * state);
+    for room in (smallest..leaf(steps)).step_by(13) {
+        let plan = Plan::fit(steps, block, room, state, &leaf).unwrap();
+        assert!(plan.leaf().is_power_of_two() && need(plan) <= room, "{room}: {plan:?}");
+        for long in (0..10).map(|power| 1 << power) {
+            let slots =
+                (0..steps.div_ceil(long) - 1).filter(|slots| leaf(long) + state * (slots + STANDING) <= room).max();
+            let other = slots.map(|slots| Plan { steps, leaf: long, slots });
+            assert!(other.is_none_or(|other| plan.repeated() <= other.repeated()), "{room}: {plan:?}, {other:?}");
+        }
+        assert_eq!(simulate(plan).0, plan.repeated());
+    }
+    assert_eq!(Plan::fit(steps, block, leaf(steps), state, &leaf), Ok(Plan::whole(steps)));
 }
