@@ -1,6 +1,6 @@
 //! Losses: what the outputs of a window should have been.
 
-use ndarray::{ArrayRef2, ArrayRef3, ArrayView3, ArrayViewMut3, Zip};
+use ndarray::{Array1, ArrayRef2, ArrayRef3, ArrayView1, ArrayView3, ArrayViewMut1, ArrayViewMut3, Axis, Zip};
 
 use crate::{Error, Float};
 
@@ -19,6 +19,14 @@ pub trait Loss<F: Float, T: ?Sized> {
 
     /// The loss, and into `d_ys` its gradient: `ys [T, B, V]`, `d_ys` of the same shape, to be overwritten in full.
     fn evaluate(&self, ys: ArrayView3<'_, F>, targets: &T, d_ys: ArrayViewMut3<'_, F>) -> f64;
+
+    /// The loss alone, the same bits as [`evaluate`](Loss::evaluate) gives on row-major arrays, where it can be had without
+    /// room for the gradient. The provided answer is that it cannot; [`Bptt::evaluate`](crate::Bptt::evaluate) then has the
+    /// gradient made too.
+    fn value(&self, ys: ArrayView3<'_, F>, targets: &T) -> Option<f64> {
+        let _ = (ys, targets);
+        None
+    }
 }
 
 impl<F: Float, T: ?Sized, L: Fn(ArrayView3<'_, F>, &T, ArrayViewMut3<'_, F>) -> f64> Loss<F, T> for L {
@@ -66,16 +74,29 @@ impl<F: Float> Loss<F, ArrayRef2<usize>> for CrossEntropy {
         let mut sum = 0.0;
         let rows = d_ys.rows_mut().into_iter().zip(ys.rows()).zip(targets);
         for ((mut d, y), &target) in rows {
-            let top = y.iter().fold(F::neg_infinity(), |top, &y| if y > top || y.is_nan() { y } else { top });
-            Zip::from(&mut d).and(&y).for_each(|d, &y| *d = Float::exp(y - top));
-            let total = d.sum();
-            sum += total.as_f64().ln() + (top - y[target]).as_f64();
+            let (loss, total) = exponentials(d.view_mut(), y, target);
+            sum += loss;
             let k = share / total;
             d.map_inplace(|d| *d *= k);
             d[target] -= share;
         }
         sum / tokens as f64
     }
+
+    fn value(&self, ys: ArrayView3<'_, F>, targets: &ArrayRef2<usize>) -> Option<f64> {
+        let mut row = Array1::zeros(ys.len_of(Axis(2)));
+        let losses = ys.rows().into_iter().zip(targets).map(|(y, target)| exponentials(row.view_mut(), y, *target).0);
+        let sum = losses.fold(0.0, |sum, loss| sum + loss);
+        Some(sum / targets.len().max(1) as f64)
+    }
+}
+
+/// Writes e^(y - max y) to `d`; the loss of the row, and the sum of `d`.
+fn exponentials<F: Float>(mut d: ArrayViewMut1<'_, F>, y: ArrayView1<'_, F>, target: usize) -> (f64, F) {
+    let top = y.iter().fold(F::neg_infinity(), |top, &y| if y > top || y.is_nan() { y } else { top });
+    Zip::from(&mut d).and(&y).for_each(|d, &y| *d = Float::exp(y - top));
+    let total = d.sum();
+    (total.as_f64().ln() + (top - y[target]).as_f64(), total)
 }
 
 /// The mean of (y - target)² over all T·B·V outputs.
@@ -103,5 +124,14 @@ impl<F: Float> Loss<F, ArrayRef3<F>> for MeanSquared {
             sum += off.as_f64() * off.as_f64();
         });
         sum / ys.len() as f64
+    }
+
+    fn value(&self, ys: ArrayView3<'_, F>, targets: &ArrayRef3<F>) -> Option<f64> {
+        let mut sum = 0.0;
+        Zip::from(&ys).and(targets).for_each(|&y, &target| {
+            let off = (y - target).as_f64();
+            sum += off * off;
+        });
+        Some(sum / ys.len().max(1) as f64)
     }
 }

@@ -27,7 +27,8 @@ pub enum Merge {
 ///
 /// # Shapes
 /// `xs [T, B, D]` → `ys [T, B, H + H']` (concat) or `[T, B, H]` (sum). State: the pair of theirs; the second is that of
-/// the backward direction, before step T - 1 on the way in and after step 0 on the way out.
+/// the backward direction, before step T - 1 on the way in and after step 0 on the way out. Where a sequence is run in
+/// windows, only the first goes from one to the next ([`carry`](crate::Recurrent::carry)).
 /// # Parameters
 /// Theirs, under `forward.` and `backward.`.
 /// # Memory
@@ -126,6 +127,10 @@ impl<A: SeqLayer, B: SeqLayer<Elem = A::Elem>> Recurrent for Bidirectional<A, B>
     }
     fn zero_state(&self, batch: usize) -> Self::State {
         (self.forward.zero_state(batch), self.backward.zero_state(batch))
+    }
+    fn carry(&self, (first, second): &mut Self::State, reversed: bool) {
+        self.forward.carry(first, reversed);
+        self.backward.carry(second, reversed);
     }
     fn splits_itself(&self) -> bool {
         self.forward.splits_itself() && self.backward.splits_itself()

@@ -171,6 +171,9 @@ impl<N: TokenInput> Recurrent for LanguageModel<N> {
     fn zero_state(&self, batch: usize) -> N::State {
         self.net.zero_state(batch)
     }
+    fn carry(&self, state: &mut N::State, reversed: bool) {
+        self.net.carry(state, reversed);
+    }
     fn splits_itself(&self) -> bool {
         self.net.splits_itself()
     }
