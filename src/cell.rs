@@ -106,6 +106,9 @@ pub trait RnnCell: Recurrent {
     /// One step: `x [B, D]` and the state give `y [B, H]` and the next state. With a tape, pushes onto it what
     /// `step_backward` will need; the results are the same without.
     ///
+    /// The crate's gated cells allocate nothing here, but for a tape and for the thread's working memory, which its first step
+    /// makes: where that counts, make a step with a state to throw away beforehand, or use [`Infer`](crate::infer::Infer).
+    ///
     /// # Panics
     /// If the shapes do not fit.
     fn step(

@@ -106,7 +106,7 @@ impl<M: Model, L, O: Optimizer<M>> Bptt<M, L, O> {
         let outputs = steps.saturating_mul(batch).saturating_mul(self.model.output_size());
         let outputs = bytes::<M::Elem>(outputs).saturating_mul(2);
         // The state after the last window, the one being made, and a gradient.
-        let fixed = [self.standing(), 3 * of_rows(batch), outputs];
+        let fixed = [self.standing(), of_rows(batch).saturating_mul(3), outputs];
         let mut fixed = fixed.into_iter().fold(0_usize, usize::saturating_add);
         let mut state = of_rows(batch).saturating_add(headers);
         if !self.model.splits_itself() {

@@ -96,7 +96,7 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
 
     /// The working memory of [`by_columns`](Gated::by_columns).
     pub(super) fn column_memory(&self, steps: usize, batch: usize, parts: usize, w_x: bool) -> Work {
-        let [weight_x, weight_h, others @ ..] = self.column_lengths((steps, batch), parts, w_x, false);
+        let [weight_x, weight_h, others @ ..] = self.column_lengths((steps, batch), parts, w_x, w_x);
         let bytes = |len: usize| scratch::bytes::<F, 1>([parts * len]);
         Work::of(bytes(others.iter().sum())).inside(bytes(weight_h)).inside(bytes(weight_x))
     }
@@ -111,7 +111,7 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         parts: usize,
     ) {
         let rows = matches!(input, Input::Rows(_));
-        let lengths = self.column_lengths(input.dim(), parts, rows, input.is_scattered());
+        let lengths = self.column_lengths(input.dim(), parts, rows, input.is_rows());
         let [weight_x, weight_h, others @ ..] = lengths;
         // Three calls, as where rows are divided: so both ways find the same buffers.
         scratch::with(parts * weight_x, |weights_x| {

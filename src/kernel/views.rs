@@ -1,6 +1,8 @@
 //! Arrays as runs of numbers, and runs of numbers as arrays.
 
-use ndarray::{ArrayBase, ArrayView3, ArrayViewMut3, Axis, Data, DataMut, Dimension};
+use ndarray::{
+    ArrayBase, ArrayView1, ArrayView3, ArrayViewMut1, ArrayViewMut3, Axis, Data, DataMut, Dimension, Ix3, s,
+};
 
 use super::threads::Divisible;
 use crate::Float;
@@ -43,6 +45,38 @@ pub(crate) fn contiguous<'a, F: Float>(a: &ArrayView3<'a, F>, copy: &'a mut [F])
             view_mut(copy, a.dim()).assign(a);
             copy
         }
+    }
+}
+
+/// Whether the rows of each step lie side by side, as [`at`] needs them.
+pub(crate) fn steps_lie_together<F, S: Data<Elem = F>>(a: &ArrayBase<S, Ix3>) -> bool {
+    a.is_empty() || a.index_axis(Axis(0), 0).is_standard_layout()
+}
+
+/// Rows `first` to `first + rows` of an array of T·B rows, in row-major order: its own numbers, or copied into `copy` where they
+/// lie otherwise.
+pub(crate) fn rows_of<'a, F: Float>(
+    a: &ArrayView3<'a, F>,
+    first: usize,
+    rows: usize,
+    copy: &'a mut [F],
+) -> &'a [F] {
+    let (_, b, width) = a.dim();
+    if let Some(numbers) = a.to_slice() {
+        return &numbers[first * width..][..rows * width];
+    }
+    let copy = &mut copy[..rows * width];
+    for (row, to) in (first..).zip(copy.chunks_exact_mut(width)) {
+        ArrayViewMut1::from(to).assign(&a.slice(s![row / b, row % b, ..]));
+    }
+    copy
+}
+
+/// The way back: writes `rows` over those of `a` from `first` on.
+pub(crate) fn put_rows<F: Float>(a: &mut ArrayViewMut3<'_, F>, first: usize, rows: &[F]) {
+    let (_, b, width) = a.dim();
+    for (row, from) in (first..).zip(rows.chunks_exact(width)) {
+        a.slice_mut(s![row / b, row % b, ..]).assign(&ArrayView1::from(from));
     }
 }
 
