@@ -2,6 +2,7 @@
 //! otherwise than in rows, 1 to 4 threads, with and without a budget. One test only: the counter sees every thread of the process.
 
 mod measure;
+mod panics;
 
 use deep_rnn::prelude::*;
 use deep_rnn::{Bidirectional, Chain, Float, Linear, Merge, OneHot, Reversed, SeqLayer, TokenInput};
@@ -139,4 +140,5 @@ fn the_peak_is_what_was_said() {
     tokens(&mut worst, "RNN", || Stacked::builder(28).repeat(4, Rnn::<f32>::spec(32)).build().unwrap());
     tokens(&mut worst, "LSTM from rows", || OneHot::new(stack(1, 48)));
     worst.tell();
+    panics::a_hundred_leave_one_window();
 }
