@@ -2,6 +2,8 @@
 
 mod budget;
 mod builder;
+mod evaluate;
+mod fits;
 mod pass;
 mod plan;
 mod report;
@@ -12,9 +14,10 @@ pub use report::Report;
 
 use std::fmt;
 use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Instant;
 
-use ndarray::{Array3, ArrayView3};
+use ndarray::ArrayView3;
 
 use crate::model::{Model, Sequence};
 use crate::optim::{Clip, Optimizer};
@@ -26,7 +29,10 @@ use plan::Plan;
 /// window's past is forgotten (truncated back-propagation through time, Werbos 1990, Williams and Peng 1990). One window
 /// as long as the sequence is full back-propagation.
 ///
-/// The network remembers nothing: the state between windows is the engine's, and can be read, set and reset.
+/// The network remembers nothing: the state between windows is the engine's, and can be read, set and reset. It is carried
+/// by what reads from the first step to the last. What reads from the end ([`Reversed`](crate::Reversed), the second half of a
+/// [`Bidirectional`](crate::Bidirectional) layer) starts from zeros in every window, since the steps that come before in its
+/// order are those of the next window ([`Recurrent::carry`](crate::Recurrent::carry)).
 ///
 /// ```
 /// use deep_rnn::prelude::*;
@@ -79,6 +85,12 @@ use plan::Plan;
 /// assert_eq!(plain.gradients().net().layers()[0].w_h(), small.gradients().net().layers()[0].w_h());
 /// # Ok::<(), deep_rnn::Error>(())
 /// ```
+///
+/// # Panics
+/// The engine's calls do not panic on data. A panic of the caller's own code (a loss, a cell, an optimiser, an iterator over
+/// batches) comes through to the caller of the engine. Once it is caught, the engine can go on: the state is as after the last
+/// window that was finished, what the broken window held is freed, and the next call gives the bits of an engine that has not
+/// seen the panic. Weights are those of that window too, unless the optimiser itself was at work on them.
 pub struct Bptt<M: Model, L = CrossEntropy, O = Sgd> {
     model: M,
     loss: L,
@@ -95,6 +107,10 @@ pub struct Bptt<M: Model, L = CrossEntropy, O = Sgd> {
     budget: Option<usize>,
     /// With a budget, the plan that what the engine holds was made for, and its rows.
     plan: Option<(Plan, usize)>,
+    /// Shapes of a state of one row.
+    state_shapes: Vec<[usize; 2]>,
+    /// Whether the model has been out of hand since its sizes were last looked at.
+    touched: bool,
 }
 
 impl<M: Model> Bptt<M> {
@@ -110,8 +126,10 @@ impl<M: Model, L, O: Optimizer<M>> Bptt<M, L, O> {
         &self.model
     }
 
-    /// The model, to change it between windows.
+    /// The model, to change it between windows. One of other sizes has no place in this engine: the next call says so in an
+    /// `Err`, and goes on where it was once the old sizes are back. Build a new engine for it.
     pub fn model_mut(&mut self) -> &mut M {
+        self.touched = true;
         &mut self.model
     }
 
@@ -120,12 +138,12 @@ impl<M: Model, L, O: Optimizer<M>> Bptt<M, L, O> {
         self.model
     }
 
-    /// The gradients of the last window, after the clip.
+    /// The gradients of the last window, after the clip; zeros before the first and after a panic.
     pub fn gradients(&self) -> &M {
         &self.grads
     }
 
-    /// The state after the last window; none before the first and after a reset.
+    /// The state after the last window, every direction's at its own last step; none before the first and after a reset.
     pub fn state(&self) -> Option<&M::State> {
         self.state.as_ref().map(|(state, _)| state)
     }
@@ -135,7 +153,7 @@ impl<M: Model, L, O: Optimizer<M>> Bptt<M, L, O> {
         self.state = None;
     }
 
-    /// The next window starts from this state.
+    /// The next window starts from this state; but what reads a window from its end starts from zeros in every one.
     ///
     /// # Errors
     /// If it is not a state of the model for `batch` rows.
@@ -152,9 +170,9 @@ impl<M: Model, L, O: Optimizer<M>> Bptt<M, L, O> {
     /// other.
     ///
     /// # Errors
-    /// If a batch does not fit the model or the memory budget, or continues one of another size; or if the loss or the
-    /// gradient of a window is not finite; or if the optimiser refuses, since the model was exchanged for one of other sizes.
-    /// The window's update is refused then: weights, optimiser and state are as after the window before.
+    /// If a batch does not fit the model or the memory budget, or continues one of another size; if the model or the optimiser is
+    /// not of the sizes that the engine was built for; or if the loss or the gradient of a window is not finite. The window's
+    /// update is refused then: weights, optimiser and state are as after the window before.
     pub fn epoch<X, Y, T>(&mut self, batches: impl IntoIterator<Item = Batch<X, Y>>) -> Result<Report, Error>
     where
         X: Deref<Target = M::Input>,
@@ -165,10 +183,7 @@ impl<M: Model, L, O: Optimizer<M>> Bptt<M, L, O> {
         let mut report = Report::default();
         let start = Instant::now();
         for batch in batches {
-            if !batch.continues {
-                self.reset_state();
-            }
-            report.add(&self.train_batch(&batch.x, &batch.y)?);
+            report.add(&self.train_batch(&batch.x, &*batch.y, !batch.continues)?);
         }
         report.seconds = start.elapsed().as_secs_f64();
         Ok(report)
@@ -184,10 +199,11 @@ impl<M: Model, L, O: Optimizer<M>> Bptt<M, L, O> {
         T: Sequence + ?Sized,
         L: Loss<M::Elem, T>,
     {
-        self.train_batch(xs, targets)
+        self.train_batch(xs, targets, false)
     }
 
-    fn train_batch<T>(&mut self, xs: &M::Input, targets: &T) -> Result<Report, Error>
+    /// With `fresh`, from zeros; the state there is goes once the first window is done.
+    fn train_batch<T>(&mut self, xs: &M::Input, targets: &T, mut fresh: bool) -> Result<Report, Error>
     where
         T: Sequence + ?Sized,
         L: Loss<M::Elem, T>,
@@ -197,106 +213,34 @@ impl<M: Model, L, O: Optimizer<M>> Bptt<M, L, O> {
         let mut report = Report::default();
         let start = Instant::now();
         let window = self.window.unwrap_or(t).max(1);
-        if window >= t {
-            report.add(&self.train_window(xs, targets)?);
+        if t * b == 0 {
+            if fresh {
+                self.reset_state();
+            }
+        } else if window >= t {
+            report.add(&self.train_window(xs, targets, fresh)?);
         } else {
             for first in (0..t).step_by(window) {
                 let steps = first..t.min(first + window);
                 let mut result = Ok(Report::default());
                 xs.part(steps.clone(), 0..b, &mut |xs| {
-                    targets.part(steps.clone(), 0..b, &mut |targets| result = self.train_window(xs, targets));
+                    targets.part(steps.clone(), 0..b, &mut |targets| result = self.train_window(xs, targets, fresh));
                 });
                 report.add(&result?);
+                fresh = false;
             }
         }
         report.seconds = start.elapsed().as_secs_f64();
         Ok(report)
     }
 
-    /// The loss over batches, without training. The engine's own state is left alone: each batch that does not continue
-    /// another starts from zeros.
-    ///
-    /// # Errors
-    /// If a batch does not fit the model or the memory budget, or continues one of another size, or the loss is not finite.
-    pub fn evaluate<X, Y, T>(&mut self, batches: impl IntoIterator<Item = Batch<X, Y>>) -> Result<Report, Error>
-    where
-        X: Deref<Target = M::Input>,
-        Y: Deref<Target = T>,
-        T: Sequence + ?Sized,
-        L: Loss<M::Elem, T>,
-    {
-        let own = self.state.take();
-        let mut report = Report::default();
-        let start = Instant::now();
-        let mut result = Ok(());
-        for batch in batches {
-            if !batch.continues {
-                self.reset_state();
-            }
-            match self.evaluate_batch(&batch.x, &batch.y) {
-                Ok(one) => report.add(&one),
-                Err(error) => {
-                    result = Err(error);
-                    break;
-                }
-            }
-        }
-        self.state = own;
-        report.seconds = start.elapsed().as_secs_f64();
-        result.map(|()| report)
-    }
-
-    fn evaluate_batch<T>(&mut self, xs: &M::Input, targets: &T) -> Result<Report, Error>
+    fn check<T>(&mut self, xs: &M::Input, targets: &T) -> Result<(), Error>
     where
         T: Sequence + ?Sized,
         L: Loss<M::Elem, T>,
     {
-        self.check(xs, targets)?;
-        let (t, b) = xs.steps_and_rows();
-        if t * b == 0 {
-            return Ok(Report::default());
-        }
-        let plan = self.plan(t, b)?;
-        self.prepare_state(b)?;
-        let Bptt { model, loss, threads, next, pass, .. } = self;
-        let Some((state, _)) = next else { return Ok(Report::default()) };
-        pass.forward(model, xs, state, threads, plan, false);
-        let loss = pass.loss(loss, targets);
-        finite("loss", loss)?;
-        std::mem::swap(&mut self.state, &mut self.next);
-        Ok(Report::evaluated(loss, t * b))
-    }
-
-    /// The outputs `[T, B, V]` for a batch, from the given state, which moves on. Nothing is trained or kept.
-    ///
-    /// # Errors
-    /// If the input or the state does not fit the model.
-    pub fn predict(&self, xs: &M::Input, state: &mut M::State) -> Result<Array3<M::Elem>, Error> {
-        self.model.check(xs)?;
-        let (t, b) = xs.steps_and_rows();
-        self.check_state(state, b)?;
-        let mut ys = Array3::zeros((t, b, self.model.output_size()));
-        let model = &self.model;
-        self.threads.install(|| model.run(xs, ys.view_mut(), state, None));
-        Ok(ys)
-    }
-
-    /// Refuses what is not a state of the model for `batch` rows, without making one of so many.
-    fn check_state(&self, state: &M::State, batch: usize) -> Result<(), Error> {
-        let one_row = self.model.zero_state(1).shapes();
-        let (expected, got) =
-            (one_row.into_iter().map(|[_, width]| [batch, width]).collect::<Vec<_>>(), state.shapes());
-        if expected == got {
-            return Ok(());
-        }
-        Err(Error::value("state", format!("arrays of shapes {expected:?}"), format!("{got:?}")))
-    }
-
-    fn check<T>(&self, xs: &M::Input, targets: &T) -> Result<(), Error>
-    where
-        T: Sequence + ?Sized,
-        L: Loss<M::Elem, T>,
-    {
+        self.check_model()?;
+        self.touched = false;
         self.model.check(xs)?;
         let (t, b) = xs.steps_and_rows();
         let got = targets.steps_and_rows();
@@ -307,8 +251,8 @@ impl<M: Model, L, O: Optimizer<M>> Bptt<M, L, O> {
     }
 
     /// Makes `next` the state the coming window starts from.
-    fn prepare_state(&mut self, batch: usize) -> Result<(), Error> {
-        match &self.state {
+    fn prepare_state(&mut self, batch: usize, fresh: bool) -> Result<(), Error> {
+        match self.state.as_ref().filter(|_| !fresh) {
             None => match &mut self.next {
                 Some((next, rows)) if *rows == batch => next.set_zero(),
                 next => *next = Some((self.model.zero_state(batch), batch)),
@@ -317,25 +261,36 @@ impl<M: Model, L, O: Optimizer<M>> Bptt<M, L, O> {
                 Some((next, rows)) if *rows == batch => next.clone_from(state),
                 next => *next = Some((state.clone(), batch)),
             },
-            Some((_, rows)) => {
-                return Err(Error::value("batch", format!("{rows} rows, as in the batch it continues"), batch));
-            }
+            Some((_, rows)) => return Err(continues_another(*rows, batch)),
+        }
+        if let Some((next, _)) = &mut self.next {
+            self.model.carry(next, false);
         }
         Ok(())
     }
 
     /// One window, checked already.
-    fn train_window<T>(&mut self, xs: &M::Input, targets: &T) -> Result<Report, Error>
+    fn train_window<T>(&mut self, xs: &M::Input, targets: &T, fresh: bool) -> Result<Report, Error>
     where
         T: Sequence + ?Sized,
         L: Loss<M::Elem, T>,
     {
         let (t, b) = xs.steps_and_rows();
-        if t * b == 0 {
-            return Ok(Report::default());
-        }
         let plan = self.plan(t, b)?;
-        self.prepare_state(b)?;
+        let trained = catch_unwind(AssertUnwindSafe(|| self.try_window(xs, targets, plan, fresh)));
+        trained.unwrap_or_else(|panic| {
+            self.forget_window();
+            resume_unwind(panic)
+        })
+    }
+
+    fn try_window<T>(&mut self, xs: &M::Input, targets: &T, plan: Plan, fresh: bool) -> Result<Report, Error>
+    where
+        T: Sequence + ?Sized,
+        L: Loss<M::Elem, T>,
+    {
+        let (t, b) = xs.steps_and_rows();
+        self.prepare_state(b, fresh)?;
         let Bptt { model, loss, clip, optimizer, threads, grads, next, pass, .. } = self;
         let Some((state, _)) = next else { return Ok(Report::default()) };
         pass.forward(model, xs, state, threads, plan, true);
@@ -353,7 +308,17 @@ impl<M: Model, L, O: Optimizer<M>> Bptt<M, L, O> {
         Ok(Report::trained(loss, t * b, norm, clipped))
     }
 
-    /// The outputs of the last window, `[T, B, V]`.
+    /// After a panic within a window: frees all that it was in the middle of.
+    fn forget_window(&mut self) {
+        self.pass = Pass::default();
+        self.next = None;
+        // Half a sum is no gradient. The walk over the parameters may be a user's, and the culprit: it must not end the
+        // program by a second panic.
+        let grads = &mut self.grads;
+        _ = catch_unwind(AssertUnwindSafe(|| grads.set_zero()));
+    }
+
+    /// The outputs of the last window that was trained on or evaluated, `[T, B, V]`; empty before the first and after a panic.
     pub fn outputs(&self) -> ArrayView3<'_, M::Elem> {
         self.pass.outputs()
     }
@@ -368,6 +333,10 @@ impl<M: Model + fmt::Debug, L, O: fmt::Debug> fmt::Debug for Bptt<M, L, O> {
             .field("threads", &self.threads.number())
             .finish_non_exhaustive()
     }
+}
+
+fn continues_another(rows: usize, batch: usize) -> Error {
+    Error::value("batch", format!("{rows} rows, as in the batch it continues"), batch)
 }
 
 fn finite(what: &str, got: f64) -> Result<(), Error> {

@@ -31,6 +31,18 @@ pub trait Recurrent: Params {
     /// The state before the first step, for `batch` rows: all zeros.
     fn zero_state(&self, batch: usize) -> Self::State;
 
+    /// Makes the state after one window that before the next window of the same sequence. What reads a sequence from its
+    /// start goes on from where it was, so its state stays. What reads from the end has not seen the next window, which comes
+    /// first in its order, so its state becomes zeros. `reversed` says that this layer as a whole is run from the end.
+    ///
+    /// [`Bptt`](crate::Bptt) calls it at the start of every window. The provided one is right for whatever has no layer inside;
+    /// a layer around another one hands the call on, each state to the layer it belongs to.
+    fn carry(&self, state: &mut Self::State, reversed: bool) {
+        if reversed {
+            state.set_zero();
+        }
+    }
+
     /// Whether `forward` and `backward` divide their own work over the threads at hand ([`Threads`](crate::Threads)),
     /// with results that do not depend on how many there are. The engine shards the rows of what does not.
     #[must_use]
@@ -96,6 +108,9 @@ pub struct GradIo<'a, F, Dim: Dimension> {
 pub trait RnnCell: Recurrent {
     /// One step: `x [B, D]` and the state give `y [B, H]` and the next state. With a tape, pushes onto it what
     /// `step_backward` will need; the results are the same without.
+    ///
+    /// The crate's gated cells allocate nothing here, but for a tape and for the thread's working memory, which its first step
+    /// makes: where that counts, make a step with a state to throw away beforehand, or use [`Infer`](crate::infer::Infer).
     ///
     /// # Panics
     /// If the shapes do not fit.

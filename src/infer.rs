@@ -2,7 +2,10 @@
 //!
 //! [`Prepare::prepare`] packs a trained network into a value that never changes and keeps nothing but what a step reads. It
 //! is `Send + Sync`: share it by reference or in an `Arc`. The states are those of the network it came from, so a stream may
-//! go from the one to the other. A step allocates nothing and keeps no tape.
+//! go from the one to the other. A step keeps no tape and allocates nothing, a thread's first one either: what goes from one layer
+//! to the next lies on the stack, up to 4,096 numbers (rows times width, for the two widest rows together). Of wider steps, and of
+//! cells that take part [as they are](Unprepared), the first one on a thread makes the thread's working memory: make one
+//! with a state to throw away before it counts.
 //!
 //! ```
 //! use deep_rnn::prelude::*;
@@ -159,7 +162,7 @@ pub trait Infer: Send + Sync {
         if let (Some(x), Some(y)) = (x.to_slice(), y.as_slice_mut()) {
             return self.step_rows(x, y, state);
         }
-        scratch::with_each([x.len(), y.len()], |[x_copy, y_copy]| {
+        scratch::on_stack([x.len(), y.len()], |[x_copy, y_copy]| {
             let rows = x.insert_axis(ndarray::Axis(0));
             self.step_rows(contiguous(&rows, x_copy), y_copy, state);
             y.assign(&view(y_copy, (1, b, h)).index_axis(ndarray::Axis(0), 0));

@@ -16,6 +16,9 @@ macro_rules! recurrent_as_inner {
             fn zero_state(&self, batch: usize) -> L::State {
                 self.inner.zero_state(batch)
             }
+            fn carry(&self, state: &mut L::State, reversed: bool) {
+                self.carry_inner(state, reversed);
+            }
             fn splits_itself(&self) -> bool {
                 self.inner.splits_itself()
             }

@@ -26,6 +26,8 @@ pub trait Layers: Params {
     #[doc(hidden)]
     fn zero_states(&self, batch: usize) -> Self::States;
     #[doc(hidden)]
+    fn carry_each(&self, states: &mut Self::States, reversed: bool);
+    #[doc(hidden)]
     fn split_themselves(&self) -> bool;
     #[doc(hidden)]
     fn are_causal(&self) -> bool;
@@ -133,6 +135,10 @@ impl<L: SeqLayer> Layers for Vec<L> {
     fn zero_states(&self, batch: usize) -> Self::States {
         self.iter().map(|layer| layer.zero_state(batch)).collect()
     }
+    fn carry_each(&self, states: &mut Self::States, reversed: bool) {
+        assert_eq!(states.len(), self.len(), "state: one for each layer");
+        self.iter().zip(states).for_each(|(layer, state)| layer.carry(state, reversed));
+    }
     fn split_themselves(&self) -> bool {
         self.iter().all(|layer| layer.splits_itself())
     }
@@ -223,6 +229,10 @@ macro_rules! tuple_layers {
             }
             fn zero_states(&self, batch: usize) -> Self::States {
                 (self.0.zero_state(batch), $(self.$i.zero_state(batch),)*)
+            }
+            fn carry_each(&self, states: &mut Self::States, reversed: bool) {
+                self.0.carry(&mut states.0, reversed);
+                $( self.$i.carry(&mut states.$i, reversed); )*
             }
             fn split_themselves(&self) -> bool {
                 self.0.splits_itself() $(&& self.$i.splits_itself())*
@@ -359,6 +369,9 @@ macro_rules! list_of_layers {
             }
             fn zero_state(&self, batch: usize) -> L::States {
                 self.layers.zero_states(batch)
+            }
+            fn carry(&self, state: &mut L::States, reversed: bool) {
+                self.layers.carry_each(state, reversed);
             }
             fn splits_itself(&self) -> bool {
                 self.layers.split_themselves()

@@ -1,6 +1,6 @@
 //! Losses: what the outputs of a window should have been.
 
-use ndarray::{ArrayRef2, ArrayRef3, ArrayView1, ArrayView3, ArrayViewMut3, Zip};
+use ndarray::{Array1, ArrayRef2, ArrayRef3, ArrayView1, ArrayView3, ArrayViewMut1, ArrayViewMut3, Axis, Zip};
 
 use crate::{Error, Float};
 
@@ -19,6 +19,14 @@ pub trait Loss<F: Float, T: ?Sized> {
 
     /// The loss, and into `d_ys` its gradient: `ys [T, B, V]`, `d_ys` of the same shape, to be overwritten in full.
     fn evaluate(&self, ys: ArrayView3<'_, F>, targets: &T, d_ys: ArrayViewMut3<'_, F>) -> f64;
+
+    /// The loss alone, the same bits as [`evaluate`](Loss::evaluate) gives on row-major arrays, where it can be had without
+    /// room for the gradient. The provided answer is that it cannot; [`Bptt::evaluate`](crate::Bptt::evaluate) then has the
+    /// gradient made too.
+    fn value(&self, ys: ArrayView3<'_, F>, targets: &T) -> Option<f64> {
+        let _ = (ys, targets);
+        None
+    }
 }
 
 impl<F: Float, T: ?Sized, L: Fn(ArrayView3<'_, F>, &T, ArrayViewMut3<'_, F>) -> f64> Loss<F, T> for L {
@@ -66,21 +74,45 @@ impl<F: Float> Loss<F, ArrayRef2<usize>> for CrossEntropy {
         let mut losses = Mean::new(tokens);
         let rows = d_ys.rows_mut().into_iter().zip(ys.rows()).zip(targets);
         for ((mut d, y), &target) in rows {
-            let top = y.iter().fold(F::neg_infinity(), |top, &y| if y > top || y.is_nan() { y } else { top });
-            Zip::from(&mut d).and(&y).for_each(|d, &y| *d = Float::exp(y - top).flush());
-            // The target's own share is left out of the sum: of a target that is nearly certain the others are all that is
-            // left, of the loss and of the gradient.
-            let own = std::mem::replace(&mut d[target], F::zero()).as_f64();
-            let others = sum(&d.view());
-            let total = others + own;
-            let log = if own == 1.0 { others.ln_1p() } else { total.ln() };
-            losses.add(log + (top.as_f64() - y[target].as_f64()));
+            let Exponentials { loss, others, total } = Exponentials::of(d.view_mut(), y, target);
+            losses.add(loss);
             let k = 1.0 / (total * tokens as f64);
             let (scale, least) = (F::from_f64(k), F::from_f64(F::TINY.as_f64() / k));
             d.map_inplace(|d| *d = if *d < least { F::zero() } else { *d * scale });
             d[target] = F::from_f64(-others * k).flush();
         }
         losses.value()
+    }
+
+    fn value(&self, ys: ArrayView3<'_, F>, targets: &ArrayRef2<usize>) -> Option<f64> {
+        let mut row = Array1::zeros(ys.len_of(Axis(2)));
+        let mut losses = Mean::new(targets.len().max(1));
+        for (y, target) in ys.rows().into_iter().zip(targets) {
+            losses.add(Exponentials::of(row.view_mut(), y, *target).loss);
+        }
+        Some(losses.value())
+    }
+}
+
+/// Of the outputs of one token: its loss, and Σ exp(y - max y) without the target's own share and with it.
+struct Exponentials {
+    loss: f64,
+    others: f64,
+    total: f64,
+}
+
+impl Exponentials {
+    /// Writes exp(y - max y) to `d`, but 0 for the target.
+    fn of<F: Float>(mut d: ArrayViewMut1<'_, F>, y: ArrayView1<'_, F>, target: usize) -> Self {
+        let top = y.iter().fold(F::neg_infinity(), |top, &y| if y > top || y.is_nan() { y } else { top });
+        Zip::from(&mut d).and(&y).for_each(|d, &y| *d = Float::exp(y - top).flush());
+        // The target's own share is left out of the sum: of a target that is nearly certain the others are all that is left, of the
+        // loss and of the gradient.
+        let own = std::mem::replace(&mut d[target], F::zero()).as_f64();
+        let others = sum(&d.view());
+        let total = others + own;
+        let log = if own == 1.0 { others.ln_1p() } else { total.ln() };
+        Exponentials { loss: log + (top.as_f64() - y[target].as_f64()), others, total }
     }
 }
 
@@ -148,16 +180,29 @@ impl<F: Float> Loss<F, ArrayRef3<F>> for MeanSquared {
             *d = (k * off).flush();
             sum += off.as_f64() * off.as_f64();
         });
-        if sum < f64::INFINITY {
-            return sum / ys.len() as f64;
-        }
-        // The sum may be too large where the mean is not: then each term is a share of the mean.
-        let root = (ys.len() as f64).sqrt();
-        let mut mean = 0.0;
-        Zip::from(&ys).and(targets).for_each(|&y, &target| {
-            let off = (y - target).as_f64() / root;
-            mean += off * off;
-        });
-        mean
+        mean_of_squares(sum, &ys, targets)
     }
+
+    fn value(&self, ys: ArrayView3<'_, F>, targets: &ArrayRef3<F>) -> Option<f64> {
+        let mut sum = 0.0;
+        Zip::from(&ys).and(targets).for_each(|&y, &target| {
+            let off = (y - target).flush().as_f64();
+            sum += off * off;
+        });
+        Some(mean_of_squares(sum, &ys, targets))
+    }
+}
+
+/// The mean, of the sum. That may be too large where the mean is not: then each term is a share of the mean.
+fn mean_of_squares<F: Float>(sum: f64, ys: &ArrayView3<'_, F>, targets: &ArrayRef3<F>) -> f64 {
+    let n = ys.len().max(1) as f64;
+    if sum < f64::INFINITY {
+        return sum / n;
+    }
+    let (root, mut mean) = (n.sqrt(), 0.0);
+    Zip::from(ys).and(targets).for_each(|&y, &target| {
+        let off = (y - target).as_f64() / root;
+        mean += off * off;
+    });
+    mean
 }

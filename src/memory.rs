@@ -2,6 +2,8 @@
 
 /// Calls that hold a buffer while the next one runs inside them; what is deeper is counted at the last.
 const DEPTH: usize = 16;
+/// Further places that are told apart, where parts of a divided call go; those beyond are each counted as the last.
+const PLACES: usize = 7;
 
 /// What a pass of a layer over some steps and rows takes, in bytes. It is what
 /// [`Recurrent::memory`](crate::Recurrent::memory) tells.
@@ -36,10 +38,13 @@ pub struct Memory {
 /// by depth, what the larger one takes; hence a list and not one number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Work {
-    depths: [usize; DEPTH],
-    /// What each further thread takes that a part of the call's work goes to.
-    elsewhere: usize,
+    depths: Depths,
+    /// What the parts of a divided call hold, place by place: part 0 is the call itself.
+    elsewhere: [Depths; PLACES],
 }
+
+/// Bytes held by calls inside each other, the outermost first.
+type Depths = [usize; DEPTH];
 
 impl Work {
     /// A call that holds so many bytes and makes no other.
@@ -65,36 +70,52 @@ impl Work {
     /// Two calls, one after the other.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
-        let mut work = self;
-        for (a, b) in work.depths.iter_mut().zip(other.depths) {
-            *a = b.max(*a);
-        }
-        Work { elsewhere: self.elsewhere.max(other.elsewhere), ..work }
+        let mut elsewhere = self.elsewhere;
+        elsewhere.iter_mut().zip(other.elsewhere).for_each(|(a, b)| *a = larger(*a, b));
+        Work { depths: larger(self.depths, other.depths), elsewhere }
     }
 
-    /// The same call with so many bytes more of its own.
+    /// The same call divided into so many parts, each of which holds so many bytes.
     #[must_use]
-    pub(crate) fn and(mut self, bytes: usize) -> Self {
-        self.depths[0] = self.depths[0].saturating_add(bytes);
+    pub(crate) fn divided(mut self, parts: usize, bytes: usize) -> Self {
+        for place in self.elsewhere.iter_mut().take(parts.saturating_sub(1)) {
+            place[0] = place[0].max(bytes);
+        }
         self
     }
 
-    /// The same call with so many bytes on each further thread.
+    /// The same call, `places` places of which are taken, with this one beside it in the next.
     #[must_use]
-    pub(crate) fn elsewhere(self, bytes: usize) -> Self {
-        Work { elsewhere: bytes, ..self }
+    pub(crate) fn beside(mut self, places: usize, other: Self) -> Self {
+        let all = [other.depths].into_iter().chain(other.elsewhere);
+        for (i, depths) in all.enumerate() {
+            let place = &mut self.elsewhere[(places + i).clamp(1, PLACES) - 1];
+            *place = larger(*place, depths);
+        }
+        self
     }
 
     /// All of it on one thread.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.depths.iter().fold(0, |sum, bytes| sum.saturating_add(*bytes))
+        sum(&self.depths)
     }
 
     /// All of it where there are `threads`.
     pub(crate) fn bytes_over(&self, threads: usize) -> usize {
-        self.bytes().saturating_add(self.elsewhere.saturating_mul(threads - 1))
+        let further = threads.saturating_sub(1);
+        let told = self.elsewhere.iter().take(further).fold(0_usize, |bytes, place| bytes.saturating_add(sum(place)));
+        let beyond = sum(&self.elsewhere[PLACES - 1]).saturating_mul(further.saturating_sub(PLACES));
+        self.bytes().saturating_add(told).saturating_add(beyond)
     }
+}
+
+fn larger(a: Depths, b: Depths) -> Depths {
+    std::array::from_fn(|i| a[i].max(b[i]))
+}
+
+fn sum(depths: &Depths) -> usize {
+    depths.iter().fold(0, |sum, bytes| sum.saturating_add(*bytes))
 }
 
 /// The bytes of so many numbers.
@@ -111,9 +132,27 @@ mod tests {
         let (inner, other) = (Work::of(10).inside(3), Work::of(5).inside(4));
         assert_eq!((inner.bytes(), other.bytes()), (13, 9));
         assert_eq!(inner.or(other), Work::of(10).inside(4));
-        assert_eq!(inner.and(1), Work::of(10).inside(4));
         let deep = (0..2 * DEPTH).fold(Work::default(), |work, _| work.inside(1));
         assert_eq!(deep.bytes(), 2 * DEPTH);
-        assert_eq!([1, 2, 3].map(|threads| inner.elsewhere(7).bytes_over(threads)), [13, 20, 27]);
+    }
+
+    #[test]
+    fn parts_are_counted_at_their_places() {
+        let call = Work::of(10).inside(3);
+        // Three parts on any number of threads; a smaller division in turn adds nothing.
+        let divided = call.divided(3, 7).or(call.divided(2, 5));
+        assert_eq!([1, 2, 3, 4].map(|threads| divided.bytes_over(threads)), [13, 20, 27, 27]);
+        // Beside it, from place 2 on, a call that is divided in two itself.
+        let both = call.divided(2, 7).beside(2, Work::of(100).inside(1).divided(2, 50));
+        assert_eq!([1, 2, 3, 4, 5].map(|threads| both.bytes_over(threads)), [13, 20, 121, 171, 171]);
+        let many = call.divided(1000, 7);
+        assert_eq!([8, 9, 1000].map(|threads| many.bytes_over(threads)), [13 + 49, 13 + 56, 13 + 999 * 7]);
+    }
+
+    #[test]
+    fn what_cannot_be_counted_is_as_much_as_can_be() {
+        let most = Work::of(usize::MAX).inside(usize::MAX).divided(3, usize::MAX);
+        assert_eq!((most.bytes(), most.bytes_over(usize::MAX)), (usize::MAX, usize::MAX));
+        assert_eq!(bytes::<f64>(usize::MAX / 2), usize::MAX);
     }
 }

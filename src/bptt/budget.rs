@@ -108,8 +108,9 @@ impl<M: Model, L, O: Optimizer<M>> Bptt<M, L, O> {
         let headers = size_of::<M::State>() + arrays * size_of::<ndarray::Array2<M::Elem>>();
         let outputs = steps.saturating_mul(batch).saturating_mul(self.model.output_size());
         let outputs = bytes::<M::Elem>(outputs).saturating_mul(2);
-        // The state after the last window, the one being made, and a gradient.
-        let fixed = [self.standing(), 3 * of_rows(batch), outputs];
+        // The state after the last window, the one being made, and a gradient; a row that a loss makes its sums of.
+        let row = bytes::<M::Elem>(self.model.output_size());
+        let fixed = [self.standing(), of_rows(batch).saturating_mul(3), outputs, row];
         let mut fixed = fixed.into_iter().fold(0_usize, usize::saturating_add);
         let mut state = of_rows(batch).saturating_add(headers);
         if !self.model.splits_itself() {

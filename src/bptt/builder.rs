@@ -5,7 +5,7 @@ use super::budget::untold;
 use super::pass::Pass;
 use crate::model::Model;
 use crate::optim::{Clip, Optimizer};
-use crate::{CrossEntropy, Error, Sgd, Threads};
+use crate::{CrossEntropy, Error, Sgd, State, Threads};
 
 /// Collects the parts of a [`Bptt`] engine; everything is checked by [`build`](BpttBuilder::build).
 #[derive(Clone, Debug)]
@@ -105,6 +105,7 @@ impl<M: Model, L, O> BpttBuilder<M, L, O> {
         }
         let threads = Threads::new(threads)?;
         let grads = model.zeros_like();
+        let state_shapes = model.zero_state(1).shapes();
         let pass = Pass::default();
         Ok(Bptt {
             model,
@@ -119,6 +120,8 @@ impl<M: Model, L, O> BpttBuilder<M, L, O> {
             pass,
             budget,
             plan: None,
+            state_shapes,
+            touched: false,
         })
     }
 }

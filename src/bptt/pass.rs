@@ -96,9 +96,7 @@ impl<M: Model> Pass<M> {
         let (t, b) = xs.steps_and_rows();
         let v = model.output_size();
         self.dim = (t, b, v);
-        for buffer in [&mut self.ys, &mut self.d_ys] {
-            resize(buffer, t * b * v);
-        }
+        resize(&mut self.ys, t * b * v);
         let mut ys = view_mut(&mut self.ys[..], self.dim);
         if model.splits_itself() {
             let walk = &mut self.walk;
@@ -126,9 +124,16 @@ impl<M: Model> Pass<M> {
 
     /// The loss of the outputs; its gradient is kept for the way back.
     pub(super) fn loss<T: ?Sized>(&mut self, loss: &impl Loss<M::Elem, T>, targets: &T) -> f64 {
+        resize(&mut self.d_ys, self.ys.len());
         let d_ys = view_mut(&mut self.d_ys[..], self.dim);
         let ys = view(&self.ys[..], self.dim);
         loss.evaluate(ys, targets, d_ys)
+    }
+
+    /// The loss of the outputs alone.
+    pub(super) fn value<T: ?Sized>(&mut self, loss: &impl Loss<M::Elem, T>, targets: &T) -> f64 {
+        let value = loss.value(view(&self.ys[..], self.dim), targets);
+        value.unwrap_or_else(|| self.loss(loss, targets))
     }
 
     /// Sets `grads` to the gradients of the window, which went forward by the same plan.

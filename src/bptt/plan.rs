@@ -39,7 +39,9 @@ impl Plan {
         if whole <= room || steps < 2 {
             return if whole <= room { Ok(Plan::whole(steps)) } else { Err(whole) };
         }
-        let need = |steps: usize, slots: usize| leaf(steps).saturating_add(state.saturating_mul(slots + STANDING));
+        let need = |steps: usize, slots: usize| {
+            leaf(steps).saturating_add(state.saturating_mul(slots.saturating_add(STANDING)))
+        };
         let smallest = need(1, 0).min(whole);
         let (mut best, mut leaves): (Option<Plan>, usize) = (None, 2);
         if steps > block {
@@ -122,7 +124,8 @@ impl Plan {
     /// Steps run without tape: what the plan costs beside a pass that keeps everything.
     pub(super) fn repeated(self) -> usize {
         let (n, short) = (self.leaves(), self.leaf - self.range(0).len());
-        runs(n, self.slots) * self.leaf - runs_of_first(n, self.slots) * short
+        let all = runs(n, self.slots).saturating_mul(self.leaf);
+        all - runs_of_first(n, self.slots).saturating_mul(short).min(all)
     }
 }
 
@@ -137,7 +140,7 @@ pub(super) fn split(n: usize, free: usize) -> usize {
     while reach < n {
         r += 1;
         (before_that, before) = (before, reach);
-        reach = reach * (s + r) / r;
+        reach = next(reach, s, r);
     }
     // β(s - 1, r) = β(s, r) - β(s, r - 1)
     let right = reach - before;
@@ -146,15 +149,24 @@ pub(super) fn split(n: usize, free: usize) -> usize {
 
 /// Leaves run without tape in the best schedule for `n` leaves and `slots` states beside the first.
 fn runs(n: usize, slots: usize) -> usize {
+    if slots == 0 {
+        // Each leaf from the start: the sum of 1 to n - 1.
+        return n.saturating_mul(n - 1) / 2;
+    }
     let s = slots + 1;
     // β(s, r) and β(s + 1, r - 1), which is the sum of the β(s, i) below r.
     let (mut r, mut reach, mut sum) = (0, 1, 0);
     while reach < n {
         sum += reach;
         r += 1;
-        reach = reach * (s + r) / r;
+        reach = next(reach, s, r);
     }
     r * n - sum
+}
+
+/// β(s, r) from β(s, r - 1).
+fn next(reach: usize, s: usize, r: usize) -> usize {
+    usize::try_from(reach as u128 * (s + r) as u128 / r as u128).unwrap_or(usize::MAX)
 }
 
 /// How many of these are runs of the first leaf.

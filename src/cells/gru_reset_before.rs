@@ -154,10 +154,12 @@ impl<F: Float> Recurrent for GruResetBefore<F> {
         let (d, units) = self.w_x.dim();
         let units = units / 3;
         let array = bytes::<F>(batch.saturating_mul(units));
-        let headers = steps.checked_next_power_of_two()?.max(4).saturating_mul(size_of::<[Array2<F>; 4]>());
+        let listed = steps.checked_next_power_of_two().unwrap_or(usize::MAX).max(4);
+        let headers = listed.saturating_mul(size_of::<[Array2<F>; 4]>());
         let tape = steps.saturating_mul(4).saturating_mul(array).saturating_add(headers);
         let packed = bytes::<F>(3 * units * d.max(units)).min(1 << 20);
-        Some(Memory { tape, forward: Work::of(10 * array + packed), backward: Work::of(14 * array + packed) })
+        let work = |arrays: usize| Work::of(array.saturating_mul(arrays).saturating_add(packed));
+        Some(Memory { tape, forward: work(10), backward: work(14) })
     }
 }
 

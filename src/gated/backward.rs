@@ -11,7 +11,7 @@ use crate::kernel::matmul::{matmul, matmul_transposed};
 use crate::kernel::pack::{Packed, pack, pack_adding, pack_transposed};
 use crate::kernel::sums::{add_rows, scatter};
 use crate::kernel::threads::{Divisible, divide};
-use crate::kernel::views::{Rows, at, at_mut, clean, contiguous, flat, flat_mut, view, view_mut};
+use crate::kernel::views::{Rows, at, at_mut, clean, contiguous, flat, flat_mut, steps_lie_together, view, view_mut};
 use crate::kernel::{rows, scratch};
 use crate::pointwise::{Lanes, Pointwise};
 
@@ -144,17 +144,10 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         tape.pop_frame(t, b);
         let Widths { x, u, more, saved: kept } = self.widths();
         let piece = piece(t, b);
-        let scattered = |array: &ArrayView3<'_, F>| !array.is_standard_layout();
-        let x_copy = input.is_rows();
-        let d_x_copy = d_xs.as_ref().is_some_and(|d_xs| !d_xs.is_standard_layout());
-        let copies = [scattered(&ys), scattered(&d_ys), x_copy, d_x_copy];
-        let lengths = self.backward_lengths(t, b, d_xs.is_some(), copies);
-        scratch::with_each(lengths, |memory| {
-            let [w_h, w_x, packed, packed_x, d_h, d_rest, d_as, d_us, y_copy, d_y_copy, x_copy, d_x_copy] = memory;
+        scratch::with_each(self.backward_lengths(t, b, d_xs.is_some()), |memory| {
+            let [w_h, w_x, packed, packed_x, d_h, d_rest, d_as, d_us, h_copy, copy, d_x_copy] = memory;
             let w_h = pack_transposed(flat(&self.w_h), u, units, w_h);
             let w_x = d_xs.is_some().then(|| pack_transposed(flat(&self.w_x), x, d, w_x));
-            let ys = contiguous(&ys, y_copy);
-            let d_ys = view(contiguous(&d_ys, d_y_copy), (t, b, units));
             let (h, others) = d_state.as_mut().split_first_mut().expect("a state has lane 0");
             view_mut(d_h, (1, b, units)).index_axis_mut(Axis(0), 0).assign(h);
             for (lane, array) in others.iter().enumerate() {
@@ -176,11 +169,16 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
                 let here = || ndarray::Slice::from(first..end);
                 let d_a = &mut d_as[..n * x];
                 let d_u = &mut d_us[..if P::SUMMED { 0 } else { n * u }];
-                let earlier = if first == 0 { h0 } else { &ys[(first - 1) * b * units..][..b * units] };
-                let hs = &ys[first * b * units..][..(n - b) * units];
+                // Outputs of the steps before those of the piece: h before each, but for the first of the sequence.
+                let past = ys.slice_axis(Axis(0), ndarray::Slice::from(first.saturating_sub(1)..end - 1));
+                let past = contiguous(&past, h_copy);
+                let (earlier, hs) = if first == 0 { (h0, past) } else { past.split_at(b * units) };
+                let d_ys = d_ys.slice_axis(Axis(0), here());
+                let direct = steps_lie_together(&d_ys);
+                let d_ys = if direct { d_ys } else { view(contiguous(&d_ys, copy), (steps, b, units)) };
                 let part = Part {
                     h: [view(earlier, (1, b, units)), view(hs, (steps - 1, b, units))],
-                    d_ys: d_ys.slice_axis_move(Axis(0), here()),
+                    d_ys,
                     before: before.slice_axis_move(Axis(0), here()),
                     saved: saved.slice_axis_move(Axis(0), here()),
                     d_h: &mut *d_h,
@@ -194,13 +192,12 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
                 let input = match &input {
                     Input::Rows(xs) => {
                         rows = xs.slice_axis(Axis(0), here());
-                        PieceInput::Rows(clean(&rows, x_copy))
+                        PieceInput::Rows(clean(&rows, copy))
                     }
                     Input::Tokens(tokens) => PieceInput::Tokens(tokens.slice_axis(Axis(0), here())),
                 };
                 // From the second step of the sequence on, all h before the steps lie together.
-                let (h0, hs) =
-                    if first == 0 { (h0, hs) } else { (&[][..], &ys[(first - 1) * b * units..][..n * units]) };
+                let (h0, hs) = if first == 0 { (h0, past) } else { (&[][..], past) };
                 let d_u = if P::SUMMED { &*d_a } else { &*d_u };
                 let mut d_xs = d_xs.as_mut().map(|d_xs| d_xs.slice_axis_mut(Axis(0), here()));
                 let direct = d_xs.as_ref().is_some_and(|d_xs| d_xs.is_standard_layout());

@@ -9,7 +9,7 @@ use crate::kernel::pace::PACE;
 use crate::kernel::pack::{pack, packed_len};
 use crate::kernel::sums::look_up;
 use crate::kernel::threads::{Divisible, divide};
-use crate::kernel::views::{at_mut, clean, flat, view, view_mut};
+use crate::kernel::views::{at_mut, clean, flat, steps_lie_together, view, view_mut};
 use crate::kernel::{rows, scratch};
 use crate::pointwise::{Lanes, Pointwise};
 
@@ -67,12 +67,6 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         if t == 0 || b == 0 {
             return;
         }
-        if !ys.is_standard_layout() {
-            return scratch::with(t * b * units, |copy| {
-                self.sequence(input, view_mut(copy, (t, b, units)), state, tape);
-                ys.assign(&view(copy, (t, b, units)));
-            });
-        }
         let Widths { more, saved: kept, .. } = self.widths();
         let (h, others) = state.as_mut().split_first_mut().expect("a state has lane 0");
         scratch::with(b * (units + more), |memory| {
@@ -129,8 +123,11 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         let (t, b, units) = ys.dim();
         let Widths { x, u, .. } = self.widths();
         let piece = piece(t, b);
-        scratch::with_each(self.part_lengths(t, b, input.is_rows()), |[bias, own_bias, xs, copy, us]| {
+        // A step whose rows do not lie side by side is made elsewhere and copied.
+        let direct = steps_lie_together(&ys);
+        scratch::with_each(self.part_lengths(t, b, input.is_rows()), |[bias, own_bias, xs, copy, us, outputs]| {
             self.fill_biases(bias, own_bias, 0, units);
+            let (mut before, mut after) = outputs.split_at_mut(b * units);
             for first in (0..t).step_by(piece) {
                 let steps = piece.min(t - first);
                 let xs = &mut xs[..steps * b * x];
@@ -146,7 +143,11 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
                 }
                 for (step, xs) in (first..).zip(xs.chunks_exact_mut(b * x)) {
                     let (mut past, mut now) = ys.view_mut().split_at(Axis(0), step);
-                    let h = if step == 0 { h0 } else { &*at_mut(&mut past, step - 1) };
+                    let h = match step {
+                        0 => h0,
+                        _ if direct => &*at_mut(&mut past, step - 1),
+                        _ => &*before,
+                    };
                     if P::SUMMED {
                         w_h.times(xs, h, b);
                     } else if u > 0 {
@@ -158,10 +159,14 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
                         x: xs,
                         u: us,
                         h,
-                        y: at_mut(&mut now, 0),
+                        y: if direct { at_mut(&mut now, 0) } else { &mut *after },
                         rest: &mut *rest,
                         tape: tape.as_mut().map(|(before, saved)| (at_mut(before, step), at_mut(saved, step))),
                     });
+                    if !direct {
+                        now.slice_axis_mut(Axis(0), (0..1).into()).assign(&view(after, (1, b, units)));
+                        std::mem::swap(&mut before, &mut after);
+                    }
                 }
             }
         });

@@ -114,6 +114,11 @@ pub(super) fn piece(steps: usize, batch: usize) -> usize {
     (ROWS / batch).clamp(1, steps)
 }
 
+/// Rows of one piece.
+fn piece_rows(steps: usize, batch: usize) -> usize {
+    piece(steps, batch).saturating_mul(batch)
+}
+
 /// Lengths of a row of x·w_x, of h·w_h, of the state lanes beyond h, and of what is saved.
 pub(super) struct Widths {
     pub(super) x: usize,
@@ -156,61 +161,66 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         threads::at_hand().min(1 + work / WORTH_A_THREAD)
     }
 
-    /// Lengths of the buffers of [`part`](Gated::part): the biases, x·w_x of a piece, a copy of x, h·w_h of a step.
-    pub(super) fn part_lengths(&self, steps: usize, batch: usize, copy: bool) -> [usize; 5] {
+    /// Lengths of the buffers of [`part`](Gated::part): the biases, x·w_x of a piece, a copy of x, h·w_h of a step, copies of h
+    /// before and after it. Those of copies are there whether the arrays need them or not, so that nobody has to know.
+    pub(super) fn part_lengths(&self, steps: usize, batch: usize, rows_in: bool) -> [usize; 6] {
         let Widths { x, u, .. } = self.widths();
-        let rows = piece(steps, batch) * batch;
-        [x, u, rows * x, if copy { rows * self.w_x.nrows() } else { 0 }, if P::SUMMED { 0 } else { batch * u }]
+        let rows = piece_rows(steps, batch);
+        let of = usize::saturating_mul;
+        let copy = if rows_in { of(rows, self.w_x.nrows()) } else { 0 };
+        [x, u, of(rows, x), copy, if P::SUMMED { 0 } else { of(batch, u) }, of(batch, 2 * self.units())]
     }
 
     /// Lengths of the buffers of a backward call: packed weights and gradients, d_h and the other d_state, the gradients
-    /// of the gates, copies of y, d_y, x and d_x.
-    pub(super) fn backward_lengths(&self, steps: usize, batch: usize, d_x: bool, copies: [bool; 4]) -> [usize; 12] {
+    /// of the gates, copies of h before the steps of a piece, of d_y and later of x, and of d_x.
+    pub(super) fn backward_lengths(&self, steps: usize, batch: usize, rows_in: bool) -> [usize; 11] {
         let (units, d) = (self.units(), self.w_x.nrows());
         let Widths { x, u, more, .. } = self.widths();
-        let (all, rows) = (steps * batch, piece(steps, batch) * batch);
+        let rows = piece_rows(steps, batch);
+        let of = usize::saturating_mul;
         let if_so = |so: bool, len: usize| if so { len } else { 0 };
         [
             packed_len::<F>(u, units),
-            if_so(d_x, packed_len::<F>(x, d)),
+            if_so(rows_in, packed_len::<F>(x, d)),
             packed_len::<F>(rows, u),
-            if_so(d_x && !P::SUMMED, packed_len::<F>(rows, x)),
-            batch * units,
-            batch * more,
-            rows * x,
-            if_so(!P::SUMMED, rows * u),
-            if_so(copies[0], all * units),
-            if_so(copies[1], all * units),
-            if_so(copies[2], rows * d),
-            if_so(copies[3], rows * d),
+            if_so(rows_in && !P::SUMMED, packed_len::<F>(rows, x)),
+            of(batch, units),
+            of(batch, more),
+            of(rows, x),
+            if_so(!P::SUMMED, of(rows, u)),
+            of(rows, units),
+            of(rows, if rows_in { d.max(units) } else { units }),
+            if_so(rows_in, of(rows, d)),
         ]
     }
 
-    /// What a sequence takes; with `d_x`, the gradient of its input too. x is taken for one run of numbers.
-    pub(super) fn sequence_memory(&self, steps: usize, batch: usize, d_x: bool) -> Memory {
+    /// What a sequence takes, from rows or from tokens.
+    pub(super) fn sequence_memory(&self, steps: usize, batch: usize, rows_in: bool) -> Memory {
         if steps == 0 || batch == 0 {
             return Memory::default();
         }
-        let (units, d, rows) = (self.units(), self.w_x.nrows(), steps * batch);
+        let (units, d, rows) = (self.units(), self.w_x.nrows(), steps.saturating_mul(batch));
         let Widths { x, u, more, saved } = self.widths();
         let frames = 4 * size_of::<(usize, usize)>(); // the least that a Vec of them takes
-        let tape = frames + bytes::<F>(batch * units + rows * (more + saved));
+        let numbers = batch.saturating_mul(units).saturating_add(rows.saturating_mul(more + saved));
+        let tape = bytes::<F>(numbers).saturating_add(frames);
         let parts = self.parts(rows).min(batch);
-        let part = scratch::bytes::<F, 5>(self.part_lengths(steps, batch.div_ceil(parts), d_x));
-        let mut forward = Work::of(part).elsewhere(if parts > 1 { part } else { 0 });
+        let part = scratch::bytes::<F, 6>(self.part_lengths(steps, batch.div_ceil(parts), rows_in));
+        let mut forward = Work::of(part).divided(parts, part);
         if rows >= WORTH_PACKING {
-            for len in [packed_len::<F>(units, u), if d_x { packed_len::<F>(d, x) } else { 0 }] {
+            for len in [packed_len::<F>(units, u), if rows_in { packed_len::<F>(d, x) } else { 0 }] {
                 forward = forward.inside(scratch::bytes::<F, 1>([len]));
             }
         }
-        let columns = self.column_parts(steps, batch);
+        // More steps than these are not worth more threads, and could not be counted.
+        let columns = self.column_parts(steps.min(1 << 32), batch);
         if columns > 1 {
-            forward = forward.or(self.column_memory(steps, batch, columns, d_x));
+            forward = forward.or(self.column_memory(steps, batch, columns, rows_in));
         }
-        let forward = forward.inside(scratch::bytes::<F, 1>([batch * (units + more)]));
-        let backward = self.backward_lengths(steps, batch, d_x, [false, false, d_x, false]);
-        // The gradients of a block.
-        let part = if in_blocks(steps, batch) { COPIES * bytes::<F>(self.num_params()) } else { 0 };
-        Memory { tape, forward, backward: Work::of(scratch::bytes::<F, 12>(backward)).and(part) }
+        let forward = forward.inside(scratch::bytes::<F, 1>([batch.saturating_mul(units + more)]));
+        // With the gradients of a block.
+        let block = if in_blocks(steps, batch) { COPIES * bytes::<F>(self.num_params()) } else { 0 };
+        let backward = scratch::bytes::<F, 11>(self.backward_lengths(steps, batch, rows_in)).saturating_add(block);
+        Memory { tape, forward, backward: Work::of(backward) }
     }
 }

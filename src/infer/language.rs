@@ -91,14 +91,14 @@ impl<I: InferTokens> PreparedLanguageModel<I> {
             let expected = format!("arrays of shapes {:?}", self.state_shapes);
             return Err(Error::value("state", expected, format!("{:?}", state.shapes())));
         }
-        scratch::with_each([h, v], |[hidden, copy]| {
+        scratch::on_stack([h], |[hidden]| {
             self.net.step_tokens(&[token], hidden, state);
             match logits.as_slice_mut() {
                 Some(logits) => self.head.step_clean(hidden, logits, &mut ()),
-                None => {
+                None => scratch::on_stack([v], |[copy]| {
                     self.head.step_clean(hidden, copy, &mut ());
                     logits.iter_mut().zip(copy).for_each(|(to, from)| *to = *from);
-                }
+                }),
             }
         });
         Ok(())

@@ -74,7 +74,7 @@ impl<L: InferLayers> PreparedLayers<L> {
             let (mut below, mut above) = ([L::Elem::from_f64(0.0); SMALL], [L::Elem::from_f64(0.0); SMALL]);
             f([&mut below, &mut above]);
         } else {
-            scratch::with_each([len; 2], f);
+            scratch::on_stack([len; 2], f);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The weights of a layer, all in one precision.
 
 use super::Precision;
+use crate::kernel::dispatch::simd_level;
 use crate::kernel::stored::{Bf16Pair, Stored};
 use crate::kernel::stream::Operand;
 use crate::{Error, Float};
@@ -23,6 +24,8 @@ pub(super) struct Matrix<'a, F> {
 
 impl<F: Float, const N: usize> Operands<F, N> {
     pub(super) fn pack(matrices: [Matrix<'_, F>; N], precision: Precision) -> Result<Self, Error> {
+        // Looked up once in a program, and not by a step.
+        let _ = simd_level();
         Ok(match precision {
             Precision::Full => Operands::Full(pack_all(matrices, "a finite weight")?),
             Precision::Bf16 => Operands::Bf16(pack_all(matrices, "a weight that is finite in bf16")?),

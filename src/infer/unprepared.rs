@@ -101,7 +101,7 @@ impl<I: Infer> Infer for PreparedOneHot<I> {
 impl<I: Infer> InferTokens for PreparedOneHot<I> {
     fn step_tokens(&self, tokens: &[usize], y: &mut [I::Elem], state: &mut I::State) {
         let d = self.input_size();
-        scratch::with(tokens.len() * d, |rows| {
+        scratch::on_stack([tokens.len() * d], |[rows]| {
             rows.fill(I::Elem::from_f64(0.0));
             for (row, token) in rows.chunks_exact_mut(d).zip(tokens) {
                 row[*token] = I::Elem::from_f64(1.0);

@@ -13,7 +13,7 @@ const fn panel_width<F>() -> usize {
 
 /// The length of the memory for a packed `[k, n]` operand.
 pub(crate) const fn packed_len<F>(k: usize, n: usize) -> usize {
-    n.div_ceil(panel_width::<F>()) * panel_width::<F>() * k
+    n.div_ceil(panel_width::<F>()).saturating_mul(panel_width::<F>()).saturating_mul(k)
 }
 
 /// A packed operand `[k, n]`.

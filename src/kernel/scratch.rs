@@ -13,36 +13,44 @@ thread_local! {
     static AT_HAND: RefCell<Desks> = RefCell::default();
 }
 
+/// A buffer taken for the time of a call; it goes back also when the call panics, so that each depth finds its own again.
+struct Taken(Vec<f64>);
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        let buffer = std::mem::take(&mut self.0);
+        BUFFERS.with_borrow_mut(|buffers| buffers.push(buffer));
+    }
+}
+
 const LINE: usize = 64;
 
 /// Calls `f` with `len` numbers of arbitrary value that begin at a cache line.
 pub(crate) fn with<F: Float, R>(len: usize, f: impl FnOnce(&mut [F]) -> R) -> R {
-    let mut buffer = BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_default();
+    let mut taken = Taken(BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_default());
     let needed = (len * size_of::<F>() + LINE).div_ceil(size_of::<f64>());
-    if buffer.len() < needed {
+    if taken.0.len() < needed {
         // Not grown: its numbers are worth nothing, and both at once would take the room of two.
-        drop(std::mem::take(&mut buffer));
-        buffer = vec![0.0; needed];
+        drop(std::mem::take(&mut taken.0));
+        taken.0 = vec![0.0; needed];
     }
-    let numbers: &mut [F] = bytemuck::cast_slice_mut(&mut buffer);
+    let numbers: &mut [F] = bytemuck::cast_slice_mut(&mut taken.0);
     let start = numbers.as_ptr().align_offset(LINE).min(LINE / size_of::<F>());
-    let result = f(&mut numbers[start..start + len]);
-    BUFFERS.with_borrow_mut(|buffers| buffers.push(buffer));
-    result
+    f(&mut numbers[start..start + len])
 }
 
 /// As [`with`], for several buffers of these lengths.
 pub(crate) fn with_each<F: Float, R, const N: usize>(lengths: [usize; N], f: impl FnOnce([&mut [F]; N]) -> R) -> R {
-    let whole = lengths.map(whole_lines::<F>);
-    with(whole.iter().sum(), |memory| {
-        let mut rest = memory;
-        let mut i = 0;
-        f(whole.map(|whole| {
-            let (one, others) = std::mem::take(&mut rest).split_at_mut(whole);
-            rest = others;
-            i += 1;
-            &mut one[..lengths[i - 1]]
-        }))
+    with(lengths.map(whole_lines::<F>).iter().sum(), |memory| f(cut(memory, lengths)))
+}
+
+/// Cuts pieces of these lengths off, each at the beginning of a line.
+fn cut<F, const N: usize>(memory: &mut [F], lengths: [usize; N]) -> [&mut [F]; N] {
+    let mut rest = memory;
+    lengths.map(|len| {
+        let (one, others) = std::mem::take(&mut rest).split_at_mut(whole_lines::<F>(len));
+        rest = others;
+        &mut one[..len]
     })
 }
 
@@ -65,13 +73,24 @@ pub(crate) fn bytes<F, const N: usize>(lengths: [usize; N]) -> usize {
 
 /// Working memory that belongs to no thread: whoever runs takes a set of buffers, so they do not gather on every thread
 /// that had a turn, and all go when the owner goes.
+///
+/// Sets lie at places, numbered as the parts that a call is divided into: part k of every division finds the set of place k,
+/// whichever thread it came to. So the sets grow to what their places need, not each to the most that any needs.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Desks(Arc<Mutex<Vec<Buffers>>>);
+pub(crate) struct Desks {
+    sets: Arc<Mutex<Vec<Vec<Buffers>>>>,
+    place: usize,
+}
 
 impl Desks {
     /// Those lent to the caller.
     pub(crate) fn at_hand() -> Self {
         AT_HAND.with_borrow(Desks::clone)
+    }
+
+    /// The same, seen from so many places further on.
+    pub(crate) fn beyond(&self, places: usize) -> Self {
+        Desks { place: self.place + places, ..self.clone() }
     }
 
     /// Calls `f`, which finds these buffers instead of the thread's.
@@ -80,21 +99,57 @@ impl Desks {
         impl Drop for Lent {
             fn drop(&mut self) {
                 let used = BUFFERS.replace(std::mem::take(&mut self.1));
-                let desks = AT_HAND.replace(self.0.clone());
-                desks.lock().push(used);
+                let Desks { sets, place } = AT_HAND.replace(self.0.clone());
+                lock(&sets)[place].push(used);
             }
         }
-        let ours = self.lock().pop().unwrap_or_default();
+        let ours = {
+            let mut sets = lock(&self.sets);
+            if sets.len() <= self.place {
+                sets.resize_with(self.place + 1, Vec::new);
+            }
+            // More than one where several callers are at work at a time.
+            sets[self.place].pop().unwrap_or_default()
+        };
         let _lent = Lent(AT_HAND.replace(self.clone()), BUFFERS.replace(ours));
         f()
     }
 
     /// Frees all that is not lent.
     pub(crate) fn clear(&self) {
-        self.lock().clear();
+        lock(&self.sets).iter_mut().for_each(|sets| *sets = Vec::new());
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Buffers>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(sets: &Mutex<Vec<Vec<Buffers>>>) -> MutexGuard<'_, Vec<Vec<Buffers>>> {
+    sets.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Numbers that begin at a cache line.
+#[repr(align(64))]
+struct Lines<F, const LEN: usize>([F; LEN]);
+
+/// As [`with_each`], on the stack where there are few numbers: so that a step allocates nothing on any thread, at its first call
+/// either.
+pub(crate) fn on_stack<F: Float, R, const N: usize>(lengths: [usize; N], f: impl FnOnce([&mut [F]; N]) -> R) -> R {
+    match lengths.iter().map(|len| whole_lines::<F>(*len)).sum::<usize>() {
+        ..=64 => with_lines::<F, R, N, 64>(lengths, f),
+        ..=256 => with_lines::<F, R, N, 256>(lengths, f),
+        ..=1024 => with_lines::<F, R, N, 1024>(lengths, f),
+        ..=ON_STACK => with_lines::<F, R, N, ON_STACK>(lengths, f),
+        _ => with_each(lengths, f),
     }
+}
+
+/// The most numbers that [`on_stack`] keeps there.
+const ON_STACK: usize = 4096;
+
+// Not inlined: else the caller's frame would be as large as the largest of them.
+#[inline(never)]
+fn with_lines<F: Float, R, const N: usize, const LEN: usize>(
+    lengths: [usize; N],
+    f: impl FnOnce([&mut [F]; N]) -> R,
+) -> R {
+    let mut lines = Lines([F::zero(); LEN]);
+    f(cut(&mut lines.0, lengths))
 }

@@ -127,18 +127,21 @@ pub(crate) fn alone<R>(f: impl FnOnce() -> R) -> R {
     with_at_hand(1, f)
 }
 
+/// How many threads each of two calls finds that [`both`] runs.
+pub(crate) fn halves() -> [usize; 2] {
+    let number = at_hand();
+    [number - number / 2, (number / 2).max(1)]
+}
+
 /// Runs both, each with half of the threads at hand; one after the other where there is one.
 pub(crate) fn both<A: Send, B: Send>(a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B + Send) -> (A, B) {
-    let number = at_hand();
-    if number < 2 {
+    if at_hand() < 2 {
         return (a(), b());
     }
-    let desks = Desks::at_hand();
-    let b = || with_at_hand(number / 2, b);
-    rayon::join_context(
-        |_| with_at_hand(number - number / 2, a),
-        |elsewhere| if elsewhere.migrated() { desks.lend(b) } else { b() },
-    )
+    let [first, second] = halves();
+    // Also where no other thread comes for it: so the buffers there are do not depend on who does what.
+    let desks = Desks::at_hand().beyond(first);
+    rayon::join(|| with_at_hand(first, a), || desks.lend(|| with_at_hand(second, b)))
 }
 
 /// Work over `len` equal places that can be cut in two.
@@ -158,11 +161,10 @@ pub(crate) fn divide<W: Divisible>(work: W, parts: usize, grain: usize, f: &(imp
     let left = parts / 2;
     let at = (blocks * left / parts) * grain;
     let (first, second) = work.cut(at);
-    let desks = Desks::at_hand();
-    let other = || alone(|| divide(second, parts - left, grain, f));
-    rayon::join_context(
-        |_| alone(|| divide(first, left, grain, f)),
-        |elsewhere| if elsewhere.migrated() { desks.lend(other) } else { other() },
+    let desks = Desks::at_hand().beyond(left);
+    rayon::join(
+        || alone(|| divide(first, left, grain, f)),
+        || desks.lend(|| alone(|| divide(second, parts - left, grain, f))),
     );
 }
 

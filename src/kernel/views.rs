@@ -1,6 +1,8 @@
 //! Arrays as runs of numbers, and runs of numbers as arrays.
 
-use ndarray::{Array, ArrayBase, ArrayView3, ArrayViewMut3, Axis, Data, DataMut, Dimension};
+use ndarray::{
+    Array, ArrayBase, ArrayView1, ArrayView3, ArrayViewMut1, ArrayViewMut3, Axis, Data, DataMut, Dimension, Ix3, Zip, s,
+};
 
 use super::sums::has_tiny;
 use super::threads::Divisible;
@@ -65,6 +67,51 @@ pub(crate) fn clean<'a, F: Float>(a: &ArrayView3<'a, F>, copy: &'a mut [F]) -> &
             view_mut(copy, a.dim()).zip_mut_with(a, |to, from| *to = from.flush());
             copy
         }
+    }
+}
+
+/// Whether the rows of each step lie side by side, as [`at`] needs them.
+pub(crate) fn steps_lie_together<F, S: Data<Elem = F>>(a: &ArrayBase<S, Ix3>) -> bool {
+    a.is_empty() || a.index_axis(Axis(0), 0).is_standard_layout()
+}
+
+/// The rows of an array of T·B rows, to be read in row-major order, without numbers that are too near 0.
+pub(crate) struct CleanRows<'a, F> {
+    array: ArrayView3<'a, F>,
+    /// None where they have to be copied.
+    numbers: Option<&'a [F]>,
+}
+
+impl<'a, F: Float> CleanRows<'a, F> {
+    pub(crate) fn of(array: ArrayView3<'a, F>) -> Self {
+        CleanRows { array, numbers: array.to_slice().filter(|numbers| !has_tiny(numbers)) }
+    }
+
+    /// Whether no row has to be copied.
+    pub(crate) fn are_there(&self) -> bool {
+        self.numbers.is_some()
+    }
+
+    /// Rows `first` to `first + rows`; where they have to be copied, into `copy`.
+    pub(crate) fn get<'c>(&'c self, first: usize, rows: usize, copy: &'c mut [F]) -> &'c [F] {
+        let (_, b, width) = self.array.dim();
+        if let Some(numbers) = self.numbers {
+            return &numbers[first * width..][..rows * width];
+        }
+        let copy = &mut copy[..rows * width];
+        for (row, to) in (first..).zip(copy.chunks_exact_mut(width)) {
+            let from = self.array.slice(s![row / b, row % b, ..]);
+            Zip::from(ArrayViewMut1::from(to)).and(&from).for_each(|to, from| *to = from.flush());
+        }
+        copy
+    }
+}
+
+/// The way back: writes `rows` over those of `a` from `first` on.
+pub(crate) fn put_rows<F: Float>(a: &mut ArrayViewMut3<'_, F>, first: usize, rows: &[F]) {
+    let (_, b, width) = a.dim();
+    for (row, from) in (first..).zip(rows.chunks_exact(width)) {
+        a.slice_mut(s![row / b, row % b, ..]).assign(&ArrayView1::from(from));
     }
 }
 

@@ -6,10 +6,10 @@ use ndarray::{ArrayView3, ArrayViewMut3, Axis, Ix3, Zip};
 
 use super::{Reversed, SeqLayer};
 use crate::kernel::scratch;
-use crate::kernel::threads::both;
+use crate::kernel::threads::{self, both, with_at_hand};
 use crate::kernel::views::{view, view_mut};
 use crate::memory::bytes;
-use crate::{Error, GradIo, Init, Memory, Record, Recurrent, Spec, Tape};
+use crate::{Error, GradIo, Init, Memory, Record, Recurrent, Spec, Tape, Work};
 
 /// How the outputs of the two directions become one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,7 +27,8 @@ pub enum Merge {
 ///
 /// # Shapes
 /// `xs [T, B, D]` → `ys [T, B, H + H']` (concat) or `[T, B, H]` (sum). State: the pair of theirs; the second is that of
-/// the backward direction, before step T - 1 on the way in and after step 0 on the way out.
+/// the backward direction, before step T - 1 on the way in and after step 0 on the way out. Where a sequence is run in
+/// windows, only the first goes from one to the next ([`carry`](crate::Recurrent::carry)).
 /// # Parameters
 /// Theirs, under `forward.` and `backward.`.
 /// # Memory
@@ -127,24 +128,32 @@ impl<A: SeqLayer, B: SeqLayer<Elem = A::Elem>> Recurrent for Bidirectional<A, B>
     fn zero_state(&self, batch: usize) -> Self::State {
         (self.forward.zero_state(batch), self.backward.zero_state(batch))
     }
+    fn carry(&self, (first, second): &mut Self::State, reversed: bool) {
+        self.forward.carry(first, reversed);
+        self.backward.carry(second, reversed);
+    }
     fn splits_itself(&self) -> bool {
         self.forward.splits_itself() && self.backward.splits_itself()
     }
     fn memory(&self, steps: usize, batch: usize) -> Option<Memory> {
-        let (a, b) = (self.forward.memory(steps, batch)?, self.backward.memory(steps, batch)?);
-        let sequence = |width: usize| bytes::<A::Elem>(steps.saturating_mul(batch).saturating_mul(width));
-        let y = sequence(self.forward.output_size());
-        let (forward, backward) = (a.forward.or(b.forward), a.backward.or(b.backward));
-        let (kept, forward, backward) = match self.merge {
-            // Half a row of y is not one run of numbers: the first layer copies it, as the second does anyway.
-            Merge::Concat => (0, a.forward.inside(y).or(b.forward), a.backward.and(2 * y).or(b.backward)),
-            Merge::Sum => (2 * y, forward.inside(2 * y), backward),
-        };
-        let backward = backward.inside(sequence(self.forward.input_size()));
+        let [first, second] = threads::halves();
+        let a = with_at_hand(first, || self.forward.memory(steps, batch))?;
+        let b = with_at_hand(second, || self.backward.memory(steps, batch))?;
+        let sequence = |width: usize| steps.saturating_mul(batch).saturating_mul(width);
         // The second direction runs beside the first where there is a thread for it.
-        let forward = forward.elsewhere(b.forward.bytes().max(a.forward.bytes()));
-        let backward = backward.elsewhere(b.backward.bytes().max(a.backward.bytes()));
-        Some(Memory { tape: a.tape + b.tape + kept, forward, backward })
+        let two = |a: Work, b: Work| if threads::at_hand() > 1 { a.beside(first, b) } else { a.or(b) };
+        let other = |width: usize| scratch::bytes::<A::Elem, 1>([sequence(width)]);
+        let backward = two(a.backward, b.backward).inside(other(self.forward.input_size()));
+        let (forward, tape) = (two(a.forward, b.forward), a.tape.saturating_add(b.tape));
+        let y = sequence(self.forward.output_size());
+        Some(match self.merge {
+            Merge::Concat => Memory { tape, forward, backward },
+            Merge::Sum => Memory {
+                tape: tape.saturating_add(bytes::<A::Elem>(y.saturating_mul(2))),
+                forward: forward.inside(other(self.forward.output_size())),
+                backward,
+            },
+        })
     }
 }
 
@@ -168,18 +177,22 @@ impl<A: SeqLayer, B: SeqLayer<Elem = A::Elem>> SeqLayer for Bidirectional<A, B> 
                 );
             }
             Merge::Sum => match tape {
-                Some(tape) => {
-                    let (one, other) = tape.outputs.push(2 * t * b * h).split_at_mut(t * b * h);
-                    self.both_added(
-                        xs,
-                        [one, other],
-                        ys,
-                        (first, second),
-                        Some((&mut tape.forward, &mut tape.backward)),
+                Some(BidirectionalTape { forward: ahead, backward: behind, outputs }) => scratch::same_depth(|| {
+                    let (one, other) = outputs.push(2 * t * b * h).split_at_mut(t * b * h);
+                    let (mut one, mut other) = (view_mut(one, (t, b, h)), view_mut(other, (t, b, h)));
+                    both(
+                        || self.forward.forward(xs.view(), one.view_mut(), first, Some(ahead)),
+                        || self.backward.forward(xs, other.view_mut(), second, Some(behind)),
                     );
-                }
-                None => scratch::with_each([t * b * h; 2], |outputs| {
-                    self.both_added(xs, outputs, ys.view_mut(), (first, second), None);
+                    Zip::from(&mut ys).and(&one).and(&other).for_each(|y, a, b| *y = *a + *b);
+                }),
+                None => scratch::with(t * b * h, |other| {
+                    let mut other = view_mut(other, (t, b, h));
+                    both(
+                        || self.forward.forward(xs.view(), ys.view_mut(), first, None),
+                        || self.backward.forward(xs, other.view_mut(), second, None),
+                    );
+                    Zip::from(&mut ys).and(&other).for_each(|y, b| *y += *b);
                 }),
             },
         }
@@ -221,27 +234,5 @@ impl<A: SeqLayer, B: SeqLayer<Elem = A::Elem>> SeqLayer for Bidirectional<A, B> 
         if self.merge == Merge::Sum {
             tape.outputs.pop(2 * t * b * h);
         }
-    }
-}
-
-impl<A: SeqLayer, B: SeqLayer<Elem = A::Elem>> Bidirectional<A, B> {
-    /// Runs both directions into their own outputs and adds these.
-    fn both_added(
-        &self,
-        xs: ArrayView3<'_, A::Elem>,
-        outputs: [&mut [A::Elem]; 2],
-        mut ys: ArrayViewMut3<'_, A::Elem>,
-        (first, second): (&mut A::State, &mut B::State),
-        tapes: Option<(&mut A::Tape, &mut B::Tape)>,
-    ) {
-        let (t, b, _) = xs.dim();
-        let shape = (t, b, self.forward.output_size());
-        let [mut one, mut other] = outputs.map(|o| view_mut(o, shape));
-        let (ahead, behind) = tapes.unzip();
-        both(
-            || self.forward.forward(xs.view(), one.view_mut(), first, ahead),
-            || self.backward.forward(xs, other.view_mut(), second, behind),
-        );
-        Zip::from(&mut ys).and(&one).and(&other).for_each(|y, a, b| *y = *a + *b);
     }
 }

@@ -13,7 +13,7 @@ use crate::kernel::pack::{pack, pack_transposed, packed_len};
 use crate::kernel::scratch;
 use crate::kernel::sums::add_rows;
 use crate::kernel::threads::{self, divide};
-use crate::kernel::views::{Rows, contiguous, flat, flat_mut, kept, view};
+use crate::kernel::views::{CleanRows, Rows, flat, flat_mut, kept, put_rows};
 use crate::memory::bytes;
 use crate::{Error, Float, GradIo, Init, Memory, Params, Recurrent, Scheme, Spec, Work};
 
@@ -141,12 +141,34 @@ impl<F: Float> Recurrent for Linear<F> {
         true
     }
     fn memory(&self, steps: usize, batch: usize) -> Option<Memory> {
-        let ((d, v), n) = (self.w.dim(), steps.saturating_mul(batch));
-        let forward = Work::of(scratch::bytes::<F, 1>([packed_len::<F>(d, v)]));
-        let backward = Work::of(scratch::bytes::<F, 2>([packed_len::<F>(n.min(ROWS), v), packed_len::<F>(v, d)]));
-        // The gradients of a block.
-        let backward = backward.and(if in_blocks(steps, batch) { COPIES * bytes::<F>(self.num_params()) } else { 0 });
+        let rows = steps.saturating_mul(batch);
+        let forward = Work::of(scratch::bytes::<F, 3>(self.forward_lengths(rows)));
+        // With the gradients of a block.
+        let block = if in_blocks(steps, batch) { COPIES * bytes::<F>(self.num_params()) } else { 0 };
+        let backward = Work::of(scratch::bytes::<F, 5>(self.backward_lengths(rows)).saturating_add(block));
         Some(Memory { tape: 0, forward, backward })
+    }
+}
+
+impl<F: Float> Linear<F> {
+    /// Rows of an array that are copied together where they do not lie side by side: so few that the copies take next to
+    /// nothing. They are there whether an array needs them or not, so that nobody has to know.
+    fn copied(&self, rows: usize) -> usize {
+        const NUMBERS: usize = 1 << 15;
+        let widest = self.w.nrows().max(self.w.ncols());
+        rows.min(ROWS).min((NUMBERS / widest).max(1))
+    }
+
+    /// Lengths of the buffers of a forward call: the packed weight, copies of x and y.
+    fn forward_lengths(&self, rows: usize) -> [usize; 3] {
+        let ((d, v), copied) = (self.w.dim(), self.copied(rows));
+        [packed_len::<F>(d, v), copied * d, copied * v]
+    }
+
+    /// Lengths of the buffers of a backward call: d_y and the weight packed, copies of x, d_y and d_x.
+    fn backward_lengths(&self, rows: usize) -> [usize; 5] {
+        let ((d, v), copied) = (self.w.dim(), self.copied(rows));
+        [packed_len::<F>(rows.min(ROWS), v), packed_len::<F>(v, d), copied * d, copied * v, copied * d]
     }
 }
 
@@ -159,29 +181,29 @@ impl<F: Float> SeqLayer for Linear<F> {
         if n == 0 {
             return;
         }
-        let copies = [
-            packed_len::<F>(d, v),
-            if xs.is_standard_layout() { 0 } else { n * d },
-            if ys.is_standard_layout() { 0 } else { n * v },
-        ];
-        scratch::with_each(copies, |[packed, x_copy, y_copy]| {
+        scratch::with_each(self.forward_lengths(n), |[packed, x_copy, y_copy]| {
             let w = pack(flat(&self.w), d, v, packed);
-            let xs = contiguous(&xs, x_copy);
+            let xs = CleanRows::of(xs);
             let direct = ys.is_standard_layout();
-            let numbers = if direct { flat_mut(&mut ys) } else { &mut *y_copy };
-            divide(Rows { first: 0, width: v, numbers }, self.parts(n), 1, &|rows| {
-                let m = rows.numbers.len() / v;
-                let a = &xs[rows.first * d..];
-                match &self.b {
-                    Some(b) => matmul_from(flat(b), rows.numbers, a, d, m, w),
-                    None => {
-                        rows.numbers.fill(F::zero());
-                        matmul(rows.numbers, a, d, m, w);
+            let piece = if direct && xs.are_there() { n } else { self.copied(n) };
+            for first in (0..n).step_by(piece) {
+                let m = piece.min(n - first);
+                let xs = xs.get(first, m, x_copy);
+                let numbers = if direct { &mut flat_mut(&mut ys)[first * v..][..m * v] } else { &mut y_copy[..m * v] };
+                divide(Rows { first: 0, width: v, numbers }, self.parts(m), 1, &|rows| {
+                    let m = rows.numbers.len() / v;
+                    let a = &xs[rows.first * d..];
+                    match &self.b {
+                        Some(b) => matmul_from(flat(b), rows.numbers, a, d, m, w),
+                        None => {
+                            rows.numbers.fill(F::zero());
+                            matmul(rows.numbers, a, d, m, w);
+                        }
                     }
+                });
+                if !direct {
+                    put_rows(&mut ys, first, &y_copy[..m * v]);
                 }
-            });
-            if !direct {
-                ys.assign(&view(y_copy, (t, b, v)));
             }
         });
     }
@@ -219,38 +241,39 @@ impl<F: Float> Linear<F> {
         if n == 0 {
             return;
         }
-        let copies = [
-            packed_len::<F>(n.min(ROWS), v),
-            packed_len::<F>(v, d),
-            if x.is_standard_layout() { 0 } else { n * d },
-            if d_y.is_standard_layout() { 0 } else { n * v },
-            if d_x.is_standard_layout() { 0 } else { n * d },
-        ];
-        scratch::with_each(copies, |[packed, packed_w, x_copy, d_y_copy, d_x_copy]| {
-            let (xs, d_ys) = (contiguous(&x, x_copy), contiguous(&d_y, d_y_copy));
+        scratch::with_each(self.backward_lengths(n), |[packed, packed_w, x_copy, d_y_copy, d_x_copy]| {
             let parts = self.parts(n);
-            if let Some(b) = &mut grads.b {
-                add_rows(flat_mut(b), d_ys);
-            }
             // Last piece first, as the rows within it are added last to first.
-            for first in (0..n).step_by(ROWS).rev() {
-                let rows = ROWS.min(n - first);
-                let (xs, d_y) = (&xs[first * d..], pack(&d_ys[first * v..][..rows * v], rows, v, packed));
+            let (x, d_y) = (CleanRows::of(x), CleanRows::of(d_y));
+            let piece = if x.are_there() && d_y.are_there() { ROWS } else { self.copied(n) };
+            for first in (0..n).step_by(piece).rev() {
+                let rows = piece.min(n - first);
+                let (xs, d_ys) = (x.get(first, rows, x_copy), d_y.get(first, rows, d_y_copy));
+                if let Some(b) = &mut grads.b {
+                    add_rows(flat_mut(b), d_ys);
+                }
+                let packed = pack(d_ys, rows, v, packed);
                 divide(Rows { first: 0, width: v, numbers: flat_mut(&mut grads.w) }, parts, 1, &|rows| {
                     let m = rows.numbers.len() / v;
-                    matmul_transposed(rows.numbers, &xs[rows.first..], d, m, d_y);
+                    matmul_transposed(rows.numbers, &xs[rows.first..], d, m, packed);
                 });
             }
             let w = pack_transposed(flat(&self.w), v, d, packed_w);
             let direct = d_x.is_standard_layout();
-            let numbers = if direct { flat_mut(&mut d_x) } else { &mut *d_x_copy };
-            divide(Rows { first: 0, width: d, numbers }, parts, 1, &|rows| {
-                rows.numbers.fill(F::zero());
-                let m = rows.numbers.len() / d;
-                matmul(rows.numbers, &d_ys[rows.first * v..], v, m, w);
-            });
-            if !direct {
-                d_x.assign(&view(d_x_copy, (t, b, d)));
+            let piece = if direct && d_y.are_there() { n } else { self.copied(n) };
+            for first in (0..n).step_by(piece) {
+                let m = piece.min(n - first);
+                let d_ys = d_y.get(first, m, d_y_copy);
+                let numbers =
+                    if direct { &mut flat_mut(&mut d_x)[first * d..][..m * d] } else { &mut d_x_copy[..m * d] };
+                divide(Rows { first: 0, width: d, numbers }, parts, 1, &|rows| {
+                    rows.numbers.fill(F::zero());
+                    let m = rows.numbers.len() / d;
+                    matmul(rows.numbers, &d_ys[rows.first * v..], v, m, w);
+                });
+                if !direct {
+                    put_rows(&mut d_x, first, &d_x_copy[..m * d]);
+                }
             }
         });
     }

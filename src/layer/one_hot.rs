@@ -39,6 +39,10 @@ impl<L: SeqLayer> OneHot<L> {
         self.inner.memory(steps, batch)
     }
 
+    fn carry_inner(&self, state: &mut L::State, reversed: bool) {
+        self.inner.carry(state, reversed);
+    }
+
     /// Calls `f` with the rows that `tokens` stand for, and with a second array of the same shape.
     fn with_rows<R>(
         &self,

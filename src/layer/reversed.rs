@@ -3,11 +3,13 @@
 use ndarray::{ArrayView3, ArrayViewMut3, Axis, Ix3};
 
 use super::SeqLayer;
-use crate::memory::bytes;
 use crate::{GradIo, Memory, Recurrent};
 
 /// A layer over the sequence from the last step to the first. Outputs keep their places: the output at t is the one made
 /// after steps T - 1, ..., t. (Keras' `go_backwards` leaves them in the order they were made; Flax's `keep_order` is this.)
+///
+/// A window's last step comes first, so nothing is carried into it from the window before
+/// ([`carry`](crate::Recurrent::carry)).
 #[derive(Clone, Debug)]
 pub struct Reversed<L> {
     inner: L,
@@ -26,12 +28,12 @@ impl<L: SeqLayer> Reversed<L> {
         &self.inner
     }
 
-    /// The inner layer's, and the copies it makes of arrays whose steps lie the other way round.
     fn inner_memory(&self, steps: usize, batch: usize) -> Option<Memory> {
-        let inner = self.inner.memory(steps, batch)?;
-        let sequence = |width: usize| bytes::<L::Elem>(steps.saturating_mul(batch).saturating_mul(width));
-        let y = sequence(self.inner.output_size());
-        Some(Memory { forward: inner.forward.inside(y), backward: inner.backward.and(2 * y), ..inner })
+        self.inner.memory(steps, batch)
+    }
+
+    fn carry_inner(&self, state: &mut L::State, reversed: bool) {
+        self.inner.carry(state, !reversed);
     }
 }
 

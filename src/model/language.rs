@@ -76,7 +76,8 @@ impl<N: TokenInput> LanguageModel<N> {
     }
 
     /// One step of one sequence: reads `token`, moves `state` (of batch 1) on, writes the V logits of the next token. Keeps
-    /// nothing; a copy of the state is a branch.
+    /// nothing; a copy of the state is a branch. The first step on a thread makes the thread's working memory, later ones allocate
+    /// nothing; of a [prepared](LanguageModel::prepare) model no step does.
     ///
     /// # Errors
     /// If the token is V or more, or `logits` or the state has another size.
@@ -170,6 +171,9 @@ impl<N: TokenInput> Recurrent for LanguageModel<N> {
     }
     fn zero_state(&self, batch: usize) -> N::State {
         self.net.zero_state(batch)
+    }
+    fn carry(&self, state: &mut N::State, reversed: bool) {
+        self.net.carry(state, reversed);
     }
     fn splits_itself(&self) -> bool {
         self.net.splits_itself()

@@ -4,6 +4,7 @@
 #[path = "../support/bits.rs"]
 mod bits;
 mod clips;
+mod directions;
 mod evaluation;
 #[path = "../support/fixture.rs"]
 mod fixture;

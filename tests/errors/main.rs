@@ -10,6 +10,7 @@ mod not_finite;
 mod nothing;
 mod settings;
 mod small_model;
+mod swapped;
 
 use deep_rnn::Error;
 

@@ -45,6 +45,9 @@ impl<L: SeqLayer> Recurrent for Residual<L> {
     fn zero_state(&self, batch: usize) -> L::State {
         self.inner.zero_state(batch)
     }
+    fn carry(&self, state: &mut L::State, reversed: bool) {
+        self.inner.carry(state, reversed);
+    }
     fn splits_itself(&self) -> bool {
         self.inner.splits_itself() // and what is done here is one number at a time
     }

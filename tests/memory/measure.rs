@@ -1,0 +1,133 @@
+//! What the engine says it will hold, and what it holds at its peak.
+
+use std::ops::Deref;
+
+use deep_rnn::prelude::*;
+use deep_rnn::{Batch, Float, Loss, Model, Optimizer, Sequence};
+use ndarray::{ArrayRef3, ArrayView3, ArrayViewMut3};
+
+use crate::ALLOCATOR;
+
+/// How far the two may be apart.
+const WITHIN: f64 = 0.1;
+
+/// An engine to be measured: what is said, and what is there after training and after evaluation too.
+pub(crate) struct Figures {
+    said: usize,
+    trained: usize,
+    evaluated: usize,
+    only_evaluated: usize,
+    predicted: usize,
+}
+
+pub(crate) fn measure<M, L, O, T, Y>(build: impl Fn() -> Bptt<M, L, O>, xs: &M::Input, targets: &Y) -> Figures
+where
+    M: Model,
+    O: Optimizer<M>,
+    Y: Deref<Target = T>,
+    T: Sequence + ?Sized,
+    L: Loss<M::Elem, T>,
+{
+    let (t, b) = xs.steps_and_rows();
+    let batch = || [Batch { x: xs, y: &**targets, continues: false }];
+    let before = ALLOCATOR.current_usage();
+    let start = || ALLOCATOR.reset_peak_usage();
+    let peak = || ALLOCATOR.peak_usage() - before;
+
+    start();
+    let mut bptt = build();
+    let said = bptt.memory_estimate(t, b).unwrap();
+    (0..2).for_each(|_| _ = bptt.train(xs, targets).unwrap());
+    let trained = peak();
+    bptt.evaluate(batch()).unwrap();
+    let evaluated = peak();
+    drop(bptt);
+
+    start();
+    let mut bptt = build();
+    bptt.evaluate(batch()).unwrap();
+    let only_evaluated = peak();
+    drop(bptt);
+
+    let bptt = build();
+    let mut state = bptt.model().zero_state(b);
+    start();
+    let outputs = bptt.predict(xs, &mut state).unwrap();
+    let predicted = peak() - outputs.len() * size_of::<M::Elem>();
+    Figures { said, trained, evaluated, only_evaluated, predicted }
+}
+
+/// The most that any case was off, and its name.
+#[derive(Default)]
+pub(crate) struct Worst {
+    off: f64,
+    name: String,
+    cases: usize,
+}
+
+impl Worst {
+    pub(crate) fn take(&mut self, what: &str, figures: &Figures, budget: Option<usize>) {
+        let Figures { said, trained, evaluated, only_evaluated, predicted } = *figures;
+        let off = (said as f64 / trained as f64 - 1.0).abs();
+        println!("{what}: said {said}, measured {trained}, off by {:.1} %", 100.0 * off);
+        assert!(off <= WITHIN, "{what}: said {said}, measured {trained}");
+        let most = said as f64 * (1.0 + WITHIN);
+        assert!(evaluated as f64 <= most, "{what}: said {said}, with evaluation {evaluated}");
+        assert!(only_evaluated as f64 <= most, "{what}: said {said}, evaluation alone {only_evaluated}");
+        // A budget cuts windows, and `predict` runs in one piece.
+        assert!(budget.is_some() || predicted as f64 <= most, "{what}: said {said}, prediction {predicted}");
+        if let Some(budget) = budget {
+            let held = said.max(evaluated).max(only_evaluated);
+            assert!(held <= budget, "{what}: {held} bytes in a budget of {budget}");
+        }
+        self.cases += 1;
+        if off > self.off {
+            (self.off, self.name) = (off, what.to_string());
+        }
+    }
+
+    pub(crate) fn tell(&self) {
+        println!("{} cases, the worst off by {:.1} %: {}", self.cases, 100.0 * self.off, self.name);
+    }
+}
+
+/// Half the mean square of the outputs; the targets are an empty array of T steps and B rows.
+pub(crate) fn half_square<F: Float>(ys: ArrayView3<'_, F>, _: &ArrayRef3<F>, mut d_ys: ArrayViewMut3<'_, F>) -> f64 {
+    let share = F::from_f64(1.0 / ys.len() as f64);
+    d_ys.zip_mut_with(&ys, |d, y| *d = share * *y);
+    ys.iter().map(|y| y.as_f64() * y.as_f64()).sum::<f64>() / (2 * ys.len()) as f64
+}
+
+/// Without a budget, and with some from just too little for all down to the least there can be.
+pub(crate) fn budgets<M, L, O, T, Y>(
+    worst: &mut Worst,
+    what: &str,
+    build: impl Fn(Option<usize>) -> Bptt<M, L, O>,
+    xs: &M::Input,
+    targets: &Y,
+) where
+    M: Model,
+    O: Optimizer<M>,
+    Y: Deref<Target = T>,
+    T: Sequence + ?Sized,
+    L: Loss<M::Elem, T>,
+{
+    worst.take(what, &measure(|| build(None), xs, targets), None);
+    let (t, b) = xs.steps_and_rows();
+    let (all, least) = (build(None).memory_estimate(t, b).unwrap(), least(&build(Some(0)), t, b));
+    for (share, name) in [(0.99, "nearly all"), (0.5, "half"), (0.1, "a tenth"), (0.0, "the least")] {
+        if share == 0.0 && t > 50 {
+            continue; // that takes T²/2 steps
+        }
+        let budget = least + ((all - least) as f64 * share) as usize;
+        let figures = measure(|| build(Some(budget)), xs, targets);
+        worst.take(&format!("{what}, budget of {name}"), &figures, Some(budget));
+    }
+}
+
+/// The smallest budget, as the error of one that is too small names it.
+fn least<M: Model, L, O: Optimizer<M>>(bptt: &Bptt<M, L, O>, t: usize, b: usize) -> usize {
+    let message = bptt.memory_estimate(t, b).unwrap_err().to_string();
+    let number = message.split("at least ").nth(1).and_then(|rest| rest.split(' ').next());
+    number.and_then(|number| number.parse().ok()).expect("the message names the smallest budget")
+}
