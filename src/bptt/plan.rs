@@ -32,7 +32,9 @@ impl Plan {
         if whole <= room || steps < 2 {
             return if whole <= room { Ok(Plan::whole(steps)) } else { Err(whole) };
         }
-        let need = |steps: usize, slots: usize| leaf(steps).saturating_add(state.saturating_mul(slots.saturating_add(STANDING)));
+        let need = |steps: usize, slots: usize| {
+            leaf(steps).saturating_add(state.saturating_mul(slots.saturating_add(STANDING)))
+        };
         let smallest = need(1, 0).min(whole);
         let (mut best, mut leaves): (Option<Plan>, usize) = (None, 2);
         loop {

@@ -55,12 +55,7 @@ pub(crate) fn steps_lie_together<F, S: Data<Elem = F>>(a: &ArrayBase<S, Ix3>) ->
 
 /// Rows `first` to `first + rows` of an array of T·B rows, in row-major order: its own numbers, or copied into `copy` where they
 /// lie otherwise.
-pub(crate) fn rows_of<'a, F: Float>(
-    a: &ArrayView3<'a, F>,
-    first: usize,
-    rows: usize,
-    copy: &'a mut [F],
-) -> &'a [F] {
+pub(crate) fn rows_of<'a, F: Float>(a: &ArrayView3<'a, F>, first: usize, rows: usize, copy: &'a mut [F]) -> &'a [F] {
     let (_, b, width) = a.dim();
     if let Some(numbers) = a.to_slice() {
         return &numbers[first * width..][..rows * width];

@@ -29,8 +29,13 @@ fn panics<R>(call: impl FnOnce() -> R) {
 }
 
 /// Engines of a network with a fuse against twins: the fuse burns down at any call within the second window.
-fn at_every_call<N, L>(what: &str, net: impl Fn(&Fuse) -> N, loss: impl Fn(&Fuse) -> L, threads: usize, share: Option<f64>)
-where
+fn at_every_call<N, L>(
+    what: &str,
+    net: impl Fn(&Fuse) -> N,
+    loss: impl Fn(&Fuse) -> L,
+    threads: usize,
+    share: Option<f64>,
+) where
     N: SeqLayer<Elem = f64>,
     L: Loss<f64, Numbers>,
 {
@@ -123,9 +128,8 @@ fn init() -> Init {
 #[test]
 fn a_cell_in_shards() {
     for threads in [1, 2, 3] {
-        let net = |fuse: &Fuse| {
-            Fragile::new(GruResetBefore::<f64>::spec(4).build(3, &mut init()).unwrap(), fuse, false)
-        };
+        let net =
+            |fuse: &Fuse| Fragile::new(GruResetBefore::<f64>::spec(4).build(3, &mut init()).unwrap(), fuse, false);
         at_every_call("own cell", net, mean_squared, threads, None);
         at_every_call("own cell, budget", net, mean_squared, threads, Some(0.97));
         let mixed = |fuse: &Fuse| {
@@ -140,7 +144,8 @@ fn a_cell_in_shards() {
 fn a_cell_that_divides_itself() {
     for threads in [1, 3] {
         let net = |fuse: &Fuse| {
-            let (first, last) = (Linear::spec(4).build(3, &mut init()).unwrap(), Linear::spec(2).build(5, &mut init()).unwrap());
+            let (first, last) =
+                (Linear::spec(4).build(3, &mut init()).unwrap(), Linear::spec(2).build(5, &mut init()).unwrap());
             let cell = Lstm::<f64>::spec(5).build(4, &mut init()).unwrap();
             Chain::new((first, Fragile::new(cell, fuse, true), last)).unwrap()
         };
@@ -222,10 +227,12 @@ fn an_optimiser_and_an_iterator() {
     fuse.put_out();
     assert!(seen(&bptt) == seen(&twin), "also where the batch starts anew");
 
-    let ending = |n: usize| (1..).map(batch).enumerate().map(move |(i, batch)| {
-        assert!(i < n, "no more batches");
-        batch
-    });
+    let ending = |n: usize| {
+        (1..).map(batch).enumerate().map(move |(i, batch)| {
+            assert!(i < n, "no more batches");
+            batch
+        })
+    };
     panics(|| bptt.epoch(ending(2)));
     twin.epoch((1..3).map(batch)).unwrap();
     assert!(seen(&bptt) == seen(&twin), "as after the last window");
