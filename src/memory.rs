@@ -75,11 +75,12 @@ impl Work {
         Work { depths: larger(self.depths, other.depths), elsewhere }
     }
 
-    /// The same call divided into so many parts, each of which holds so many bytes.
+    /// The same call divided into so many parts, part `k` of which holds `bytes(k)`; part 0 is counted already.
     #[must_use]
-    pub(crate) fn divided(mut self, parts: usize, bytes: usize) -> Self {
-        for place in self.elsewhere.iter_mut().take(parts.saturating_sub(1)) {
-            place[0] = place[0].max(bytes);
+    pub(crate) fn divided(mut self, parts: usize, bytes: impl Fn(usize) -> usize) -> Self {
+        for part in 1..parts {
+            let place = &mut self.elsewhere[part.min(PLACES) - 1];
+            place[0] = place[0].max(bytes(part));
         }
         self
     }
@@ -140,18 +141,18 @@ mod tests {
     fn parts_are_counted_at_their_places() {
         let call = Work::of(10).inside(3);
         // Three parts on any number of threads; a smaller division in turn adds nothing.
-        let divided = call.divided(3, 7).or(call.divided(2, 5));
+        let divided = call.divided(3, |_| 7).or(call.divided(2, |_| 5));
         assert_eq!([1, 2, 3, 4].map(|threads| divided.bytes_over(threads)), [13, 20, 27, 27]);
         // Beside it, from place 2 on, a call that is divided in two itself.
-        let both = call.divided(2, 7).beside(2, Work::of(100).inside(1).divided(2, 50));
+        let both = call.divided(2, |_| 7).beside(2, Work::of(100).inside(1).divided(2, |_| 50));
         assert_eq!([1, 2, 3, 4, 5].map(|threads| both.bytes_over(threads)), [13, 20, 121, 171, 171]);
-        let many = call.divided(1000, 7);
+        let many = call.divided(1000, |_| 7);
         assert_eq!([8, 9, 1000].map(|threads| many.bytes_over(threads)), [13 + 49, 13 + 56, 13 + 999 * 7]);
     }
 
     #[test]
     fn what_cannot_be_counted_is_as_much_as_can_be() {
-        let most = Work::of(usize::MAX).inside(usize::MAX).divided(3, usize::MAX);
+        let most = Work::of(usize::MAX).inside(usize::MAX).divided(3, |_| usize::MAX);
         assert_eq!((most.bytes(), most.bytes_over(usize::MAX)), (usize::MAX, usize::MAX));
         assert_eq!(bytes::<f64>(usize::MAX / 2), usize::MAX);
     }

@@ -1,4 +1,4 @@
-//! A warm step allocates nothing. One test only: the counter sees every thread of the process.
+//! A warm step allocates nothing, nor does a packed network's step at any time. One test only: the counter sees every thread of the process.
 
 use std::alloc::System;
 
@@ -78,8 +78,56 @@ fn prepared_steps(precision: Precision) {
     }
 }
 
+/// Allocations of a first call on a thread that has made no other.
+fn first(call: impl FnOnce() + Send) -> usize {
+    let count = || {
+        let region = Region::new(ALLOCATOR);
+        call();
+        let change = region.change();
+        change.allocations + change.reallocations
+    };
+    std::thread::scope(|scope| scope.spawn(count).join().unwrap())
+}
+
+/// Of packed networks, on the first step of a thread: of the first one in the program, and of others.
+fn first_steps(precision: Precision) {
+    let model = model(Lstm::<f32>::spec(32));
+    let prepared = model.prepare(precision).unwrap();
+    let (mut state, mut logits) = (prepared.zero_state(1), Array1::zeros(28));
+    let step = first(|| prepared.step(3, &mut state, logits.view_mut()).unwrap());
+    assert_eq!(step, 0, "a thread's first {precision} step of a language model");
+    let mut columns = Array2::zeros((28, 2));
+    let step = first(|| prepared.step(3, &mut state, columns.column_mut(1)).unwrap());
+    assert_eq!(step, 0, "a thread's first {precision} step of a language model, logits in a column");
+
+    let net = prepared.net();
+    for rows in [1, 5, 40] {
+        let (x, mut y, mut state) = (Array2::ones((28, rows)), Array2::zeros((rows, 32)), net.zero_state(rows));
+        let step = first(|| net.step(x.t(), y.view_mut(), &mut state));
+        assert_eq!(step, 0, "a thread's first {precision} step of {rows} rows that are copied");
+        let (x, y) = (x.as_slice().unwrap(), y.as_slice_mut().unwrap());
+        let step = first(|| net.step_rows(x, y, &mut state));
+        assert_eq!(step, 0, "a thread's first {precision} step of {rows} rows");
+    }
+
+    // Wider than what goes on the stack: a step beforehand, as the docs say.
+    let wide = Stacked::builder(8).repeat(2, Lstm::<f32>::spec(96)).build().unwrap().prepare(precision).unwrap();
+    let (x, mut y, mut state) = (vec![1.0; 64 * 8], vec![0.0; 64 * 96], wide.zero_state(64));
+    let mut before = state.clone();
+    let allocations = first(|| {
+        wide.step_rows(&x, &mut y, &mut before);
+        let region = Region::new(ALLOCATOR);
+        wide.step_rows(&x, &mut y, &mut state);
+        assert_eq!(region.change().allocations, 0, "the step after one to throw away");
+    });
+    assert!(allocations > 0, "the counter counts");
+}
+
 #[test]
 fn a_warm_training_step_and_a_warm_streaming_step_allocate_nothing() {
+    for precision in [Precision::Full, Precision::Bf16, Precision::Int8] {
+        first_steps(precision);
+    }
     assert_eq!(training(Lstm::<f32>::spec(32)), 0, "training an LSTM");
     assert_eq!(training(Gru::<f32>::spec(32)), 0, "training a GRU");
     assert_eq!(training(Rnn::<f32>::spec(32)), 0, "training an RNN");

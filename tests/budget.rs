@@ -1,7 +1,10 @@
 //! A memory budget changes nothing but memory and time: the same bits of losses, gradients, weights and states.
 
 use deep_rnn::prelude::*;
-use deep_rnn::{Loss, Model, OneHot, Optimizer, Sequence, TokenInput};
+use deep_rnn::{
+    Bidirectional, Chain, Linear, Loss, MeanSquared, Memory, Merge, Model, OneHot, Optimizer, Reversed, SeqLayer,
+    Sequence, Threads, TokenInput,
+};
 use ndarray::{Array2, Array3, ArrayRef3, ArrayView3, ArrayViewMut3, s};
 
 #[path = "support/bits.rs"]
@@ -214,4 +217,54 @@ fn what_cannot_be_run_in_pieces_gets_no_budget() {
     for (t, b) in [(usize::MAX, 1), (1, usize::MAX), (usize::MAX, usize::MAX), (1 << 50, 1)] {
         assert!(bptt.memory_estimate(t, b).unwrap_err().to_string().starts_with("steps: expected"), "{t} x {b}");
     }
+}
+
+/// A layer tells sizes that no memory holds as the most there is, and no smaller one as more than a larger.
+fn counted<L: SeqLayer>(name: &str, net: &L) {
+    let sizes = [1, 2, 513, 1 << 20, 1 << 31, 1 << 40, 1 << 61, (1 << 62) + 1, usize::MAX / 2 + 1, usize::MAX];
+    let all = |memory: Memory| [memory.tape, memory.forward.bytes(), memory.backward.bytes()];
+    for threads in [1, 4] {
+        Threads::new(threads).unwrap().install(|| {
+            for fixed in sizes {
+                let (mut over_steps, mut over_rows) = ([0; 3], [0; 3]);
+                for size in sizes {
+                    let (long, wide) = (net.memory(size, fixed).unwrap(), net.memory(fixed, size).unwrap());
+                    for (before, now) in [(&mut over_steps, all(long)), (&mut over_rows, all(wide))] {
+                        let less = before.iter().zip(now).any(|(before, now)| now < *before / 2);
+                        assert!(!less, "{name}: {size} with {fixed} takes {now:?}, a smaller one {before:?}");
+                        *before = now;
+                    }
+                }
+            }
+            let most = net.memory(usize::MAX, 2).unwrap();
+            assert!(most.tape == usize::MAX || most.tape == 0, "{name}: {most:?}");
+        });
+    }
+    let mut bptt = Bptt::builder(net.clone()).loss(MeanSquared).threads(4).build().unwrap();
+    assert!(bptt.memory_estimate(usize::MAX, 2).is_err() && bptt.memory_estimate(2, usize::MAX).is_err());
+    assert!(bptt.memory_estimate(1 << 30, 1 << 8).unwrap() > 1 << 38);
+    if net.is_causal() {
+        bptt = Bptt::builder(net.clone()).loss(MeanSquared).threads(4).memory_budget(1 << 30).build().unwrap();
+        assert!(bptt.memory_estimate(usize::MAX, 2).is_err() && bptt.memory_estimate(1 << 30, 1 << 8).is_err());
+    }
+}
+
+#[test]
+fn sizes_that_no_memory_holds() {
+    let init = || Init::seeded(1);
+    let lstm = || Lstm::<f32>::spec(70).build(5, &mut init()).unwrap();
+    counted("LSTM", &lstm());
+    counted("GRU", &Gru::<f64>::spec(7).build(5, &mut init()).unwrap());
+    counted("GRU, reset before", &GruResetBefore::<f64>::spec(7).build(5, &mut init()).unwrap());
+    counted("Linear", &Linear::<f32>::spec(7).build(5, &mut init()).unwrap());
+    counted("Reversed", &Reversed::new(lstm()));
+    counted("OneHot", &OneHot::new(lstm()));
+    counted("Stacked", &Stacked::builder(5).repeat(3, Rnn::<f32>::spec(9)).build().unwrap());
+    counted("Chain", &Chain::builder(5).layer(Rnn::<f32>::spec(9)).layer(Linear::spec(3)).build().unwrap());
+    for merge in [Merge::Concat, Merge::Sum] {
+        counted("Bidirectional", &Bidirectional::new(lstm(), lstm(), merge).unwrap());
+    }
+    let model = LanguageModel::new(OneHot::new(Stacked::builder(5).layer(Lstm::<f32>::spec(9)).build().unwrap()), 1);
+    let memory = model.unwrap().run_memory(usize::MAX, 2).unwrap();
+    assert_eq!((memory.tape, memory.forward.bytes(), memory.backward.bytes()), (usize::MAX, usize::MAX, usize::MAX));
 }

@@ -205,8 +205,11 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         let numbers = batch.saturating_mul(units).saturating_add(rows.saturating_mul(more + saved));
         let tape = bytes::<F>(numbers).saturating_add(frames);
         let parts = self.parts(rows).min(batch);
-        let part = scratch::bytes::<F, 6>(self.part_lengths(steps, batch.div_ceil(parts), rows_in));
-        let mut forward = Work::of(part).divided(parts, part);
+        let part = |k: usize| {
+            let batch = threads::part_of(batch, parts, k);
+            scratch::bytes::<F, 6>(self.part_lengths(steps, batch, rows_in))
+        };
+        let mut forward = Work::of(part(0)).divided(parts, part);
         if rows >= WORTH_PACKING {
             for len in [packed_len::<F>(units, u), if rows_in { packed_len::<F>(d, x) } else { 0 }] {
                 forward = forward.inside(scratch::bytes::<F, 1>([len]));

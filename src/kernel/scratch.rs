@@ -153,3 +153,71 @@ fn with_lines<F: Float, R, const N: usize, const LEN: usize>(
     let mut lines = Lines([F::zero(); LEN]);
     f(cut(&mut lines.0, lengths))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::catch_unwind;
+
+    use super::*;
+
+    /// Lengths of the buffers that the thread keeps, the outermost call's last.
+    fn lengths() -> Vec<usize> {
+        BUFFERS.with_borrow(|buffers| buffers.iter().map(Vec::len).collect())
+    }
+
+    fn nested(panic: bool) {
+        with::<f64, _>(10, |_| {
+            with::<f64, _>(1000, |_| with_each::<f64, _, 2>([20_000, 30_000], |_| assert!(!panic, "on purpose")));
+        });
+    }
+
+    #[test]
+    fn buffers_come_back_from_a_panic_in_their_order() {
+        std::thread::spawn(|| {
+            nested(false);
+            let before = lengths();
+            assert_eq!(before.len(), 3);
+            for _ in 0..100 {
+                assert!(catch_unwind(|| nested(true)).is_err());
+                assert_eq!(lengths(), before);
+            }
+            // Also where the first call of all panics.
+            let desks = Desks::default();
+            assert!(catch_unwind(|| desks.lend(|| nested(true))).is_err());
+            assert_eq!(lengths(), before);
+            assert_eq!(desks.lend(lengths), before);
+        })
+        .join()
+        .unwrap();
+    }
+
+    #[test]
+    fn every_place_has_a_set_of_its_own() {
+        let desks = Desks::default();
+        for _ in 0..3 {
+            desks.lend(|| {
+                with::<f64, _>(1000, |_| {
+                    let second = Desks::at_hand().beyond(2);
+                    second.lend(|| with::<f64, _>(10, |_| assert_eq!(Desks::at_hand().place, 2)));
+                    assert_eq!(Desks::at_hand().place, 0);
+                });
+            });
+        }
+        assert_eq!(desks.lend(lengths).len(), 1);
+        assert!(desks.lend(lengths)[0] > 1000 && desks.beyond(2).lend(lengths)[0] < 100);
+        assert!(desks.beyond(1).lend(lengths).is_empty());
+        desks.clear();
+        assert!(desks.lend(lengths).is_empty());
+    }
+
+    #[test]
+    fn on_the_stack_as_elsewhere() {
+        for lengths in [[0, 1], [5, 59], [17, 100], [300, 700], [2000, 2000], [5000, 1]] {
+            on_stack::<f32, _, 2>(lengths, |pieces| {
+                assert_eq!(pieces.each_ref().map(|piece| piece.len()), lengths);
+                let lines = pieces.iter().all(|piece| piece.as_ptr().align_offset(LINE) == 0);
+                assert!(lines, "each begins at a cache line");
+            });
+        }
+    }
+}

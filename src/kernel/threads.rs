@@ -168,11 +168,45 @@ pub(crate) fn divide<W: Divisible>(work: W, parts: usize, grain: usize, f: &(imp
     );
 }
 
+/// How much of `len` places falls to part `k` of `parts`, as [`divide`] cuts them.
+pub(crate) fn part_of(mut len: usize, mut parts: usize, mut k: usize) -> usize {
+    while parts > 1 {
+        let left = parts / 2;
+        let at = (len as u128 * left as u128 / parts as u128) as usize;
+        (len, parts, k) = if k < left { (at, left, k) } else { (len - at, parts - left, k - left) };
+    }
+    len
+}
+
 impl<'a, T: Send> Divisible for &'a mut [T] {
     fn len(&self) -> usize {
         <[T]>::len(self)
     }
     fn cut(self, at: usize) -> (&'a mut [T], &'a mut [T]) {
         self.split_at_mut(at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[test]
+    fn parts_are_as_long_as_is_told() {
+        for len in [1, 2, 7, 9, 64, 1000] {
+            for parts in 1..=len.min(11) {
+                let lengths = Mutex::new(Vec::new());
+                let mut numbers: Vec<usize> = (0..len).collect();
+                divide(&mut numbers[..], parts, 1, &|part: &mut [usize]| {
+                    lengths.lock().unwrap().push((part[0], part.len()));
+                });
+                let mut lengths = lengths.into_inner().unwrap();
+                lengths.sort_unstable();
+                let told: Vec<usize> = (0..parts).map(|k| part_of(len, parts, k)).collect();
+                assert_eq!(lengths.into_iter().map(|(_, len)| len).collect::<Vec<_>>(), told, "{len} in {parts}");
+            }
+        }
     }
 }

@@ -18,7 +18,7 @@ fn infinite(ys: ArrayView3<'_, f32>, targets: &ArrayRef3<f32>, d_ys: ArrayViewMu
     MeanSquared.evaluate(ys, targets, d_ys) / 0.0
 }
 
-fn held<S: Spec + Clone>(spec: &S, loss: impl Loss<f32, ArrayRef3<f32>>, threads: usize, share: f64)
+fn held<S: Spec + Clone>(spec: &S, loss: impl Loss<f32, ArrayRef3<f32>> + Copy, threads: usize, share: f64)
 where
     S::Layer: RnnCell<Elem = f32>,
 {
@@ -27,7 +27,7 @@ where
     let before = ALLOCATOR.current_usage();
     let build = |budget: Option<usize>| {
         let net = Stacked::builder(xs.dim().2).repeat(2, spec.clone()).build().unwrap();
-        let builder = Bptt::builder(net).loss(&loss).threads(threads);
+        let builder = Bptt::builder(net).loss(loss).threads(threads);
         match budget {
             Some(budget) => builder.memory_budget(budget).build().unwrap(),
             None => builder.build().unwrap(),
