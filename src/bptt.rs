@@ -378,5 +378,5 @@ impl<M: Model + fmt::Debug, L, O: fmt::Debug> fmt::Debug for Bptt<M, L, O> {
 }
 
 fn finite(what: &str, got: f64) -> Result<(), Error> {
-    if got.is_finite() { Ok(()) } else { Err(Error::NotFinite { what: what.to_string(), got }) }
+    if got.is_finite() { Ok(()) } else { Err(Error::not_finite(what.to_string(), got)) }
 }

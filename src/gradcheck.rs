@@ -85,7 +85,7 @@ impl Options {
     }
 }
 
-/// For `f64`.
+/// For `f64`: `epsilon` 10⁻³, `atol` 10⁻¹⁰, `rtol` 10⁻⁷, 64 coordinates, seed 0.
 impl Default for Options {
     fn default() -> Self {
         Options { epsilon: 1e-3, atol: 1e-10, rtol: 1e-7, coordinates: 64, seed: 0 }

@@ -1,7 +1,8 @@
-//! exp, sigmoid and tanh: how far off, never turning round, right in the corners.
+//! exp, sigmoid and tanh: how far off, never turning round, right in the corners. And the other functions of a vanilla cell.
 //!
 //! `cargo test --release --test gates -- --ignored --nocapture` looks at every `f32`.
 
+mod activations;
 mod double;
 mod every_f32;
 mod f64_grids;
