@@ -245,3 +245,15 @@ fn checked<L: SeqLayer>(
     }
     Ok(Report { laws: OF_ANY_LAYER.to_vec(), ..report })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_not_said_are_the_documented_ones() {
+        let double = Options { epsilon: 1e-3, atol: 1e-10, rtol: 1e-7, coordinates: 64, seed: 0 };
+        assert_eq!((Options::default(), Options::of::<f64>()), (double, double));
+        assert_eq!(Options::of::<f32>(), Options { epsilon: 0.03, atol: 2e-4, rtol: 1e-3, ..double });
+    }
+}

@@ -222,15 +222,15 @@ fn a_bias_of_one_gate() {
 fn layers_draw_one_after_the_other() {
     let by_hand = |seed| {
         let mut init = Init::seeded(seed);
-        let first = Lstm::<f64>::spec(H).build(D, &mut init).unwrap();
-        let second = Gru::<f64>::spec(2).build(H, &mut init).unwrap();
+        let first = Gru::<f64>::spec(H).build(D, &mut init).unwrap();
+        let second = Lstm::<f64>::spec(2).build(H, &mut init).unwrap();
         [arrays(&first), arrays(&second)].concat().into_iter().map(|(_, numbers)| numbers).collect::<Vec<_>>()
     };
     let numbers = |arrays: Vec<(String, Vec<f64>)>| arrays.into_iter().map(|(_, numbers)| numbers).collect::<Vec<_>>();
-    let stack = || Stacked::builder(D).layer(Lstm::<f64>::spec(H)).layer(Gru::spec(2));
+    let stack = || Stacked::builder(D).layer(Gru::<f64>::spec(H)).layer(Lstm::spec(2));
     assert_eq!(numbers(arrays(&stack().seed(16).build().unwrap())), by_hand(16));
     assert_eq!(numbers(arrays(&stack().build().unwrap())), by_hand(0), "the seed is 0 if not said");
-    let chain = Chain::builder(D).layer(Lstm::<f64>::spec(H)).layer(Gru::spec(2)).seed(16);
+    let chain = Chain::builder(D).layer(Gru::<f64>::spec(H)).layer(Lstm::spec(2)).seed(16);
     assert_eq!(numbers(arrays(&chain.build().unwrap())), by_hand(16));
 
     let both = Bidirectional::spec(Rnn::<f64>::spec(H), Merge::Sum).build(D, &mut Init::seeded(17)).unwrap();

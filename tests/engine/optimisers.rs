@@ -5,6 +5,9 @@ use deep_rnn::Optimizer;
 use deep_rnn::ndarray::{Array1, array};
 use deep_rnn::prelude::*;
 
+use crate::bits::weights;
+use crate::small_model::{lstm, text};
+
 /// Gradients of many sizes: among the small ones ε counts.
 fn gradient(step: usize) -> Array1<f64> {
     let sign = if step % 3 == 1 { -1.0 } else { 1.0 };
@@ -41,4 +44,30 @@ fn sgd_by_its_equation() {
     let expected = &params - &(gradient(2) * 0.3);
     Optimizer::<Array1<f64>>::step(&mut Sgd::new(0.3), &mut params, &gradient(2));
     assert_relative_eq!(params, expected, max_relative = 1e-15);
+}
+
+#[test]
+fn settings_at_their_bounds() {
+    fn check(optimizer: &impl Optimizer<Array1<f64>>) -> bool {
+        optimizer.check().is_ok()
+    }
+    assert!(
+        check(&Adam::<f64>::new(1e-3).betas(0.0, 0.0)) && check(&Adam::<f64>::new(1e-3).betas(0.999_999, 0.999_999))
+    );
+    assert!(!check(&Adam::<f64>::new(1e-3).betas(1.0, 0.0)) && !check(&Adam::<f64>::new(1e-3).betas(0.0, 1.0)));
+    assert!(check(&Sgd::new(1e3)) && !check(&Sgd::new(0.0)));
+}
+
+/// Where nothing is said: plain descent with rate 1, the mean cross-entropy, nothing clipped.
+#[test]
+fn an_engine_of_which_nothing_is_said() {
+    let (x, y) = (text(0, 6, 3), text(1, 6, 3));
+    let mut unsaid = Bptt::builder(lstm::<f64>(5, 1)).build().unwrap();
+    let mut said = Bptt::builder(lstm::<f64>(5, 1)).optimizer(Sgd::new(1.0)).loss(CrossEntropy).build().unwrap();
+    for _ in 0..3 {
+        let report = unsaid.train(&x, &y).unwrap();
+        assert_eq!((report.updates, report.clipped), (1, 0));
+        said.train(&x, &y).unwrap();
+    }
+    assert_eq!(weights(unsaid.model()), weights(said.model()));
 }

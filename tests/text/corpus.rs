@@ -38,6 +38,7 @@ fn several_texts_are_one_corpus() {
     assert_eq!(books.iter().map(|(name, book)| (*name, book.len())).collect::<Vec<_>>(), [("one", 4), ("two", 4)]);
     assert_eq!(books[1].1.vocab(), corpus.vocab());
 
+    assert_eq!([0, 1, 2, 99].map(|most| builder.clone().max_tokens(most).build().unwrap().len()), [8, 1, 2, 8]);
     let cut = builder.max_tokens(3).build().unwrap();
     assert_eq!(cut.books().len(), 1);
     assert_eq!(cut.decode(cut.rest().unwrap().tokens()).unwrap(), "ddd e");
