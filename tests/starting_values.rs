@@ -220,11 +220,12 @@ fn a_bias_of_one_gate() {
 /// Layers of a stack, of a chain and of both directions: one after the other from one run of numbers.
 #[test]
 fn layers_draw_one_after_the_other() {
+    // A GRU of 3 units has w_x, w_h, b and b_h, an LSTM of 2 above it w_x, w_h and b.
     let by_hand = |seed| {
-        let mut init = Init::seeded(seed);
-        let first = Gru::<f64>::spec(H).build(D, &mut init).unwrap();
-        let second = Lstm::<f64>::spec(2).build(H, &mut init).unwrap();
-        [arrays(&first), arrays(&second)].concat().into_iter().map(|(_, numbers)| numbers).collect::<Vec<_>>()
+        let mut drawn = Drawn::new(seed, 0);
+        let gru = [D * 9, H * 9, 9, 9].map(|len| drawn.uniform(len, 1.0 / 3.0_f64.sqrt()));
+        let lstm = [H * 8, 2 * 8, 8].map(|len| drawn.uniform(len, 1.0 / 2.0_f64.sqrt()));
+        gru.into_iter().chain(lstm).collect::<Vec<_>>()
     };
     let numbers = |arrays: Vec<(String, Vec<f64>)>| arrays.into_iter().map(|(_, numbers)| numbers).collect::<Vec<_>>();
     let stack = || Stacked::builder(D).layer(Gru::<f64>::spec(H)).layer(Lstm::spec(2));
