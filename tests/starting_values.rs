@@ -36,7 +36,9 @@ impl Drawn {
 }
 
 /// Each array, by name.
-fn arrays<P: Params>(params: &P) -> Vec<(String, Vec<f64>)> {
+type Arrays = Vec<(String, Vec<f64>)>;
+
+fn arrays<P: Params>(params: &P) -> Arrays {
     let mut arrays = Vec::new();
     params.visit(&mut |name, view| arrays.push((name.to_string(), view.iter().map(|x| x.as_f64()).collect())));
     arrays
@@ -58,8 +60,8 @@ const D: usize = 5;
 const H: usize = 3;
 
 /// Every cell with both biases under `scheme`: its name, its gates, its arrays.
-fn cells(scheme: Scheme, seed: u64) -> Vec<(&'static str, usize, Vec<(String, Vec<f64>)>)> {
-    fn of<S: Spec>(spec: &S, seed: u64) -> Vec<(String, Vec<f64>)> {
+fn cells(scheme: Scheme, seed: u64) -> Vec<(&'static str, usize, Arrays)> {
+    fn of<S: Spec>(spec: &S, seed: u64) -> Arrays {
         arrays(&spec.build(D, &mut Init::seeded(seed)).unwrap())
     }
     vec![
@@ -117,7 +119,7 @@ fn pytorch_values_of_every_cell() {
     assert_eq!(arrays(&Lstm::<f64>::spec(H).build(D, &mut Init::seeded(11)).unwrap()), all[..3]);
     assert_eq!(arrays(&lstm(Bias::One)), all[..3]);
     assert_eq!(arrays(&lstm(Bias::None)), all[..2]);
-    let names = |arrays: Vec<(String, Vec<f64>)>| arrays.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+    let names = |arrays: Arrays| arrays.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
     let gru = Gru::<f64>::spec(H).build(D, &mut Init::seeded(11)).unwrap();
     assert_eq!(names(arrays(&gru)), ["w_x", "w_h", "b", "b_h"]);
     let gru = GruResetBefore::<f64>::spec(H).build(D, &mut Init::seeded(11)).unwrap();
@@ -227,7 +229,7 @@ fn layers_draw_one_after_the_other() {
         let lstm = [H * 8, 2 * 8, 8].map(|len| drawn.uniform(len, 1.0 / 2.0_f64.sqrt()));
         gru.into_iter().chain(lstm).collect::<Vec<_>>()
     };
-    let numbers = |arrays: Vec<(String, Vec<f64>)>| arrays.into_iter().map(|(_, numbers)| numbers).collect::<Vec<_>>();
+    let numbers = |arrays: Arrays| arrays.into_iter().map(|(_, numbers)| numbers).collect::<Vec<_>>();
     let stack = || Stacked::builder(D).layer(Gru::<f64>::spec(H)).layer(Lstm::spec(2));
     assert_eq!(numbers(arrays(&stack().seed(16).build().unwrap())), by_hand(16));
     assert_eq!(numbers(arrays(&stack().build().unwrap())), by_hand(0), "the seed is 0 if not said");

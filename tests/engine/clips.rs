@@ -70,17 +70,18 @@ fn a_clip_begins_at_its_bound() {
         let norm = free.norm();
         let mut largest = 0.0_f64;
         free.visit(&mut |_, array| largest = array.iter().fold(largest, |largest, g| largest.max(g.abs())));
-        let kinds: [(fn(f64) -> Clip, f64); 2] = [(Clip::Norm, norm), (Clip::Value, largest)];
-        for (clip, at) in kinds {
-            let above = at.next_down();
+        for by_norm in [true, false] {
+            let clip = |bound| if by_norm { Clip::Norm(bound) } else { Clip::Value(bound) };
+            let at = if by_norm { norm } else { largest };
+            let below = at.next_down();
             for bound in [at, at.next_up(), 1.04 * at] {
                 let (clipped, gradients) = train(clip(bound));
                 assert_eq!((clipped, weights(&gradients)), (0, weights(&free)), "{:?}", clip(bound));
             }
-            assert_eq!(train(clip(above)).0, 1, "{:?}", clip(above));
+            assert_eq!(train(clip(below)).0, 1, "{:?}", clip(below));
             assert_eq!(train(clip(0.96 * at)).0, 1, "{:?}", clip(0.96 * at));
         }
-        // Just one of them is above, and comes down to the bound.
+        // Only what is above comes down to the bound.
         let (_, gradients) = train(Clip::Value(largest.next_down()));
         let mut moved = 0;
         gradients.clone().zip_mut(&free, &mut |ours, free| {
