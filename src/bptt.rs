@@ -340,5 +340,5 @@ fn continues_another(rows: usize, batch: usize) -> Error {
 }
 
 fn finite(what: &str, got: f64) -> Result<(), Error> {
-    if got.is_finite() { Ok(()) } else { Err(Error::NotFinite { what: what.to_string(), got }) }
+    if got.is_finite() { Ok(()) } else { Err(Error::not_finite(what.to_string(), got)) }
 }

@@ -4,11 +4,14 @@ use std::fmt::Display;
 use std::path::PathBuf;
 
 /// What the user-facing doors of the crate (`new`, `build`, engine calls, readers) return on bad input.
+///
+/// Code of one's own, say a spec or a loss, makes one by the functions below; the fields of a variant may become more.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// An array has another shape than the network needs.
     #[error("{argument}: expected shape {expected}, got {got}")]
+    #[non_exhaustive]
     Shape {
         /// Name of the argument.
         argument: String,
@@ -19,6 +22,7 @@ pub enum Error {
     },
     /// An argument has a value outside its range.
     #[error("{argument}: expected {expected}, got {got}")]
+    #[non_exhaustive]
     Value {
         /// Name of the argument.
         argument: String,
@@ -29,6 +33,7 @@ pub enum Error {
     },
     /// A number that must be finite is NaN or infinite; whatever was being updated is untouched.
     #[error("{what}: expected a finite number, got {got}; the step is refused and no weight was changed")]
+    #[non_exhaustive]
     NotFinite {
         /// Which number.
         what: String,
@@ -37,6 +42,7 @@ pub enum Error {
     },
     /// A file could not be read or written.
     #[error("{path}: {source}", path = path.display())]
+    #[non_exhaustive]
     Io {
         /// The file.
         path: PathBuf,
@@ -49,6 +55,16 @@ impl Error {
     /// An [`Error::Shape`] for `argument`.
     pub fn shape(argument: impl Into<String>, expected: impl Display, got: &[usize]) -> Self {
         Error::Shape { argument: argument.into(), expected: expected.to_string(), got: format!("{got:?}") }
+    }
+
+    /// An [`Error::NotFinite`] of this number.
+    pub fn not_finite(what: impl Into<String>, got: f64) -> Self {
+        Error::NotFinite { what: what.into(), got }
+    }
+
+    /// An [`Error::Io`] for this file.
+    pub fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
+        Error::Io { path: path.into(), source }
     }
 
     /// An [`Error::Value`] for `argument`.

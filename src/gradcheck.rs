@@ -85,7 +85,7 @@ impl Options {
     }
 }
 
-/// For `f64`.
+/// For `f64`: `epsilon` 10⁻³, `atol` 10⁻¹⁰, `rtol` 10⁻⁷, 64 coordinates, seed 0.
 impl Default for Options {
     fn default() -> Self {
         Options { epsilon: 1e-3, atol: 1e-10, rtol: 1e-7, coordinates: 64, seed: 0 }
@@ -244,4 +244,16 @@ fn checked<L: SeqLayer>(
         differences::differences(layer, problem, case, options, &mut init, &mut report)?;
     }
     Ok(Report { laws: OF_ANY_LAYER.to_vec(), ..report })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_not_said_are_the_documented_ones() {
+        let double = Options { epsilon: 1e-3, atol: 1e-10, rtol: 1e-7, coordinates: 64, seed: 0 };
+        assert_eq!((Options::default(), Options::of::<f64>()), (double, double));
+        assert_eq!(Options::of::<f32>(), Options { epsilon: 0.03, atol: 2e-4, rtol: 1e-3, ..double });
+    }
 }

@@ -73,6 +73,7 @@ use crate::{Error, Float, Recurrent, State};
 
 /// The form in which a prepared network keeps its weights. Biases, states and sums have the network's own type always.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Precision {
     /// As they are: the same bits as the network itself.
     #[default]

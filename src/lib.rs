@@ -54,7 +54,6 @@
 //!
 //! Kernels are compiled for AVX-512, AVX2 with FMA, and a baseline that runs anywhere; the best one the processor has is taken
 //! at run time ([`simd_level`]; the variable `DEEP_RNN_SIMD` lowers it). No compiler flag is needed. On one machine results are the same bits for any number of threads.
-
 //!
 //! # Numbers near 0
 //!
@@ -71,6 +70,32 @@
 //!   [`Params::visit_mut`] are used as they are until then.
 //!
 //! [`Float::exp`] and [`Float::sigmoid`] give no denormal number either. The processor's own modes are left as they are.
+//!
+//! # Public dependencies
+//!
+//! Three other crates are seen in the types of this one: `ndarray` (arrays and views; given on as [`ndarray`], which is the
+//! version that fits), and under [`Float`] `num-traits` and `bytemuck`, whose traits generic code may use by that bound.
+//! An incompatible version of one of the three is an incompatible version of this crate. All others are inside, and may
+//! change or go in any version.
+//!
+//! ```
+//! use deep_rnn::ndarray::Array2; // rather than a version of one's own beside it
+//!
+//! fn bounds<F: bytemuck::Pod + num_traits::NumAssign + num_traits::float::FloatCore>() {}
+//! fn of_float<F: deep_rnn::Float>() -> Array2<F> {
+//!     bounds::<F>();
+//!     Array2::from_elem((1, 1), F::zero())
+//! }
+//! assert_eq!(of_float::<f32>()[[0, 0]], 0.0);
+//! ```
+//!
+//! # What may grow
+//!
+//! Enums of options ([`Clip`], [`Bias`], [`Merge`], [`Scheme`], [`Activation`], [`Precision`](infer::Precision)), [`Error`] with
+//! the fields of its variants, what is reported ([`Report`], [`gradcheck::Report`]) and [`Memory`] are `#[non_exhaustive]`: match with
+//! a last arm for the rest, and make them by their functions. [`Batch`], [`GradIo`] and [`TokenIo`]
+//! are written as literals and taken apart by their fields, which stay the ones they are; a literal of
+//! [`gradcheck::Options`] ends with `..Options::default()`.
 
 #[macro_use]
 mod tuples;

@@ -16,13 +16,15 @@ const PLACES: usize = 7;
 /// # let (steps, batch, units) = (100, 4, 8);
 /// // A cell that keeps three [B, H] arrays a step and makes two at a time on the way.
 /// let array = batch * units * size_of::<f32>();
-/// let cell = Memory { tape: steps * 3 * array, forward: Work::of(2 * array), backward: Work::of(2 * array) };
+/// let cell = Memory::new(steps * 3 * array, Work::of(2 * array), Work::of(2 * array));
 /// // A layer that keeps the cell's outputs, and holds a sequence while it goes backward.
-/// let tape = cell.tape + steps * array;
-/// let layer = Memory { tape, backward: cell.backward.inside(steps * array), ..cell };
+/// let mut layer = cell;
+/// layer.tape += steps * array;
+/// layer.backward = cell.backward.inside(steps * array);
 /// assert_eq!((layer.tape, layer.backward.bytes()), (steps * 4 * array, (steps + 2) * array));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Memory {
     /// What a forward call keeps for the backward call.
     pub tape: usize,
@@ -30,6 +32,14 @@ pub struct Memory {
     pub forward: Work,
     /// Working memory of a backward call.
     pub backward: Work,
+}
+
+impl Memory {
+    /// So many bytes of tape, and the working memory of a forward and of a backward call.
+    #[must_use]
+    pub fn new(tape: usize, forward: Work, backward: Work) -> Self {
+        Memory { tape, forward, backward }
+    }
 }
 
 /// The working memory of a call: what it holds itself, and inside it what the calls it makes hold, one in the other.

@@ -38,6 +38,7 @@ pub trait Optimizer<P: Params> {
 
 /// Keeps the gradients of one update in bounds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub enum Clip {
     /// As they are.
     #[default]

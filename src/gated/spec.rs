@@ -15,6 +15,7 @@ use crate::{Error, Float, Init, Scheme, Spec};
 /// to what the cell can compute, but it changes training: both get the same gradient, so plain SGD moves their sum
 /// twice as far, and the global norm that a clip looks at counts both. The book's run with PyTorch's layers has two.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Bias {
     /// None.
     None,

@@ -6,6 +6,7 @@ use super::Law;
 
 /// What was checked, of something that keeps the laws.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Report {
     /// The laws that were checked, in order.
     pub laws: Vec<Law>,
@@ -38,6 +39,7 @@ impl fmt::Display for Report {
 
 /// A law that does not hold, and where.
 #[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
 #[error("{law} does not hold: {array}{index:?} at {case}: expected {expected}, got {got}")]
 pub struct Violation {
     /// Which.

@@ -179,4 +179,47 @@ mod tests {
         assert_eq!(<i8 as Stored<f32>>::store(&[0.0], 0.0), Some(0));
         assert_eq!(<i8 as Stored<f32>>::store(&[f32::INFINITY], 1.0), None);
     }
+
+    /// Of the largest numbers a type has, the largest weight comes back finite.
+    fn int8_of_the_largest<F: Float>(next_down: impl Fn(F) -> F) {
+        let mut largest = F::max_value();
+        let mut too_large = 0;
+        for _ in 0..1000 {
+            let naive = largest / F::from_f64(127.0);
+            too_large += usize::from(!(naive * F::from_f64(127.0)).is_finite());
+            let scale = <i8 as Stored<F>>::scale(largest);
+            assert!((scale - naive).abs() <= F::epsilon() * naive, "{scale:e} of {largest:e}");
+            for w in [largest, -largest] {
+                let q: F = <i8 as Stored<F>>::store(&[w], scale).unwrap().load::<0>();
+                let back = q * scale;
+                assert!(back.is_finite() && (back - w).abs() <= scale * F::from_f64(0.5), "{back:e} for {w:e}");
+            }
+            largest = next_down(largest);
+        }
+        assert!(too_large > 0, "none of these was in danger");
+    }
+
+    #[test]
+    fn int8_of_the_largest_numbers_is_finite() {
+        int8_of_the_largest::<f32>(f32::next_down);
+        int8_of_the_largest::<f64>(f64::next_down);
+    }
+
+    #[test]
+    fn int8_rounds_to_the_nearest_and_halves_away_from_zero() {
+        let expected = [(0.49, 0), (0.5, 1), (1.49, 1), (1.5, 2), (2.5, 3), (126.49, 126), (126.5, 127), (127.0, 127)];
+        for (w, q) in expected {
+            for scale in [1.0_f64, 0.25] {
+                assert_eq!(<i8 as Stored<f64>>::store(&[w * scale], scale), Some(q), "{w}");
+                assert_eq!(<i8 as Stored<f64>>::store(&[-w * scale], scale), Some(-q), "-{w}");
+            }
+        }
+        // A scale too coarse for its column: the ends are ±127.
+        for w in [127.6, 190.0, 1e30] {
+            assert_eq!(<i8 as Stored<f64>>::store(&[w], 1.0), Some(127));
+            assert_eq!(<i8 as Stored<f64>>::store(&[-w], 1.0), Some(-127));
+        }
+        assert_eq!(<i8 as Stored<f64>>::scale(127.0), 1.0);
+        assert_eq!(<i8 as Stored<f32>>::scale(0.0), 0.0);
+    }
 }

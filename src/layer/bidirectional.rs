@@ -13,6 +13,7 @@ use crate::{Error, GradIo, Init, Memory, Record, Recurrent, Spec, Tape, Work};
 
 /// How the outputs of the two directions become one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Merge {
     /// Side by side: the forward direction's columns, then the backward direction's.
     #[default]

@@ -255,3 +255,20 @@ fn shuffle(items: &mut [usize], rng: &mut ChaCha8Rng) {
         items.swap(last, to_usize(below(rng, to_u64(last) + 1)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of a bound that does not divide 2⁶⁴, what is left over would come up twice as often: here half of all numbers.
+    #[test]
+    fn a_large_bound_is_as_fair_as_a_small_one() {
+        let (third, draws) = (1_u64 << 62, 30_000);
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let mut counts = [0_usize; 3];
+        (0..draws).for_each(|_| counts[to_usize(below(&mut rng, 3 * third) / third)] += 1);
+        // Five standard deviations.
+        assert!(counts.iter().all(|count| count.abs_diff(draws / 3) < 410), "{counts:?}");
+        assert_eq!([below(&mut rng, 0), below(&mut rng, 1)], [0, 0]);
+    }
+}

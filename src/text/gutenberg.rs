@@ -155,4 +155,46 @@ mod tests {
         }
         assert_eq!(strip("*** START OF THE PROJECT GUTENBERG EBOOK"), "");
     }
+
+    #[test]
+    fn credits_and_notes() {
+        let start = "*** START OF THE PROJECT GUTENBERG EBOOK X ***";
+        for credit in [
+            "Produced by A",
+            "E-text prepared by A",
+            "This etext was prepared by A",
+            "This eText was produced by A",
+            "This eBook was produced by A",
+            "Transcribed from the edition of A",
+        ] {
+            assert_eq!(strip(&format!("{start}\n\n {credit}\nand B\n\nX\n")), "\nX\n", "{credit}");
+            // Only what comes first, and only up to a blank line.
+            assert_eq!(strip(&format!("{start}\nX\n\n{credit}\n")), format!("X\n\n{credit}\n"));
+        }
+        for mark in ["'", "’"] {
+            let note = format!("[Transcriber{mark}s Note: an");
+            assert_eq!(strip(&format!("{start}\na\n{note}\nerror]\nb\n")), "a\nb\n");
+            assert_eq!(strip(&format!("{start}\na\n{note}\nerror\n\nb\n")), "a\n\nb\n", "no bracket");
+        }
+    }
+
+    #[test]
+    fn words_of_a_marker() {
+        for of in ["THE PROJECT GUTENBERG", "THIS PROJECT GUTENBERG", "PROJECT GUTENBERG"] {
+            assert_eq!(strip(&format!("a\n*** START OF {of} EBOOK X ***\nb\n")), "b\n");
+            assert_eq!(strip(&format!("a\n*** END OF {of} EBOOK X ***\nb\n")), "a\n");
+            assert_eq!(strip(&format!("a\nEnd of {of} EBook X\nb\n")), "a\n");
+        }
+        for small in ["*END*THE SMALL PRINT! FOR", "*END THE SMALL PRINT! FOR"] {
+            assert_eq!(strip(&format!("a\n{small}\nb\n")), "b\n");
+        }
+        for text in [
+            "a\nStart of the Project Gutenberg\nb\n",
+            "a\n** START OF THE PROJECT GUTENBERG EBOOK X **\nb\n",
+            "a\n*** START OF ANOTHER PROJECT ***\nb\n",
+            "a\n*** END OF THE STORY ***\nb\n",
+        ] {
+            assert_eq!(strip(text), text);
+        }
+    }
 }

@@ -56,6 +56,7 @@ mod tests {
 
     #[test]
     fn edges() {
+        assert_eq!(zipf(&[("a", 5), ("b", 2)]), [(1, 5), (2, 2)]);
         assert!(ngram_counts(&[1, 2], 0).is_err());
         assert!(ngram_counts(&[1, 2], 3).unwrap().is_empty());
         assert!(ngram_counts(&[1, 2], usize::MAX).unwrap().is_empty());

@@ -87,7 +87,7 @@ impl Source {
         let file;
         let bytes = match &self.place {
             Place::File(path) => {
-                file = std::fs::read(path).map_err(|source| Error::Io { path: path.clone(), source })?;
+                file = std::fs::read(path).map_err(|source| Error::io(path, source))?;
                 &file
             }
             Place::Memory { bytes, .. } => bytes,

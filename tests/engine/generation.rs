@@ -2,6 +2,8 @@
 
 use deep_rnn::ndarray::{Array1, ArrayView2, s};
 use deep_rnn::prelude::*;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use crate::bits::state_bits;
 use crate::small_model::{Lm, V, batch, lstm, text};
@@ -69,4 +71,29 @@ fn a_sampler_follows_the_probabilities() {
     assert!(counts[0].abs_diff(10_000) < 380 && counts[1].abs_diff(20_000) < 490, "{counts:?}");
     let mut two = Sampler::temperature(1.0, 3).unwrap().top_k(2).unwrap();
     assert!((0..1000).all(|_| [1, 3].contains(&two.choose(logits.view()).unwrap())));
+}
+
+/// Every choice of a seed by hand: the likeliest first, of equals the first token, by one number of ChaCha8 each.
+#[test]
+fn a_seed_chooses_what_it_always_chose() {
+    let logits = Array1::from_vec(vec![0.5_f64, -1.0, 2.0, 0.5, f64::NEG_INFINITY, 2.0]);
+    let order = [2, 5, 0, 3, 1, 4];
+    for (temperature, k) in [(1.0, usize::MAX), (0.5, usize::MAX), (2.0, 6), (2.0, 3), (1.5, 1)] {
+        let mut sampler = Sampler::temperature(temperature, 9).unwrap().top_k(k).unwrap();
+        let mut rng = ChaCha8Rng::seed_from_u64(9);
+        let kept = &order[..k.min(6)];
+        let weights: Vec<f64> = kept.iter().map(|token| ((logits[*token] - 2.0) / temperature).exp()).collect();
+        for draw in 0..500 {
+            let unit = (rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
+            let mut left = unit * weights.iter().sum::<f64>();
+            let chosen = weights.iter().position(|weight| {
+                left -= weight;
+                left < 0.0
+            });
+            let expected = kept[chosen.unwrap()];
+            assert_eq!(sampler.choose(logits.view()).unwrap(), expected, "draw {draw} at {temperature}, {k} kept");
+        }
+    }
+    let equals = Array1::from_vec(vec![-1.0, 3.0, 3.0, 3.0]);
+    assert_eq!(Sampler::greedy().choose(equals.view()).unwrap(), 1);
 }

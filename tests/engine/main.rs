@@ -10,6 +10,7 @@ mod evaluation;
 mod fixture;
 mod generation;
 mod loss;
+mod optimisers;
 mod pytorch_runs;
 mod report;
 mod small_model;

@@ -31,3 +31,28 @@ fn the_report_by_hand() {
     assert!(report.seconds > 0.0 && report.tokens_per_second() == 24.0 / report.seconds);
     assert!(Report::default().loss().is_nan());
 }
+
+/// Each field over several windows, whichever of them has the largest norm.
+#[test]
+fn windows_add_up() {
+    let mut model = lstm::<f64>(5, 1);
+    model.set_zero();
+    let windows = [batch(0, 6, 3, false), batch(6, 2, 3, false), batch(11, 3, 3, false)];
+    let alone = windows.each_ref().map(|window| {
+        let mut bptt = Bptt::builder(model.clone()).optimizer(Frozen).clip_norm(1e-3).build().unwrap();
+        bptt.train(&window.x, &window.y).unwrap()
+    });
+    let [a, b, c] = [0, 1, 2];
+    let largest = alone.map(|report| report.largest_norm).into_iter().fold(0.0, f64::max);
+    for order in [[a, b, c], [b, c, a], [c, a, b], [c, b, a]] {
+        let mut bptt = Bptt::builder(model.clone()).optimizer(Frozen).clip_norm(1e-3).build().unwrap();
+        let report = bptt.epoch(order.map(|window| windows[window].clone())).unwrap();
+        assert_eq!((report.tokens, report.updates, report.clipped), (33, 3, 3));
+        assert_eq!(report.largest_norm, largest);
+        let sum = |f: fn(&Report) -> f64| alone.iter().map(f).sum::<f64>();
+        assert_relative_eq!(report.norm_sum, sum(|report| report.norm_sum), max_relative = 1e-14);
+        assert_relative_eq!(report.loss_sum, sum(|report| report.loss_sum), max_relative = 1e-14);
+        assert_relative_eq!(report.gradient_norm(), report.norm_sum / 3.0, max_relative = 1e-15);
+    }
+    assert!(Report::default().gradient_norm().is_nan());
+}

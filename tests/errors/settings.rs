@@ -58,6 +58,12 @@ fn settings_of_an_engine() {
         refused(Bptt::builder(model()).threads(threads).build(), &[&got]);
         refused(Threads::new(threads), &[&got]);
     }
+    assert_eq!([1, 2, 1024].map(|number| Threads::new(number).unwrap().number()), [1, 2, 1024]);
+    let stack = |count| Stacked::builder(1).repeat(count, Rnn::<f32>::spec(1)).build();
+    assert_eq!(stack(10_000).unwrap().num_params(), 30_000);
+    for count in [0, 10_001, usize::MAX] {
+        refused(stack(count), &[&format!("layers: expected 1 to 10000, got {count}")]);
+    }
     refused(Sampler::greedy().top_k(0), &["top_k: expected at least 1, got 0"]);
     assert_eq!(Clip::default(), Clip::None);
 }

@@ -1,7 +1,9 @@
-//! exp, exp_m1, sigmoid and tanh: how far off, never turning round, right in the corners.
+//! exp, exp_m1, sigmoid and tanh: how far off, never turning round, right in the corners. And the other functions of a vanilla
+//! cell.
 //!
 //! `cargo test --release --test gates -- --ignored --nocapture` looks at every `f32`.
 
+mod activations;
 mod double;
 mod every_f32;
 mod f64_grids;

@@ -1,10 +1,10 @@
 //! A sequence is its steps and its pieces, a batch is its rows.
 
-use deep_rnn::{GradIo, Gru, GruResetBefore, Init, Lstm, Rnn, RnnCell, Stacked, State, Tape};
+use deep_rnn::{GradIo, Gru, GruResetBefore, Init, Linear, Lstm, Params, Rnn, RnnCell, SeqLayer, Stacked, State, Tape};
 use ndarray::{Array3, Axis, Slice, s};
 use proptest::prelude::*;
 
-use crate::arrays::same;
+use crate::arrays::{params, same, wide};
 use crate::pass::{Outcome, Problem, nan, run, run_steps};
 use crate::problems::{CellCheck, build, config, each_gated, problem};
 use crate::views::Views;
@@ -141,6 +141,30 @@ fn long_sequences_and_wide_batches() {
         Pieces { t, b, seed: 1, cuts }.check("a stack", &stack);
         Rows { t, b, seed: 1 }.check("Lstm", &lstm);
         Views { t, b, seed: 1 }.check("Gru", &gru);
+    }
+}
+
+/// The gradients of more rows than are packed together are added in the order of the rows, the last one first.
+#[test]
+fn a_long_pass_of_a_linear_layer_is_its_pieces() {
+    let layer = build(&Linear::<f32>::spec(5), 3, 1);
+    let problem = problem(&layer, 1100, 1, 1);
+    let whole = run(&layer, &problem);
+    for cut in [1, 400, 700, 1099] {
+        let mut grads = layer.zeros_like();
+        for piece in [Slice::from(cut..), Slice::from(..cut)] {
+            let mut d_xs = nan(if piece.end.is_none() { 1100 - cut } else { cut }, 1, 3);
+            let io = GradIo {
+                x: problem.xs.slice_axis(Axis(0), piece),
+                y: whole.ys.slice_axis(Axis(0), piece),
+                d_y: problem.d_ys.slice_axis(Axis(0), piece),
+                d_x: d_xs.view_mut(),
+            };
+            layer.backward(io, &mut (), &mut (), &mut grads);
+            let d_x = whole.d_xs.slice_axis(Axis(0), piece).to_owned();
+            same("linear", &[wide("d_x", &d_xs)], &[wide("d_x", &d_x)]);
+        }
+        same(&format!("linear, cut at {cut}"), &params(&grads), &params(&whole.grads));
     }
 }
 

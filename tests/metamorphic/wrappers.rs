@@ -34,6 +34,7 @@ fn bidirectional<F: Float>(t: usize, b: usize, d: usize, h: usize, seed: u64) {
         let side = |range: std::ops::Range<usize>| match merge {
             Merge::Concat => whole.d_ys.slice(s![.., .., range]).to_owned(),
             Merge::Sum => whole.d_ys.clone(),
+            other => panic!("{other:?} is not in the list above"),
         };
         let first = run(
             &ahead,
@@ -57,6 +58,7 @@ fn bidirectional<F: Float>(t: usize, b: usize, d: usize, h: usize, seed: u64) {
         let ys = match merge {
             Merge::Concat => concatenate![Axis(2), first.ys, back],
             Merge::Sum => &first.ys + &back,
+            other => panic!("{other:?} is not in the list above"),
         };
         let mut expected = vec![wide("y", &ys), wide("d_x", &(&first.d_xs + &flipped(&second.d_xs)))];
         for (name, one, other) in [

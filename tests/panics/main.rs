@@ -199,9 +199,10 @@ fn a_loss() {
 struct Descent(Fuse);
 
 impl<P: Params> Optimizer<P> for Descent {
-    fn step(&mut self, params: &mut P, grads: &P) {
+    fn step(&mut self, params: &mut P, grads: &P) -> Result<(), Error> {
         self.0.burn();
         params.add_scaled(grads, P::Elem::from_f64(-0.1));
+        Ok(())
     }
 }
 

@@ -13,6 +13,21 @@ fn naive<F: Float>(c: &[F], a: &[F], b: &[F], (m, k, n): (usize, usize, usize)) 
     (0..m * n).map(|x| c[x].as_f64() + at(x / n, x % n)).collect()
 }
 
+/// The loop in the order that is promised: the k terms one after the other on top of `c`, from the first or from the last.
+fn in_order<F: Float>(c: &[F], a: &[F], b: &[F], (m, k, n): (usize, usize, usize), from_the_end: bool) -> Vec<F> {
+    let fused = crate::simd_level() != "baseline";
+    let mut sums = c.to_vec();
+    for i in 0..m {
+        for step in 0..k {
+            let p = if from_the_end { k - 1 - step } else { step };
+            for (sum, b) in sums[i * n..][..n].iter_mut().zip(&b[p * n..][..n]) {
+                *sum = if fused { a[i * k + p].mul_add_if::<true>(*b, *sum) } else { *sum + a[i * k + p] * *b };
+            }
+        }
+    }
+    sums
+}
+
 fn transposed<F: Float>(a: &[F], rows: usize, cols: usize) -> Vec<F> {
     (0..rows * cols).map(|x| a[x % cols * rows + x / cols]).collect()
 }
@@ -35,6 +50,7 @@ fn check<F: Float>(tolerance: f64) {
             let mut whole = c.clone();
             matmul(&mut whole, &a, k, m, packed);
             close(&whole, "matmul");
+            assert!(whole == in_order(&c, &a, &b, (m, k, n), false), "the terms are not in order, {m}x{k}x{n}");
 
             let mut rows = c.clone();
             matmul_unpacked(&mut rows, &a, k, m, &b, k, n);
@@ -54,6 +70,7 @@ fn check<F: Float>(tolerance: f64) {
             let mut by_transpose = c.clone();
             matmul_transposed(&mut by_transpose, &transposed(&a, k, m), m, m, packed);
             close(&by_transpose, "matmul_transposed");
+            assert!(by_transpose == in_order(&c, &a, &b, (m, k, n), true), "not last to first, {m}x{k}x{n}");
 
             let mut memory = vec![F::zero(); packed_len::<F>(k, n)];
             let packed = pack_transposed(&transposed(&b, n, k), k, n, &mut memory);

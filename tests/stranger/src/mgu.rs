@@ -34,7 +34,7 @@ impl<F: Float> Recurrent for Mgu<F> {
     fn memory(&self, steps: usize, batch: usize) -> Option<Memory> {
         let array = batch * self.output_size() * size_of::<F>();
         let list = steps.next_power_of_two().max(4) * size_of::<[Array2<F>; 3]>(); // a Vec doubles as it grows
-        Some(Memory { tape: steps * 3 * array + list, forward: Work::of(4 * array), backward: Work::of(8 * array) })
+        Some(Memory::new(steps * 3 * array + list, Work::of(4 * array), Work::of(8 * array)))
     }
 }
 

@@ -52,8 +52,9 @@ impl<L: SeqLayer> Recurrent for Residual<L> {
         self.inner.splits_itself() // and what is done here is one number at a time
     }
     fn memory(&self, steps: usize, batch: usize) -> Option<Memory> {
-        let inner = self.inner.memory(steps, batch)?;
-        Some(Memory { tape: inner.tape + steps * batch * self.output_size() * size_of::<L::Elem>(), ..inner })
+        let mut memory = self.inner.memory(steps, batch)?;
+        memory.tape += steps * batch * self.output_size() * size_of::<L::Elem>();
+        Some(memory)
     }
 }
 
