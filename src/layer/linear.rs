@@ -201,7 +201,7 @@ impl<F: Float> SeqLayer for Linear<F> {
         for steps in blocks(t, block_steps(b)) {
             for rows in blocks(b, BLOCK_ROWS) {
                 let here = s![steps.clone(), rows, ..];
-                let (x, y, d_y) = (x.slice(here.clone()), y.slice(here.clone()), d_y.slice(here.clone()));
+                let (x, y, d_y) = (x.slice(here), y.slice(here), d_y.slice(here));
                 self.block_backward(GradIo { x, y, d_y, d_x: d_x.slice_mut(here) }, sum.block());
                 sum.add_to(grads);
             }
