@@ -63,6 +63,11 @@ use plan::Plan;
 /// engine stores a few states instead and runs parts of the window again on the way back, as few as the budget allows. The
 /// gradients are the same bits.
 ///
+/// # Long windows
+/// A window of more than 2¹⁴ rows (steps times batch, or times the rows of a shard) of a model that
+/// [runs in pieces](crate::Model::runs_in_pieces) is run in blocks of 2¹¹ rows, and the gradients of each are summed from
+/// zero: a gradient in `f32` is right to six digits over any number of rows.
+///
 /// ```
 /// use deep_rnn::prelude::*;
 /// use ndarray::Array2;

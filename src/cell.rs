@@ -158,6 +158,10 @@ pub trait RnnCell: Recurrent {
 
     /// The derivative of the last sequence on the tape; one call undoes one call of [`scan`](RnnCell::scan).
     ///
+    /// The provided one gives the gradients of T calls of [`step_backward`](RnnCell::step_backward), to the bit up to 2¹⁴ rows
+    /// (T·B). Of more it sums blocks of 2¹¹ rows, counted from the end, each from zero: one long sum of small terms would lose
+    /// their last digits.
+    ///
     /// # Panics
     /// If the shapes do not fit, or the tape does not hold such a sequence.
     fn scan_backward(

@@ -74,7 +74,7 @@ pub trait Float:
     /// eˣ, within 1.1 units of the last place; 0 where the result would be below 2⁻¹²⁵·⁵ (`f32`, 1.7·10⁻³⁸) or 2⁻¹⁰²¹·⁵ (`f64`, 3.1·10⁻³⁰⁸), ∞ above
     /// the range; 1 at ±0, 0 and ∞ at -∞ and ∞, NaN for NaN.
     fn exp(self) -> Self;
-    /// eˣ - 1, within 2 units of the last place, near 0 too; ±0 at ±0, -1 and ∞ at -∞ and ∞, NaN for NaN.
+    /// eˣ - 1, within 2.1 units of the last place, near 0 too; ±0 at ±0, -1 and ∞ at -∞ and ∞, NaN for NaN.
     fn exp_m1(self) -> Self;
     /// (e²ˣ - 1) / (e²ˣ + 1), within 1.7 units of the last place; odd, ±0 at ±0 and ±1 at ±∞, NaN for NaN.
     fn tanh(self) -> Self;

@@ -44,6 +44,11 @@ use sequence::Input;
 /// The input products of many steps are one matrix product, the recurrent weight is packed once for the sequence, the
 /// weight gradients are one product over many rows, rows are divided over the threads at hand. The numbers are the same
 /// bits as those of single steps.
+///
+/// # Sums
+/// Gradients are summed row after row, last to first; in a call of more than 2¹⁴ rows (T·B) in blocks of 2¹¹, counted from its end,
+/// which loses nothing in `f32` over millions of rows. Gradients of the pieces of such a call, or of its single steps, sum to other
+/// last digits than those of the whole.
 #[derive(Clone)]
 pub struct Gated<F, P> {
     w_x: Array2<F>,

@@ -2,7 +2,8 @@
 //!
 //! Nothing here knows a cell. Every sum runs in one fixed order whatever the blocking: element (i, j) of a product
 //! takes its terms one after the other along the inner dimension. So results are the same bits for a step and a
-//! sequence, for one row and many, and for any number of threads.
+//! sequence, for one row and many, and for any number of threads. (Where there are very many rows the caller sums
+//! blocks of them: `blocks.rs`.)
 
 pub(crate) mod dispatch;
 pub(crate) mod matmul;

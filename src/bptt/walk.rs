@@ -147,7 +147,7 @@ impl<M: Model> Run<'_, M> {
         let Range { start, end } = plan.range(leaf);
         for steps in blocks(end - start, self.block(plan)).rev() {
             self.at(start + steps.start..start + steps.end, |model, xs, ys| {
-                model.run(xs, ys, state, tape.as_deref_mut())
+                model.run(xs, ys, state, tape.as_deref_mut());
             });
         }
     }

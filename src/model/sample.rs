@@ -75,7 +75,10 @@ impl Sampler {
         self.order.truncate(self.top_k);
         for (weight, _) in &mut self.order {
             // The largest is subtracted first: over a small temperature logits themselves would all be infinite.
-            *weight = libm::exp((*weight - top) / *temperature);
+            let below = *weight - top;
+            // Of the largest numbers the difference is none; then halves are taken of both.
+            let halves = || (*weight / 2.0 - top / 2.0) / (*temperature / 2.0);
+            *weight = libm::exp(if below.is_finite() { below / *temperature } else { halves() });
         }
         let total: f64 = self.order.iter().map(|(weight, _)| weight).sum();
         let mut left = (rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64 * total;

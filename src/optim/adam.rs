@@ -2,7 +2,7 @@
 
 use num_traits::float::FloatCore;
 
-use super::walk::{Update, fingerprint, same_arrays, walk};
+use super::walk::{Update, fingerprint, harmless, same_arrays, walk};
 use super::{Optimizer, check_positive};
 use crate::{Error, Float, Params};
 
@@ -98,6 +98,9 @@ impl<F: Float> Update<F, 2> for Moments<F> {
         let bottom = r + self.epsilon;
         let top = if m.abs() < self.least * bottom { F::zero() } else { m };
         ((p - self.rate * (top / bottom)).flush(), [m, r])
+    }
+    fn bound(&self) -> F {
+        harmless::<F>() / self.rate * self.epsilon
     }
 }
 

@@ -2,7 +2,7 @@
 
 use num_traits::float::FloatCore;
 
-use super::walk::{Update, same_arrays, walk};
+use super::walk::{Update, harmless, same_arrays, walk};
 use super::{Optimizer, check_positive};
 use crate::{Error, Float, Params};
 
@@ -35,6 +35,9 @@ impl<F: Float> Update<F, 0> for Descent<F> {
     fn number(&self, p: F, g: F, kept: [F; 0]) -> (F, [F; 0]) {
         let g = if g.abs() < self.least { F::zero() } else { g };
         ((p - self.rate * g).flush(), kept)
+    }
+    fn bound(&self) -> F {
+        harmless::<F>() / self.rate
     }
 }
 

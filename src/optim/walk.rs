@@ -1,6 +1,7 @@
 //! The walk of an update over parameters, gradients and what is kept of each.
 
 use ndarray::{ArrayViewD, ArrayViewMutD};
+use num_traits::float::FloatCore;
 
 use crate::kernel::dispatch::{Job, dispatch};
 use crate::{Error, Float, Params};
@@ -30,6 +31,14 @@ pub(super) trait Update<F, const K: usize> {
     /// The parameter and what is kept, from those before and the gradient. Plain arithmetic without branches, so that the
     /// loop over it becomes vector code.
     fn number(&self, p: F, g: F, kept: [F; K]) -> (F, [F; K]);
+
+    /// With gradients and kept numbers up to this no step is longer than a [harmless] one.
+    fn bound(&self) -> F;
+}
+
+/// A step that takes no finite number beyond the range: less than half of what the largest one is rounded to.
+pub(super) fn harmless<F: Float>() -> F {
+    F::max_value() * F::epsilon() / F::from_f64(16.0)
 }
 
 /// Updates every number of `params` by the one of `grads`, which has the [same arrays](same_arrays); `kept` lie in the order
@@ -40,18 +49,21 @@ pub(super) fn walk<P: Params, const K: usize>(
     mut kept: [&mut [P::Elem]; K],
     update: &impl Update<P::Elem, K>,
 ) -> Result<(), Error> {
-    let mut wrong = None;
-    each(params, grads, kept.each_mut().map(|kept| &mut **kept), &mut |p, g, kept| {
-        if wrong.is_none() {
-            wrong = one_array(p, &g, kept, update, false);
+    let bound = update.bound().min(P::Elem::max_value());
+    let mut safe = true;
+    grads.visit(&mut |_, g| safe &= g.as_slice_memory_order().is_some_and(|g| dispatch(Within(g, bound))));
+    if !(safe && kept.iter().all(|kept| dispatch(Within(kept, bound)))) {
+        let mut wrong = None;
+        each(params, grads, kept.each_mut().map(|kept| &mut **kept), &mut |p, g, kept| {
+            let news = p.iter().zip(&g).enumerate();
+            let mut news = news.map(|(i, (p, g))| update.number(*p, *g, std::array::from_fn(|k| kept[k][i])).0);
+            wrong = wrong.or_else(|| news.find(|new| !new.is_finite()));
+        });
+        if let Some(got) = wrong {
+            return Err(Error::NotFinite { what: "a parameter after the update".to_string(), got: got.as_f64() });
         }
-    });
-    if let Some(got) = wrong {
-        return Err(Error::NotFinite { what: "a parameter after the update".to_string(), got });
     }
-    each(params, grads, kept, &mut |p, g, kept| {
-        one_array(p, &g, kept, update, true);
-    });
+    each(params, grads, kept, &mut |p, g, kept| one_array(p, &g, kept, update));
     Ok(())
 }
 
@@ -73,75 +85,44 @@ fn each<P: Params, const K: usize>(
     });
 }
 
-/// The update of one array, written where `write`; a number that comes out not finite, if there is one.
 fn one_array<F: Float, const K: usize>(
     mut p: ArrayViewMutD<'_, F>,
     g: &ArrayViewD<'_, F>,
     kept: [&mut [F]; K],
     update: &impl Update<F, K>,
-    write: bool,
-) -> Option<f64> {
+) {
     if let (Some(p), Some(g)) = (p.as_slice_mut(), g.as_slice()) {
-        if write {
-            dispatch(Slices { p, g, kept, update });
-            return None;
-        }
-        let kept = kept.map(|kept| &*kept);
-        if dispatch(Check { p, g, kept, update }) {
-            return None;
-        }
-        let mut all = (0..p.len()).map(|i| update.number(p[i], g[i], kept.map(|kept| kept[i])).0);
-        return all.find(|new| !new.is_finite()).map(F::as_f64);
+        return dispatch(Slices { p, g, kept, update });
     }
-    let mut wrong = None;
     for (i, (p, g)) in p.iter_mut().zip(g).enumerate() {
         let (new, keep) = update.number(*p, *g, std::array::from_fn(|k| kept[k][i]));
-        if !new.is_finite() {
-            wrong = Some(new.as_f64());
-        }
-        if write {
-            *p = new;
-            for k in 0..K {
-                kept[k][i] = keep[k];
-            }
+        *p = new;
+        for k in 0..K {
+            kept[k][i] = keep[k];
         }
     }
-    wrong
 }
 
-/// Whether all parameters stay finite.
-struct Check<'a, F, U, const K: usize> {
-    p: &'a [F],
-    g: &'a [F],
-    kept: [&'a [F]; K],
-    update: &'a U,
-}
+/// Whether all numbers are within ± a bound; NaN is not.
+struct Within<'a, F>(&'a [F], F);
 
-impl<F: Float, U: Update<F, K>, const K: usize> Job for Check<'_, F, U, K> {
+impl<F: Float> Job for Within<'_, F> {
     type Output = bool;
     #[inline(always)]
     fn run<const FUSED: bool, const WIDE: bool>(self) -> bool {
-        let Check { p, g, kept, update } = self;
-        let (n, g) = (p.len(), &g[..p.len()]);
-        let kept = kept.map(|kept| &kept[..n]);
-        // Side by side, so that the loop becomes vector code: a number less itself is 0, or NaN if it was none.
-        let mut wrong = [F::zero(); 16];
-        let whole = n / 16 * 16;
-        for first in (0..whole).step_by(16) {
-            for i in 0..16 {
-                let new = update.number(p[first + i], g[first + i], std::array::from_fn(|k| kept[k][first + i])).0;
-                wrong[i] += new - new;
+        let Within(numbers, bound) = self;
+        let (chunks, rest) = numbers.as_chunks::<32>();
+        // Counted side by side, so that the loop becomes vector code.
+        let mut outside = [F::zero(); 32];
+        for chunk in chunks {
+            for i in 0..32 {
+                outside[i] += if chunk[i].abs() <= bound { F::zero() } else { F::one() };
             }
         }
-        for i in whole..n {
-            let new = update.number(p[i], g[i], std::array::from_fn(|k| kept[k][i])).0;
-            wrong[0] += new - new;
-        }
-        wrong.iter().all(|wrong| *wrong == F::zero())
+        outside.iter().all(|count| *count == F::zero()) && rest.iter().all(|x| x.abs() <= bound)
     }
 }
 
-/// Updates them all.
 struct Slices<'a, F, U, const K: usize> {
     p: &'a mut [F],
     g: &'a [F],

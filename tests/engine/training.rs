@@ -1,11 +1,12 @@
 //! Training: threads, float types, seeds.
 
 use approx::assert_abs_diff_eq;
+use deep_rnn::Optimizer;
 use deep_rnn::ndarray::{Array2, s};
 use deep_rnn::prelude::*;
 
 use crate::bits::{state_bits, weights};
-use crate::small_model::{lstm, text};
+use crate::small_model::{Lm, lstm, text};
 
 #[test]
 fn same_bits_for_any_number_of_threads() {
@@ -54,4 +55,32 @@ fn a_seed_is_a_network() {
     for ((name, ours), theirs) in seen.iter().zip(&theirs) {
         assert!(ours.iter().zip(theirs).all(|(a, b)| a != b), "{name} does not depend on the seed");
     }
+}
+
+/// An optimiser that has enough after some updates.
+struct Refusing(usize);
+impl<P: Params> Optimizer<P> for Refusing {
+    fn step(&mut self, params: &mut P, grads: &P) -> Result<(), Error> {
+        if self.0 == 0 {
+            return Err(Error::value("patience", "some left", 0));
+        }
+        self.0 -= 1;
+        Sgd::new(0.1).step(params, grads)
+    }
+}
+
+/// What an optimiser refuses leaves weights and state as they were, and comes back as the engine's error.
+#[test]
+fn an_update_that_is_refused_leaves_no_trace() {
+    fn check(optimizer: impl Optimizer<Lm<f64>>, good: usize, part: &str) {
+        let mut bptt = Bptt::builder(lstm::<f64>(5, 1)).optimizer(optimizer).build().unwrap();
+        for k in 0..good {
+            bptt.train(&text(4 * k, 4, 2), &text(4 * k + 1, 4, 2)).unwrap();
+        }
+        let before = (weights(bptt.model()), bptt.state().map(state_bits));
+        let message = bptt.train(&text(0, 4, 2), &text(1, 4, 2)).unwrap_err().to_string();
+        assert!(message.contains(part), "{message}");
+        assert!((weights(bptt.model()), bptt.state().map(state_bits)) == before);
+    }
+    check(Refusing(2), 2, "patience: expected some left");
 }

@@ -10,9 +10,9 @@ type Exact = fn(f64) -> f64;
 
 const GATES: [Gate<f32, Exact>; 4] = [
     Gate { name: "exp", ours: Float::exp, exact: exp, allowed: 1.1, zero_below: 1.6625e-38 },
-    Gate { name: "exp_m1", ours: Float::exp_m1, exact: exp_m1, allowed: 2.0, zero_below: 0.0 },
     Gate { name: "sigmoid", ours: Float::sigmoid, exact: sigmoid, allowed: 2.5, zero_below: 1.6625e-38 },
     Gate { name: "tanh", ours: Float::tanh, exact: tanh, allowed: 1.7, zero_below: 0.0 },
+    Gate { name: "exp_m1", ours: Float::exp_m1, exact: exp_m1, allowed: 2.1, zero_below: 0.0 },
 ];
 
 // Most numbers are tiny or huge; for those the exact value is known without `libm`.
