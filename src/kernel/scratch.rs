@@ -133,10 +133,10 @@ struct Lines<F, const LEN: usize>([F; LEN]);
 /// either.
 pub(crate) fn on_stack<F: Float, R, const N: usize>(lengths: [usize; N], f: impl FnOnce([&mut [F]; N]) -> R) -> R {
     match lengths.iter().map(|len| whole_lines::<F>(*len)).sum::<usize>() {
-        ..=64 => with_lines::<F, R, N, 64>(lengths, f),
-        ..=256 => with_lines::<F, R, N, 256>(lengths, f),
-        ..=1024 => with_lines::<F, R, N, 1024>(lengths, f),
-        ..=ON_STACK => with_lines::<F, R, N, ON_STACK>(lengths, f),
+        0..=64 => with_lines::<F, R, N, 64>(lengths, f),
+        65..=256 => with_lines::<F, R, N, 256>(lengths, f),
+        257..=1024 => with_lines::<F, R, N, 1024>(lengths, f),
+        1025..=ON_STACK => with_lines::<F, R, N, ON_STACK>(lengths, f),
         _ => with_each(lengths, f),
     }
 }
