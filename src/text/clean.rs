@@ -158,6 +158,7 @@ mod tests {
         assert_eq!(Cleaning::Unicode.line("हिन्दी — ΟΔΟΣ, Straße"), "हिन्दी οδος straße");
         assert_eq!(Cleaning::Unicode.line("ИЙ и\u{306}"), "ий й");
         assert_eq!(Cleaning::Unicode.line("İ"), "i\u{307}");
+        assert_eq!(Cleaning::Unicode.line("İ\u{327}"), "i\u{327}\u{307}"); // in normal form after lower case too
     }
 
     #[test]

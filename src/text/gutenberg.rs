@@ -174,6 +174,7 @@ mod tests {
         for mark in ["'", "’"] {
             let note = format!("[Transcriber{mark}s Note: an");
             assert_eq!(strip(&format!("{start}\na\n{note}\nerror]\nb\n")), "a\nb\n");
+            assert_eq!(strip(&format!("{start}\na\n  {note}\n  error]\nb\n")), "a\nb\n", "indented");
             assert_eq!(strip(&format!("{start}\na\n{note}\nerror\n\nb\n")), "a\n\nb\n", "no bracket");
         }
     }

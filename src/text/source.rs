@@ -169,6 +169,9 @@ mod tests {
         let lower = abc.to_ascii_lowercase();
         let got = "da39a3ee5e6b4b0d3255bfef95601890afd80709";
         assert_eq!(message(&Source::text("x", "").sha1(abc)), format!("x: expected SHA-1 {lower}, got {got}"));
-        assert!(message(&Source::text("x", "abc").sha1("abc")).starts_with("sha1: expected 40 hexadecimal digits"));
+        for wrong in ["abc".to_owned(), format!("{abc}0"), abc.replace('A', "g")] {
+            let message = message(&Source::text("x", "abc").sha1(wrong));
+            assert!(message.starts_with("sha1: expected 40 hexadecimal digits"), "{message}");
+        }
     }
 }

@@ -89,6 +89,8 @@ fn states() {
     }
     let mut short = Array1::zeros(V - 1);
     refused(model.step(0, &mut model.zero_state(1), short.view_mut()), &["logits: expected shape [5], got [4]"]);
+    let mut long = Array1::zeros(V + 1);
+    refused(model.step(0, &mut model.zero_state(1), long.view_mut()), &["logits: expected shape [5], got [6]"]);
 }
 
 #[test]

@@ -52,6 +52,15 @@ fn several_texts_are_one_corpus() {
     let other = Corpus::builder().text("x", "x").build().unwrap();
     assert!(Corpus::join([&corpus, &other]).unwrap_err().to_string().starts_with("parts[1]: "));
     assert!(Corpus::join([]).is_err());
+    // The same numbers of other things.
+    let built = |cleaning: Cleaning, tokens: Tokens| {
+        let builder = Corpus::builder().text("z", "a b").vocab(corpus.vocab());
+        builder.cleaning(cleaning).tokens(tokens).build().unwrap()
+    };
+    assert!(Corpus::join([&corpus, &built(Cleaning::Book, Tokens::Char)]).is_ok());
+    for other in [built(Cleaning::Keep, Tokens::Char), built(Cleaning::Book, Tokens::Word)] {
+        assert!(Corpus::join([&corpus, &other]).unwrap_err().to_string().starts_with("parts[1]: "));
+    }
 }
 
 #[test]
@@ -98,6 +107,17 @@ fn splits() {
     assert_eq!([train.tokens(), held_out.tokens()].concat(), corpus.tokens());
     assert_eq!(held_out.len(), 3);
     assert!(train.rest().is_none());
+    // A part's batches are of its own tokens.
+    for part in [&train, &held_out, &corpus.first(4)] {
+        for mut batches in [part.sequential(1, 1, 0).unwrap(), part.random(1, 1, 0).unwrap()] {
+            let mut seen: Vec<usize> = batches.epoch_at(0).unwrap().map(|batch| batch.x[[0, 0]]).collect();
+            seen.sort_unstable();
+            let mut own = part.tokens()[..part.len() - 1].to_vec();
+            own.sort_unstable();
+            assert_eq!(seen, own);
+            assert!(batches.epoch().count() > 0);
+        }
+    }
     for fraction in [0.0, 1.0, -0.5, 0.01, 0.99, f64::NAN, f64::INFINITY] {
         assert!(corpus.split(fraction).unwrap_err().to_string().starts_with("fraction: "));
     }
