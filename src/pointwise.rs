@@ -36,6 +36,10 @@ pub trait Lanes<F: Float>: Copy + Debug + Send + Sync + sealed::Sealed {
     fn get(block: &Self::Block, unit: usize) -> Self;
     #[doc(hidden)]
     fn put(self, block: &mut Self::Block, unit: usize);
+    /// Each [flushed](Float::flush).
+    #[doc(hidden)]
+    #[must_use]
+    fn flush(self) -> Self;
     #[doc(hidden)]
     fn slices(arrays: &mut Self::Arrays) -> Self::Slices<'_>;
     /// `sums += x · w` for weight number `ROW` of each word.
@@ -69,6 +73,13 @@ impl<F: Float, const N: usize> Lanes<F> for [F; N] {
         for lane in 0..N {
             block[lane][unit] = self[lane];
         }
+    }
+    #[inline(always)]
+    fn flush(mut self) -> Self {
+        for lane in 0..N {
+            self[lane] = self[lane].flush();
+        }
+        self
     }
     #[inline(always)]
     fn slices(arrays: &mut Self::Arrays) -> Self::Slices<'_> {

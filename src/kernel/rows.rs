@@ -32,16 +32,6 @@ fn store<F: Float>(block: &[[F; BLOCK]], row: &mut [F], units: usize, unit: usiz
     }
 }
 
-/// Rounds what is too near 0 to 0.
-#[inline(always)]
-pub(crate) fn flush<F: Float>(block: &mut [[F; BLOCK]]) {
-    for lane in block {
-        for x in lane {
-            *x = x.flush();
-        }
-    }
-}
-
 /// The gates of some rows, forward. Each slice holds whole rows of `lanes · units` numbers.
 pub(crate) struct Forward<'a, F, P> {
     pub(crate) gates: &'a P,
@@ -91,7 +81,10 @@ impl<F: Float, P: Pointwise<F>> Job for Forward<'_, F, P> {
                     store(others, &mut before[r * more..][..more], units, unit, width);
                 }
                 gates.forward_block(&xs, &us, &mut state, &mut saved);
-                flush(state.as_mut());
+                // Unit by unit, as the gates are computed: lane by lane it would not become vector code here.
+                for i in 0..BLOCK {
+                    P::State::get(&state, i).flush().put(&mut state, i);
+                }
                 let (first, others) = state.as_ref().split_at(1);
                 store(first, y, units, unit, width);
                 store(others, rest, units, unit, width);
@@ -158,20 +151,17 @@ impl<F: Float, P: Pointwise<F>> Job for Backward<'_, F, P> {
                 let mut extra = [[F::zero(); BLOCK]; 1];
                 load(&mut extra, d_y, units, unit, width);
                 for i in 0..BLOCK {
-                    first[0][i] = (first[0][i] + extra[0][i]).flush();
+                    first[0][i] += extra[0][i];
                 }
                 for i in 0..BLOCK {
-                    let (x, u, s) =
-                        gates.backward(P::Saved::get(&kept, i), P::State::get(&state, i), P::State::get(&d_state, i));
-                    x.put(&mut d_xs, i);
-                    u.put(&mut d_us, i);
-                    s.put(&mut d_state, i);
+                    let d = P::State::get(&d_state, i).flush();
+                    let (x, u, s) = gates.backward(P::Saved::get(&kept, i), P::State::get(&state, i), d);
+                    x.flush().put(&mut d_xs, i);
+                    u.flush().put(&mut d_us, i);
+                    s.flush().put(&mut d_state, i);
                 }
-                flush(d_xs.as_mut());
-                flush(d_state.as_mut());
                 store(d_xs.as_ref(), d_x, units, unit, width);
                 if !P::SUMMED {
-                    flush(d_us.as_mut());
                     let row = &mut d_u[r * P::H::N * units..][..P::H::N * units];
                     store(d_us.as_ref(), row, units, unit, width);
                 }

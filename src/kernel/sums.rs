@@ -66,6 +66,7 @@ pub(crate) fn scatter<F: Float>(w: &mut [F], first: usize, n: usize, rows: &[F],
 }
 
 /// Whether a number is nearer to 0 than [`Float::TINY`], and not 0.
+#[inline]
 pub(crate) fn has_tiny<F: Float>(numbers: &[F]) -> bool {
     const FEW: usize = 16;
     struct HasTiny<'a, F>(&'a [F]);
@@ -86,8 +87,9 @@ pub(crate) fn has_tiny<F: Float>(numbers: &[F]) -> bool {
             false
         }
     }
-    if numbers.len() <= FEW {
-        return numbers.iter().any(|x| x.is_tiny());
+    match numbers {
+        [x] => x.is_tiny(), // a sample of sound: the shortest step there is
+        few if few.len() <= FEW => few.iter().any(|x| x.is_tiny()),
+        many => dispatch(HasTiny(many)),
     }
-    dispatch(HasTiny(numbers))
 }

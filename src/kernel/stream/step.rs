@@ -3,7 +3,6 @@
 use super::{Input, Operand, Terms, add, array, copy, rows_of};
 use crate::Float;
 use crate::kernel::dispatch::{Job, dispatch};
-use crate::kernel::rows::flush;
 use crate::kernel::stored::Stored;
 use crate::pointwise::{BLOCK, Lanes, Pointwise};
 
@@ -158,7 +157,11 @@ impl<F: Float, P: Pointwise<F>, W: Stored<F>> Step<'_, F, P, W> {
             copy(to, &from[at..], width);
         }
         self.gates.forward_block(xs, us, &mut block, &mut saved);
-        flush(block.as_mut());
+        for lane in block.as_mut() {
+            for x in lane {
+                *x = x.flush();
+            }
+        }
         copy(&mut self.y[at..], &block.as_ref()[0], width);
         for (from, to) in block.as_ref().iter().zip(state).skip(1) {
             copy(&mut to[at..], from, width);
