@@ -171,14 +171,14 @@ pub trait RnnCell: Recurrent {
         d_state: &mut Self::State,
         grads: &mut Self,
     ) {
-        let xs = flushed(io.x);
+        let (xs, d_ys) = (flushed(io.x), flushed(io.d_y));
         let (t, b, _) = xs.dim();
         let mut back = |steps: Range<usize>, grads: &mut Self| {
             for t in steps.rev() {
                 let step = GradIo {
                     x: xs.index_axis(Axis(0), t),
                     y: io.y.index_axis(Axis(0), t),
-                    d_y: io.d_y.index_axis(Axis(0), t),
+                    d_y: d_ys.index_axis(Axis(0), t),
                     d_x: io.d_x.index_axis_mut(Axis(0), t),
                 };
                 self.step_backward(step, tape, d_state, grads);
