@@ -169,11 +169,10 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         let (xs, copy, bias) = (take(lengths.xs), take(lengths.copy), take(lengths.bias));
         let weight = match input {
             Input::Tokens(_) => Weight::Plain { w: flat(&self.w_x), k: d, n: width },
-            Input::Rows(_) => Weight::Packed(pack(flat(&self.w_x), d, width, w_x)),
+            Input::Rows(_) => Weight::Packed(threads::alone(|| pack(flat(&self.w_x), d, width, w_x))),
         };
         let bias = &mut bias[..width];
         let (parts, mut hands) = self.column_part_list(ys, (h0, rest), w_h, &mut take, lengths, bias);
-        let threads = hands.len();
         for first in (0..t).step_by(piece) {
             let steps = piece.min(t - first);
             let xs = &mut xs[..steps * b * width];
@@ -181,6 +180,8 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
                 Input::Rows(rows) => {
                     let rows = rows.slice_axis(Axis(0), (first..first + steps).into());
                     let rows = clean(&rows, copy);
+                    // What another thread has begun must be waited for.
+                    let threads = if pace.is_calm(parts.len()) { parts.len() } else { 1 };
                     divide(Rows { first: 0, width, numbers: &mut *xs }, threads, 1, &|xs| {
                         let n = xs.numbers.len() / width;
                         weight.times_from(bias, xs.numbers, &rows[xs.first * d..], n);

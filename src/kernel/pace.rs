@@ -2,16 +2,20 @@
 //!
 //! Threads that go in step, waiting for each other every few microseconds, are fast where each has a core and ruinous where one has
 //! not: it is away for milliseconds at a time. Nobody tells beforehand, so it is tried for a short round; where a round
-//! fails, the next ones are done by one thread, twice as many after each failure.
+//! fails, the next ones are done by one thread, four times as many after each failure.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use super::threads::cores_for_all;
+
 /// For the whole process, since so is the machine. Numbers that are a little late or lost do no harm.
-pub(crate) static PACE: Pace = Pace::new();
+pub(crate) static PACE: Pace = Pace::new(true);
 
 pub(crate) struct Pace {
-    /// 2 to this power less 1 is the number of rounds to leave out after the next failure.
+    /// Whether other calls of the process count, which want cores too.
+    among_others: bool,
+    /// 4 to this power less 1 is the number of rounds that were left out after the last failure.
     level: AtomicU32,
     /// Rounds still to be left out.
     left_out: AtomicU32,
@@ -21,16 +25,25 @@ pub(crate) struct Pace {
 
 impl Pace {
     /// Rounds of about a millisecond: at most half a second until the next one is tried.
-    const HIGHEST: u32 = 9;
+    const MOST: u32 = 511;
+    const HIGHEST: u32 = 5;
     /// Good rounds that make up for a failure.
-    const TRUST: u32 = 16;
+    const TRUST: u32 = 64;
 
-    pub(crate) const fn new() -> Self {
-        Pace { level: AtomicU32::new(0), left_out: AtomicU32::new(0), good: AtomicU32::new(0) }
+    pub(crate) const fn new(among_others: bool) -> Self {
+        Pace { among_others, level: AtomicU32::new(0), left_out: AtomicU32::new(0), good: AtomicU32::new(0) }
+    }
+
+    /// Whether nothing speaks against so many threads' going together.
+    pub(crate) fn is_calm(&self, threads: usize) -> bool {
+        self.left_out.load(Ordering::Relaxed) == 0 && (!self.among_others || cores_for_all(threads))
     }
 
     /// Whether the coming round is to be tried together; asked once for each.
-    pub(crate) fn together(&self) -> bool {
+    pub(crate) fn together(&self, threads: usize) -> bool {
+        if self.among_others && !cores_for_all(threads) {
+            return false;
+        }
         let left = self.left_out.load(Ordering::Relaxed);
         self.left_out.store(left.saturating_sub(1), Ordering::Relaxed);
         left == 0
@@ -42,7 +55,7 @@ impl Pace {
         if !well {
             let level = (level + 1).min(Self::HIGHEST);
             self.level.store(level, Ordering::Relaxed);
-            self.left_out.store((1 << level) - 1, Ordering::Relaxed);
+            self.left_out.store(((1 << (2 * level)) - 1).min(Self::MOST), Ordering::Relaxed);
             self.good.store(0, Ordering::Relaxed);
         } else if level > 0 && self.good.fetch_add(1, Ordering::Relaxed) + 1 >= Self::TRUST {
             self.level.store(level - 1, Ordering::Relaxed);
@@ -80,29 +93,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_failure_doubles_what_is_left_out_and_good_rounds_halve_it() {
-        let pace = Pace::new();
-        let left_out = || (0..).take_while(|_| !pace.together()).count();
+    fn each_failure_leaves_out_four_times_as_many_and_good_rounds_bring_it_down() {
+        let pace = Pace::new(false);
+        let left_out = || (0..).take_while(|_| !pace.together(2)).count();
+        let good = |rounds| (0..rounds).for_each(|_| pace.went(true));
         assert_eq!(left_out(), 0);
-        for expected in [1, 3, 7, 15, 31, 63, 127, 255, 511, 511] {
+        for expected in [3, 15, 63, 255, 511, 511] {
             pace.went(false);
             assert_eq!(left_out(), expected);
         }
-        for _ in 0..Pace::TRUST {
-            pace.went(true);
-        }
-        pace.went(false); // back from level 8 to the highest
-        assert_eq!(left_out(), 511);
-        for _ in 0..2 * Pace::TRUST {
-            pace.went(true);
-        }
+        good(2 * Pace::TRUST); // down by two levels, and up by one
         pace.went(false);
         assert_eq!(left_out(), 255);
-        for _ in 0..Pace::TRUST - 1 {
-            pace.went(true);
-        }
-        pace.went(false); // one short: up again
+        good(Pace::TRUST - 1); // one short
+        pace.went(false);
         assert_eq!(left_out(), 511);
+        good(5 * Pace::TRUST);
+        pace.went(false);
+        assert_eq!(left_out(), 3);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, TryLockError};
 use std::thread;
 
@@ -10,6 +11,30 @@ use crate::Error;
 
 thread_local! {
     static AT_HAND: Cell<usize> = const { Cell::new(1) };
+}
+
+/// Calls of [`Threads::install`] in the whole process that are not from within one of the same pool.
+static CALLS: AtomicUsize = AtomicUsize::new(0);
+
+/// One of [`CALLS`], while it runs.
+struct Call;
+
+impl Call {
+    fn begin() -> Self {
+        CALLS.fetch_add(1, Ordering::Relaxed);
+        Call
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        CALLS.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Whether each call there is can have so many cores.
+pub(crate) fn cores_for_all(parts: usize) -> bool {
+    CALLS.load(Ordering::Relaxed).max(1).saturating_mul(parts) <= cores()
 }
 
 /// A number of threads to compute with.
@@ -38,7 +63,8 @@ struct Pool {
 }
 
 impl Threads {
-    /// `number` threads; for 1 none is started.
+    /// `number` threads; for 1 none is started. Of more than the machine has cores only so many are: the work is divided into as many
+    /// parts all the same.
     ///
     /// # Errors
     /// If `number` is 0, or above 1024, or the system refuses to start them.
@@ -49,7 +75,8 @@ impl Threads {
         let pool = if number == 1 {
             None
         } else {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(number).thread_name(|i| format!("deep-rnn-{i}"));
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(number.min(cores()).max(2));
+            let pool = pool.thread_name(|i| format!("deep-rnn-{i}"));
             let workers = pool.build().map_err(|e| Error::value("threads", "a number the system can start", e))?;
             Some(Arc::new(Pool { workers, turn: Mutex::new(()) }))
         };
@@ -64,11 +91,14 @@ impl Threads {
 
     /// Calls `f` with the threads at hand.
     pub fn install<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
-        let alone = |f| self.desks.lend(|| with_at_hand(1, f));
-        let Some(Pool { workers, turn }) = self.pool.as_deref() else { return alone(f) };
-        if workers.current_thread_index().is_some() {
+        if let Some(Pool { workers, .. }) = self.pool.as_deref()
+            && workers.current_thread_index().is_some()
+        {
             return self.desks.lend(f); // from within a call: with the threads that has
         }
+        let _call = Call::begin();
+        let alone = |f| self.desks.lend(|| with_at_hand(1, f));
+        let Some(Pool { workers, turn }) = self.pool.as_deref() else { return alone(f) };
         let _turn = match turn.try_lock() {
             Ok(turn) => turn,
             Err(TryLockError::Poisoned(turn)) => turn.into_inner(),

@@ -59,12 +59,11 @@ impl<'a, 'p, F: Float> Round<'a, 'p, F> {
 
 impl<F: Float, P: Pointwise<F>> Gated<F, P> {
     pub(super) fn round(&self, round: &Round<'_, '_, F>, hands: &mut [Hands<'_, F>], pace: &Pace) {
-        if !pace.together() {
+        if !pace.together(hands.len()) {
             return self.lead(round, &mut hands[0]);
         }
-        let threads = hands.len();
-        let over = std::sync::Mutex::new(None);
-        divide(hands, threads, 1, &|hands: &mut [Hands<'_, F>]| {
+        let (parts, over) = (hands.len(), std::sync::Mutex::new(None));
+        divide(hands, parts, 1, &|hands: &mut [Hands<'_, F>]| {
             for hands in hands {
                 if hands.index == 0 {
                     self.lead(round, hands);

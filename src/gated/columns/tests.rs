@@ -24,7 +24,7 @@ fn outputs<F: Float, P: Pointwise<F>>(
     let h0: Vec<F> = state.iter().take(b * units).copied().collect();
     let mut rest: Vec<F> = state.iter().skip(b * units).copied().collect();
     if parts > 1 {
-        threads.install(|| cell.by_columns(input, ys.view_mut(), &h0, &mut rest, parts, &Pace::new()));
+        threads.install(|| cell.by_columns(input, ys.view_mut(), &h0, &mut rest, parts, &Pace::new(false)));
         return (ys, rest);
     }
     let mut state = P::State::arrays(b, units);
