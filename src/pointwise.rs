@@ -75,11 +75,8 @@ impl<F: Float, const N: usize> Lanes<F> for [F; N] {
         }
     }
     #[inline(always)]
-    fn flush(mut self) -> Self {
-        for lane in 0..N {
-            self[lane] = self[lane].flush();
-        }
-        self
+    fn flush(self) -> Self {
+        std::array::from_fn(|lane| self[lane].flush())
     }
     #[inline(always)]
     fn slices(arrays: &mut Self::Arrays) -> Self::Slices<'_> {

@@ -206,7 +206,6 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
     }
 
     /// The parts before the first step, and the working memory of as many threads; fills the biases.
-    #[expect(clippy::type_complexity, reason = "two lists, made by one walk over the parts")]
     fn column_part_list<'a>(
         &self,
         mut ys: ArrayViewMut3<'a, F>,

@@ -46,14 +46,14 @@ fn packed_networks() {
         array.map_inplace(|w| {
             i += 1;
             *w = if i % 3 == 0 { *w * 1e-25 } else { *w };
-        })
+        });
     });
     i = 0;
     clean.visit_mut(&mut |_, mut array| {
         array.map_inplace(|w| {
             i += 1;
             *w = if i % 3 == 0 { 0.0 } else { *w };
-        })
+        });
     });
     for precision in [Precision::Full, Precision::Bf16, Precision::Int8] {
         let [tiny, clean] = [&cell, &clean].map(|cell| {
