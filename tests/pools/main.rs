@@ -158,6 +158,6 @@ fn a_panic_inside_gives_the_threads_back() {
     assert_eq!(caught.downcast_ref::<&str>(), Some(&"far within"));
     let (net, x) = (Lstm::<f32>::spec(8).build(3, &mut Init::seeded(1)).unwrap(), Array2::ones((2, 3)));
     let (mut y, mut state) = (Array2::zeros((2, 8)), net.zero_state(2));
-    assert_eq!(threads.install(|| rayon::current_num_threads()), 2);
+    assert_eq!(threads.install(rayon::current_num_threads), 2);
     threads.install(|| net.step(x.view(), y.view_mut(), &mut state, None));
 }
