@@ -66,15 +66,13 @@ pub trait Params: Clone + Send + Sync {
     fn norm(&self) -> f64 {
         let mut sum = 0.0;
         self.visit(&mut |_, view| sum += sum_of_squares(&view, 1.0));
-        // Between these no square that counts was lost.
-        if (LEAST_SUM..f64::INFINITY).contains(&sum) {
+        // Between these no square that counts was lost, and of `f32` numbers none is at all.
+        if size_of::<Self::Elem>() < size_of::<f64>() || sum.is_nan() || (LEAST_SUM..f64::INFINITY).contains(&sum) {
             return sum.sqrt();
         }
-        let mut largest = 0.0;
-        self.visit(&mut |_, view| {
-            let here = view.iter().map(|x| x.as_f64().abs());
-            largest = here.fold(largest, |top: f64, x| if x > top || x.is_nan() { x } else { top });
-        });
+        let mut top = 0.0;
+        self.visit(&mut |_, view| top = f64::max(top, largest(&view)));
+        let largest = top;
         if largest == 0.0 || !largest.is_finite() {
             return largest;
         }
@@ -114,6 +112,22 @@ const LEAST_SUM: f64 = f64::from_bits((1023 - 900) << 52);
 /// length alone.
 fn sum_of_squares<F: Float>(view: &ArrayViewD<'_, F>, unit: f64) -> f64 {
     if unit == 1.0 { squares(view, Float::as_f64) } else { squares(view, |x| x.as_f64() / unit) }
+}
+
+/// The largest |x| of numbers without NaN.
+fn largest<F: Float>(view: &ArrayViewD<'_, F>) -> f64 {
+    let larger = |top: F, x: F| if x.abs() > top { x.abs() } else { top };
+    let Some(slice) = view.as_slice_memory_order() else {
+        return view.iter().fold(F::zero(), |top, x| larger(top, *x)).as_f64();
+    };
+    let (chunks, rest) = slice.as_chunks::<8>();
+    let mut tops = [F::zero(); 8];
+    for chunk in chunks {
+        for (top, x) in tops.iter_mut().zip(chunk) {
+            *top = larger(*top, *x);
+        }
+    }
+    tops.iter().chain(rest).fold(F::zero(), |top, x| larger(top, *x)).as_f64()
 }
 
 fn squares<F: Float>(view: &ArrayViewD<'_, F>, number: impl Fn(F) -> f64) -> f64 {
