@@ -33,7 +33,7 @@ const WORTH_DIVIDING: usize = 32;
 /// Units that a thread is worth.
 const UNITS: usize = 32;
 /// Steps of a round: after each, threads may part.
-const ROUND: usize = 128;
+const ROUND: usize = 256;
 
 /// Some of the units, over all steps.
 struct Part<'a, F> {
