@@ -65,7 +65,8 @@
 //! - states and outputs of every cell, after each step, and their gradients on the way back; of a custom [`RnnCell`] by the
 //!   sequences, stacks and packed networks it runs in (who calls its `step` in a loop calls [`State::flush`]);
 //! - inputs of cells, linear layers and packed networks, as they are read (no copy is made of what has none too near 0);
-//! - gradients of losses, gradients and moments in optimisers, and weights after an update;
+//! - gradients of the crate's losses (those of a loss of one's own as layers read them), gradients and moments in optimisers, and
+//!   weights after an update;
 //! - weights as a layer is built of arrays, and as a network is packed. Weights changed by hand through
 //!   [`Params::visit_mut`] are used as they are until then.
 //!

@@ -1,4 +1,4 @@
-//! exp, exp_m1, sigmoid and tanh. How they come to be monotone, and their errors: `docs/derivations/gates.md`; `tests/gates.rs`
+//! exp, exp_m1, sigmoid and tanh. How they come to be monotone, and their errors: `docs/derivations/gates.md`; `tests/gates`
 //! holds them to both.
 //!
 //! Common to all: adding `ROUND` rounds to an integer n and leaves n plus a bias in the low bits of the sum, which a shift
