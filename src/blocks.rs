@@ -65,11 +65,11 @@ impl<P: Params> BlockSum<P> {
     /// Adds the block to `sum`, the same one each time, and starts another.
     pub(crate) fn add_to(&mut self, sum: &mut P) {
         let BlockSum { block, lost } = self;
-        block.zip_mut(lost, &mut |mut block, lost| Zip::from(&mut block).and(&lost).for_each(|b, &l| *b += l));
-        lost.zip_mut(sum, &mut |mut before, sum| before.assign(&sum));
-        sum.zip_mut(block, &mut |mut sum, block| Zip::from(&mut sum).and(&block).for_each(|s, &b| *s += b));
-        lost.zip_mut(sum, &mut |mut before, sum| Zip::from(&mut before).and(&sum).for_each(|l, &s| *l = s - *l));
-        lost.zip_mut(block, &mut |mut added, block| Zip::from(&mut added).and(&block).for_each(|l, &b| *l = b - *l));
+        block.zip_mut(lost, &mut |_, mut block, lost| Zip::from(&mut block).and(&lost).for_each(|b, &l| *b += l));
+        lost.zip_mut(sum, &mut |_, mut before, sum| before.assign(&sum));
+        sum.zip_mut(block, &mut |_, mut sum, block| Zip::from(&mut sum).and(&block).for_each(|s, &b| *s += b));
+        lost.zip_mut(sum, &mut |_, mut before, sum| Zip::from(&mut before).and(&sum).for_each(|l, &s| *l = s - *l));
+        lost.zip_mut(block, &mut |_, mut added, block| Zip::from(&mut added).and(&block).for_each(|l, &b| *l = b - *l));
         block.set_zero();
     }
 }

@@ -57,6 +57,21 @@ impl Error {
         Error::Shape { argument: argument.into(), expected: expected.to_string(), got: format!("{got:?}") }
     }
 
+    /// The same of something inside `place`, say a layer: its argument becomes `place: argument`.
+    #[must_use]
+    pub fn within(self, place: impl Display) -> Self {
+        match self {
+            Error::Shape { argument, expected, got } => {
+                Error::Shape { argument: format!("{place}: {argument}"), expected, got }
+            }
+            Error::Value { argument, expected, got } => {
+                Error::Value { argument: format!("{place}: {argument}"), expected, got }
+            }
+            Error::NotFinite { what, got } => Error::NotFinite { what: format!("{place}: {what}"), got },
+            error @ Error::Io { .. } => error,
+        }
+    }
+
     /// An [`Error::NotFinite`] of this number.
     pub fn not_finite(what: impl Into<String>, got: f64) -> Self {
         Error::NotFinite { what: what.into(), got }

@@ -3,6 +3,7 @@
 mod backward;
 mod columns;
 mod forward;
+mod ragged;
 mod sequence;
 mod spec;
 mod tape;
@@ -12,14 +13,12 @@ pub use tape::GatedTape;
 
 use std::fmt;
 
-use ndarray::{Array1, Array2, ArrayView2, ArrayView3, ArrayViewMut2, ArrayViewMut3, Axis, Ix2, Ix3};
+use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, ArrayViewMut3, Axis};
 
+use crate::infer::{Precision, Prepare, PreparedBox};
 use crate::kernel::views::kept;
-use crate::layer::{TokenInput, TokenIo};
 use crate::pointwise::{Lanes, Pointwise};
-use crate::{Error, Float, GradIo, Memory, Recurrent, RnnCell};
-use backward::Io;
-use sequence::Input;
+use crate::{Context, Describe, Error, Float, GradIo, Input, Memory, Recurrent, RnnCell, SeqGradIo};
 
 /// The cell whose gate maths is `P`: matrix products, biases, batches, tape and fused sequences around it.
 ///
@@ -43,7 +42,7 @@ use sequence::Input;
 /// # Speed
 /// The input products of many steps are one matrix product, the recurrent weight is packed once for the sequence, the
 /// weight gradients are one product over many rows, rows are divided over the threads at hand. The numbers are the same
-/// bits as those of single steps.
+/// bits as those of single steps. Where rows are of several lengths ([`Context`]), padding costs no arithmetic.
 ///
 /// # Sums
 /// Gradients are summed row after row, last to first; in a call of more than 2¹⁴ rows (T·B) in blocks of 2¹¹, counted from its end,
@@ -170,76 +169,66 @@ impl<F: Float, P: Pointwise<F>> Recurrent for Gated<F, P> {
     fn memory(&self, steps: usize, batch: usize) -> Option<Memory> {
         Some(self.sequence_memory(steps, batch, true))
     }
+    fn memory_for_tokens(&self, steps: usize, batch: usize) -> Option<Memory> {
+        Some(self.sequence_memory(steps, batch, false))
+    }
+    fn describe(&self) -> Describe {
+        Describe::new(P::NAME, self.input_size(), self.units())
+    }
 }
 
 impl<F: Float, P: Pointwise<F>> RnnCell for Gated<F, P> {
     fn step(
         &self,
+        cx: Context<'_>,
         x: ArrayView2<'_, F>,
         y: ArrayViewMut2<'_, F>,
         state: &mut Self::State,
         tape: Option<&mut GatedTape<F>>,
     ) {
-        self.scan(x.insert_axis(Axis(0)), y.insert_axis(Axis(0)), state, tape);
+        self.scan(cx, Input::Rows(x.insert_axis(Axis(0))), y.insert_axis(Axis(0)), state, tape);
     }
 
     fn step_backward(
         &self,
-        io: GradIo<'_, F, Ix2>,
+        cx: Context<'_>,
+        io: GradIo<'_, F>,
         tape: &mut GatedTape<F>,
         d_state: &mut Self::State,
         grads: &mut Self,
     ) {
         let one = Axis(0);
         let (x, y, d_y) = (io.x.insert_axis(one), io.y.insert_axis(one), io.d_y.insert_axis(one));
-        self.scan_backward(GradIo { x, y, d_y, d_x: io.d_x.insert_axis(one) }, tape, d_state, grads);
+        let io = SeqGradIo { x: Input::Rows(x), y, d_y, d_x: Some(io.d_x.insert_axis(one)) };
+        self.scan_backward(cx, io, tape, d_state, grads);
     }
 
     fn scan(
         &self,
-        xs: ArrayView3<'_, F>,
+        cx: Context<'_>,
+        xs: Input<'_, F>,
         ys: ArrayViewMut3<'_, F>,
         state: &mut Self::State,
         tape: Option<&mut GatedTape<F>>,
     ) {
-        self.sequence(Input::Rows(xs), ys, state, tape);
+        self.sequence(cx, xs, ys, state, tape);
     }
 
     fn scan_backward(
         &self,
-        io: GradIo<'_, F, Ix3>,
+        cx: Context<'_>,
+        io: SeqGradIo<'_, F>,
         tape: &mut GatedTape<F>,
         d_state: &mut Self::State,
         grads: &mut Self,
     ) {
-        let io = Io { input: Input::Rows(io.x), ys: io.y, d_ys: io.d_y, d_xs: Some(io.d_x) };
-        self.sequence_backward(io, tape, d_state, grads);
-    }
-}
-
-impl<F: Float, P: Pointwise<F>> TokenInput for Gated<F, P> {
-    fn forward_tokens(
-        &self,
-        tokens: ArrayView2<'_, usize>,
-        ys: ArrayViewMut3<'_, F>,
-        state: &mut Self::State,
-        tape: Option<&mut GatedTape<F>>,
-    ) {
-        self.sequence(Input::Tokens(tokens), ys, state, tape);
+        self.sequence_backward(cx, io, tape, d_state, grads);
     }
 
-    fn backward_tokens(
-        &self,
-        io: TokenIo<'_, F>,
-        tape: &mut GatedTape<F>,
-        d_state: &mut Self::State,
-        grads: &mut Self,
-    ) {
-        let io = Io { input: Input::Tokens(io.tokens), ys: io.y, d_ys: io.d_y, d_xs: None };
-        self.sequence_backward(io, tape, d_state, grads);
-    }
-
-    fn memory_for_tokens(&self, steps: usize, batch: usize) -> Option<Memory> {
-        Some(self.sequence_memory(steps, batch, false))
+    fn prepare_boxed(&self, precision: Precision) -> Result<PreparedBox<F>, Error>
+    where
+        P: 'static,
+    {
+        Ok(PreparedBox::new(self.prepare(precision)?))
     }
 }

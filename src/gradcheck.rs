@@ -17,7 +17,10 @@
 //! | 8 | `visit`, `visit_mut` and `zip_mut` go over the same arrays in the same order, under unique names |
 //! | 9 | y and ∂L/∂x are overwritten in full, whatever was there |
 //! | 10 | sizes match the arrays; the first state is zeros; no steps or no rows change nothing |
-//! | 11 | (token input) tokens give the same bits as rows with a one |
+//! | 11 | tokens give the same bits as rows with a one |
+//! | 12 | a row in a padded batch is the row alone; what is in the padding, NaN too, counts for nothing |
+//! | 13 | a row that starts afresh on the way is a new sequence; gradients stop there |
+//! | 14 | gradients of first states that are learned equal the differences |
 //!
 //! ```
 //! use deep_rnn::{Init, Lstm, gradcheck};
@@ -35,6 +38,7 @@ mod compare;
 mod differences;
 mod law;
 mod laws;
+mod ragged;
 mod report;
 mod run;
 mod sequence;
@@ -44,12 +48,14 @@ mod walks;
 pub use law::Law;
 pub use report::{Report, Violation};
 
-use crate::{Float, Init, RnnCell, SeqLayer, TokenInput};
+use crate::{Float, Init, RnnCell, SeqLayer};
 use run::Problem;
 
 /// Numbers of steps and rows that everything is run over.
 const STEPS: [usize; 3] = [1, 2, 7];
 const BATCHES: [usize; 2] = [1, 3];
+/// Steps of the batches whose rows are of several lengths.
+const RAGGED: [usize; 2] = [2, 7];
 /// How near two ways to the same number must come, relative to the largest of the array (or 1).
 fn near<F: Float>() -> f64 {
     if F::NAME == "f32" { 2e-5 } else { 1e-11 }
@@ -92,7 +98,7 @@ impl Default for Options {
     }
 }
 
-/// Holds a cell against laws 1 to 10.
+/// Holds a cell against all laws.
 ///
 /// # Panics
 /// If a law does not hold, with a message that names the law, the array and the index.
@@ -116,16 +122,14 @@ pub fn check_cell<C: RnnCell>(cell: &C) -> Result<Report, Violation> {
 /// # Errors
 /// The first law found not to hold.
 pub fn check_cell_with<C: RnnCell>(cell: &C, options: &Options) -> Result<Report, Violation> {
-    let mut report = checked(cell, options, |problem, case| {
-        sequence::steps(cell, problem, case)?;
-        sequence::pieces(cell, problem, case)
-    })?;
-    report.laws.extend([Law::Steps, Law::Pieces]);
+    let mut report = checked(cell, options, |problem, case| sequence::steps(cell, problem, case))?;
+    report.laws.push(Law::Steps);
     report.laws.sort_unstable();
     Ok(report)
 }
 
-/// Holds a layer that cannot be stepped against the laws that need no step: all but the first half of 2, and 3.
+/// Holds a layer against the laws that need no step of its own: all but the first half of 2; and 3 only if it is
+/// [causal](crate::Run::is_causal).
 ///
 /// # Panics
 /// If a law does not hold, with a message that names the law, the array and the index.
@@ -152,47 +156,11 @@ pub fn check_layer_with<L: SeqLayer>(layer: &L, options: &Options) -> Result<Rep
     checked(layer, options, |_, _| Ok(()))
 }
 
-/// Holds the token input of a layer against law 11: the same bits as rows with a one, values and gradients.
-///
-/// # Panics
-/// If it does not hold, with a message that names the array and the index.
-#[track_caller]
-pub fn assert_tokens<L: TokenInput>(layer: &L) {
-    if let Err(violation) = check_tokens(layer) {
-        panic!("{violation}");
-    }
-}
-
-/// As [`assert_tokens`], without the panic.
-///
-/// # Errors
-/// Where the law does not hold.
-pub fn check_tokens<L: TokenInput>(layer: &L) -> Result<Report, Violation> {
-    check_tokens_with(layer, &Options::of::<L::Elem>())
-}
-
-/// As [`check_tokens`], with options, of which only the seed counts.
-///
-/// # Errors
-/// Where the law does not hold.
-pub fn check_tokens_with<L: TokenInput>(layer: &L, options: &Options) -> Result<Report, Violation> {
-    let mut init = Init::seeded(options.seed);
-    for dim in dims().chain(EMPTY) {
-        for alike in [false, true] {
-            let problem = Problem::random(layer, dim, &mut init);
-            let tokens = tokens::some(layer, dim, alike, &mut init);
-            let start = run::random_grads(layer, &mut init);
-            tokens::tokens(layer, &problem, &tokens, &case(dim), &start)?;
-        }
-    }
-    Ok(Report { laws: vec![Law::Tokens], ..Report::default() })
-}
-
 /// Sequences of nothing: no steps, no rows, neither.
 const EMPTY: [(usize, usize); 3] = [(0, 3), (2, 0), (0, 0)];
 
 /// What [`checked`] checks of anything.
-const OF_ANY_LAYER: [Law; 9] = [
+const OF_ANY_LAYER: [Law; 13] = [
     Law::Differences,
     Law::Views,
     Law::Accumulates,
@@ -202,6 +170,10 @@ const OF_ANY_LAYER: [Law; 9] = [
     Law::Walks,
     Law::Overwrites,
     Law::Sizes,
+    Law::Tokens,
+    Law::Lengths,
+    Law::Resets,
+    Law::FirstState,
 ];
 
 fn dims() -> impl Iterator<Item = (usize, usize)> {
@@ -236,14 +208,50 @@ fn checked<L: SeqLayer>(
         let problem = Problem::random(layer, dim, &mut init);
         walks::sizes_of_pass(layer, &problem, &case(dim), &mut init)?;
     }
+    let gathers = layer.output_steps(2) != 2;
     for (case, problem) in &problems {
         more(problem, case)?;
+        if layer.is_causal() {
+            sequence::pieces(layer, problem, case)?;
+        }
         sequence::views(layer, problem, case)?;
     }
     for (case, problem) in &problems {
         differences::differences(layer, problem, case, options, &mut init, &mut report)?;
     }
-    Ok(Report { laws: OF_ANY_LAYER.to_vec(), ..report })
+    for dim in dims().chain(EMPTY) {
+        for alike in [false, true] {
+            let problem = Problem::random(layer, dim, &mut init);
+            let tokens = tokens::some(layer, dim, alike, &mut init);
+            let start = run::random_grads(layer, &mut init);
+            tokens::tokens(layer, &problem, &tokens, &case(dim), &start)?;
+        }
+    }
+    for t in RAGGED {
+        let (problem, case) = (Problem::random(layer, (t, 3), &mut init), case((t, 3)));
+        ragged::lengths_law(layer, &problem, &case)?;
+        if !gathers {
+            ragged::resets_law(layer, &problem, &case)?;
+        }
+        let ragged = Problem {
+            lengths: Some(ragged::lengths(t)[1].clone()),
+            resets: (!gathers).then(|| ragged::flags(t)),
+            ..problem
+        };
+        let case = format!("{case}, rows that are short or start afresh");
+        if layer.is_causal() {
+            sequence::pieces(layer, &ragged, &case)?;
+        }
+        sequence::views(layer, &ragged, &case)?;
+        differences::differences(layer, &ragged, &case, options, &mut init, &mut report)?;
+        differences::first_state(layer, &ragged, &case, options, &mut init, &mut report)?;
+    }
+    let mut laws = OF_ANY_LAYER.to_vec();
+    if layer.is_causal() {
+        laws.push(Law::Pieces);
+    }
+    laws.sort_unstable();
+    Ok(Report { laws, ..report })
 }
 
 #[cfg(test)]

@@ -1,76 +1,39 @@
 //! Layers: whatever maps a whole sequence to a whole sequence.
 
-/// [`Recurrent`] for a layer around another one: sizes, state and tape are the inner one's.
-macro_rules! recurrent_as_inner {
-    ($wrapper:ident) => {
-        impl<L: SeqLayer> Recurrent for $wrapper<L> {
-            type State = L::State;
-            type Tape = L::Tape;
-
-            fn input_size(&self) -> usize {
-                self.inner.input_size()
-            }
-            fn output_size(&self) -> usize {
-                self.inner.output_size()
-            }
-            fn zero_state(&self, batch: usize) -> L::State {
-                self.inner.zero_state(batch)
-            }
-            fn carry(&self, state: &mut L::State, reversed: bool) {
-                self.carry_inner(state, reversed);
-            }
-            fn splits_itself(&self) -> bool {
-                self.inner.splits_itself()
-            }
-            fn memory(&self, steps: usize, batch: usize) -> Option<crate::Memory> {
-                self.inner_memory(steps, batch)
-            }
-        }
-    };
-}
-
 mod bidirectional;
-mod chain;
+mod last;
+mod learned_state;
 mod linear;
-mod one_hot;
 mod reversed;
 
 pub use bidirectional::{Bidirectional, BidirectionalSpec, BidirectionalTape, Merge};
-pub use chain::Chain;
+pub use last::Last;
+pub use learned_state::LearnedState;
 pub use linear::{Linear, LinearSpec};
-pub use one_hot::OneHot;
 pub use reversed::Reversed;
 
-use ndarray::{ArrayView2, ArrayView3, ArrayViewMut3, Ix3};
+use ndarray::ArrayViewMut3;
 
-use crate::{GradIo, Memory, Recurrent, RnnCell};
+use crate::infer::{Precision, PreparedBox};
+use crate::kernel::sums::has_tiny;
+use crate::kernel::views::{view, view_mut};
+use crate::{Context, Error, Float, Input, Params, Recurrent, RnnCell, SeqGradIo, State};
 
-/// A layer over sequences. Every [`RnnCell`] is one; so is what cannot be stepped, such as a
-/// [`Bidirectional`] layer, whose first output needs the last input.
-pub trait SeqLayer: Recurrent {
-    /// `xs [T, B, D]` and the state give `ys [T, B, H]` and the state after the last step.
+/// What runs over sequences: a layer, a whole network, packed for inference or not.
+///
+/// A layer over whole sequences keeps to the rules of [`Context`] where rows are short.
+pub trait Run: Recurrent {
+    /// `xs` (`[T, B, D]`, or tokens `[T, B]`) and the state give `ys [T, B, H]` and the state after the last step.
     ///
     /// # Panics
-    /// If the shapes do not fit.
+    /// If the shapes do not fit, or a token is D or more.
     fn forward(
         &self,
-        xs: ArrayView3<'_, Self::Elem>,
+        cx: Context<'_>,
+        xs: Input<'_, Self::Elem>,
         ys: ArrayViewMut3<'_, Self::Elem>,
         state: &mut Self::State,
         tape: Option<&mut Self::Tape>,
-    );
-
-    /// The derivative of the last `forward` on the tape; the rules are those of
-    /// [`RnnCell::step_backward`](RnnCell::step_backward).
-    ///
-    /// # Panics
-    /// If the shapes do not fit, or the tape does not hold such a pass.
-    fn backward(
-        &self,
-        io: GradIo<'_, Self::Elem, Ix3>,
-        tape: &mut Self::Tape,
-        d_state: &mut Self::State,
-        grads: &mut Self,
     );
 
     /// Whether a sequence may be run in pieces, the state carried from each to the next, with the results of the whole:
@@ -81,19 +44,159 @@ pub trait SeqLayer: Recurrent {
     }
 }
 
-impl<C: RnnCell> SeqLayer for C {
+/// A layer over sequences that can be trained. Every [`RnnCell`] is one; so is what cannot be stepped, such as a
+/// [`Bidirectional`] layer, whose first output needs the last input.
+pub trait SeqLayer: Run + Params {
+    /// The derivative of the last `forward` on the tape, whose context it gets too; the rules are those of
+    /// [`RnnCell::step_backward`](RnnCell::step_backward).
+    ///
+    /// # Panics
+    /// If the shapes do not fit, or the tape does not hold such a pass.
+    fn backward(
+        &self,
+        cx: Context<'_>,
+        io: SeqGradIo<'_, Self::Elem>,
+        tape: &mut Self::Tape,
+        d_state: &mut Self::State,
+        grads: &mut Self,
+    );
+
+    /// Adds to `grads` the derivative of [`initial_state`](Recurrent::initial_state): `d_state` is the gradient with respect to
+    /// that state. The provided one does nothing, as is right for a state that is always the same.
+    fn initial_state_backward(&self, d_state: &Self::State, grads: &mut Self) {
+        let _ = (d_state, grads);
+    }
+
+    /// The derivative of [`carry`](Recurrent::carry): where that starts afresh, adds to `grads` what
+    /// [`initial_state_backward`](SeqLayer::initial_state_backward) does. A layer around another one hands the call on.
+    fn carry_backward(&self, d_state: &Self::State, reversed: bool, grads: &mut Self) {
+        if reversed {
+            self.initial_state_backward(d_state, grads);
+        }
+    }
+
+    /// What a [`Boxed`](crate::Boxed) layer is [prepared](crate::infer::Prepare) as; the provided one takes part as it is.
+    ///
+    /// # Errors
+    /// As those of [`Prepare::prepare`](crate::infer::Prepare::prepare).
+    #[doc(hidden)]
+    fn prepare_boxed(&self, precision: Precision) -> Result<PreparedBox<Self::Elem>, Error>
+    where
+        Self: 'static,
+    {
+        let _ = precision;
+        Ok(PreparedBox::unprepared(self))
+    }
+}
+
+/// What can be stepped: outputs depend on no later input.
+///
+/// ```
+/// use deep_rnn::prelude::*;
+///
+/// let net = Network::<f32>::builder(1).lstm(16).linear(1).seed(1).build()?;
+/// let (mut state, mut y) = (net.zero_state(1), [0.0]);
+/// for t in 0..100 {
+///     net.step_rows(&[(0.1 * t as f32).sin()], &mut y, &mut state)?;
+/// }
+/// # Ok::<(), deep_rnn::Error>(())
+/// ```
+pub trait Causal: Run {
+    /// Refuses a step of a network that was put together at run time and looks ahead.
+    ///
+    /// # Errors
+    /// If an output depends on a later input.
+    fn check_causal(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// One step of B rows that lie one after the other, in evaluation: `x [B·D]` and the state give `y [B·H]` and the next state.
+    ///
+    /// # Errors
+    /// If the network looks ahead, or a length or the state does not fit.
+    #[inline]
+    fn step_rows(&self, x: &[Self::Elem], y: &mut [Self::Elem], state: &mut Self::State) -> Result<(), Error> {
+        self.check_causal()?;
+        let (d, h) = (self.input_size(), self.output_size());
+        let rows = y.len() / h;
+        if y.len() != rows * h || x.len() != rows * d {
+            return Err(wrong_step(("x", x.len()), y.len(), (d, h)));
+        }
+        self.check_rows(state, rows)?;
+        if has_tiny(x) {
+            crate::kernel::sums::with_flushed(x, &mut |x| self.step_clean(x, y, state));
+        } else {
+            self.step_clean(x, y, state);
+        }
+        Ok(())
+    }
+
+    /// As [`step_rows`](Causal::step_rows) for `tokens [B]`.
+    ///
+    /// # Errors
+    /// If the network looks ahead, a length or the state does not fit, or a token is D or more.
+    fn step_tokens(&self, tokens: &[usize], y: &mut [Self::Elem], state: &mut Self::State) -> Result<(), Error> {
+        self.check_causal()?;
+        let (d, h) = (self.input_size(), self.output_size());
+        if y.len() != tokens.len() * h {
+            return Err(wrong_step(("tokens", tokens.len()), y.len(), (1, h)));
+        }
+        if let Some(token) = tokens.iter().find(|token| **token >= d) {
+            return Err(Error::value("tokens", format!("below {d}"), token));
+        }
+        self.check_rows(state, tokens.len())?;
+        self.step_tokens_clean(tokens, y, state);
+        Ok(())
+    }
+
+    /// Refuses a state of another number of rows.
+    #[doc(hidden)]
+    #[inline]
+    fn check_rows(&self, state: &Self::State, rows: usize) -> Result<(), Error> {
+        let mut fits = true;
+        state.visit(&mut |array| fits &= array.nrows() == rows);
+        if fits { Ok(()) } else { Err(wrong_state(state, rows)) }
+    }
+
+    /// [`step_rows`](Causal::step_rows) for what fits and has no number too near 0.
+    #[doc(hidden)]
+    fn step_clean(&self, x: &[Self::Elem], y: &mut [Self::Elem], state: &mut Self::State) {
+        let (d, h) = (self.input_size(), self.output_size());
+        let rows = y.len() / h;
+        self.forward(Context::default(), Input::Rows(view(x, (1, rows, d))), view_mut(y, (1, rows, h)), state, None);
+    }
+
+    /// [`step_tokens`](Causal::step_tokens) for what fits.
+    #[doc(hidden)]
+    fn step_tokens_clean(&self, tokens: &[usize], y: &mut [Self::Elem], state: &mut Self::State) {
+        let (rows, h) = (tokens.len(), self.output_size());
+        let tokens = ndarray::ArrayView2::from_shape((1, rows), tokens).expect("a row of this length");
+        self.forward(Context::default(), Input::Tokens(tokens), view_mut(y, (1, rows, h)), state, None);
+    }
+}
+
+#[cold]
+fn wrong_step((name, x): (&str, usize), y: usize, (d, h): (usize, usize)) -> Error {
+    let expected = format!("B·{d} numbers of {name} for B·{h} of y");
+    Error::value(name, expected, format!("{x} for {y}"))
+}
+
+#[cold]
+pub(crate) fn wrong_state<F: Float>(state: &impl State<F>, rows: usize) -> Error {
+    Error::value("state", format!("arrays of {rows} rows"), format!("shapes {:?}", state.shapes()))
+}
+
+impl<C: RnnCell> Run for C {
+    #[inline]
     fn forward(
         &self,
-        xs: ArrayView3<'_, C::Elem>,
+        cx: Context<'_>,
+        xs: Input<'_, C::Elem>,
         ys: ArrayViewMut3<'_, C::Elem>,
         state: &mut C::State,
         tape: Option<&mut C::Tape>,
     ) {
-        self.scan(xs, ys, state, tape);
-    }
-
-    fn backward(&self, io: GradIo<'_, C::Elem, Ix3>, tape: &mut C::Tape, d_state: &mut C::State, grads: &mut C) {
-        self.scan_backward(io, tape, d_state, grads);
+        self.scan(cx, xs, ys, state, tape);
     }
 
     fn is_causal(&self) -> bool {
@@ -101,50 +204,50 @@ impl<C: RnnCell> SeqLayer for C {
     }
 }
 
-/// A layer that can start from tokens: row `k` of the input is all zeros but for a 1 at column `tokens[k]`, and is never
-/// built. The results are the same bits as with the rows built.
-///
-/// [`Gated`](crate::Gated) cells look rows of `w_x` up; a stack or a chain can do it where its bottom layer can;
-/// [`OneHot`] serves any other layer.
-pub trait TokenInput: SeqLayer {
-    /// As [`SeqLayer::forward`] for `tokens [T, B]`, each less than D.
-    ///
-    /// # Panics
-    /// If the shapes do not fit, or a token is D or more.
-    fn forward_tokens(
+impl<C: RnnCell> SeqLayer for C {
+    fn backward(
         &self,
-        tokens: ArrayView2<'_, usize>,
-        ys: ArrayViewMut3<'_, Self::Elem>,
-        state: &mut Self::State,
-        tape: Option<&mut Self::Tape>,
-    );
+        cx: Context<'_>,
+        io: SeqGradIo<'_, C::Elem>,
+        tape: &mut C::Tape,
+        d_state: &mut C::State,
+        grads: &mut C,
+    ) {
+        self.scan_backward(cx, io, tape, d_state, grads);
+    }
 
-    /// As [`SeqLayer::backward`]; a token has no gradient.
-    ///
-    /// # Panics
-    /// If the shapes do not fit, or the tape does not hold such a pass.
-    fn backward_tokens(
-        &self,
-        io: TokenIo<'_, Self::Elem>,
-        tape: &mut Self::Tape,
-        d_state: &mut Self::State,
-        grads: &mut Self,
-    );
+    fn initial_state_backward(&self, d_state: &C::State, grads: &mut C) {
+        RnnCell::initial_state_backward(self, d_state, grads);
+    }
 
-    /// As [`Recurrent::memory`] for passes that start from tokens; the provided answer is the same.
-    #[must_use]
-    fn memory_for_tokens(&self, steps: usize, batch: usize) -> Option<Memory> {
-        self.memory(steps, batch)
+    fn prepare_boxed(&self, precision: Precision) -> Result<PreparedBox<C::Elem>, Error>
+    where
+        C: 'static,
+    {
+        RnnCell::prepare_boxed(self, precision)
     }
 }
 
-/// The arrays of a backward call that began with tokens.
-#[derive(Debug)]
-pub struct TokenIo<'a, F> {
-    /// The tokens `[T, B]` the forward call had.
-    pub tokens: ArrayView2<'a, usize>,
-    /// The output `[T, B, H]` it gave.
-    pub y: ArrayView3<'a, F>,
-    /// ∂L/∂y.
-    pub d_y: ArrayView3<'a, F>,
+impl<C: RnnCell> Causal for C {}
+
+/// The method of a layer around another one whose sizes and state are the inner one's.
+macro_rules! recurrent_as_inner {
+    () => {
+        fn input_size(&self) -> usize {
+            self.inner.input_size()
+        }
+        fn output_size(&self) -> usize {
+            self.inner.output_size()
+        }
+        fn output_steps(&self, steps: usize) -> usize {
+            self.inner.output_steps(steps)
+        }
+        fn zero_state(&self, batch: usize) -> Self::State {
+            self.inner.zero_state(batch)
+        }
+        fn splits_itself(&self) -> bool {
+            self.inner.splits_itself()
+        }
+    };
 }
+pub(crate) use recurrent_as_inner;

@@ -98,26 +98,27 @@
 //! are written as literals and taken apart by their fields, which stay the ones they are; a literal of
 //! [`gradcheck::Options`] ends with `..Options::default()`.
 
-#[macro_use]
-mod tuples;
+mod backprop;
 mod batch;
 mod blocks;
+mod boxed;
 mod bptt;
-mod builder;
 mod cell;
 mod cells;
+mod context;
+mod describe;
 mod error;
 mod float;
 mod gated;
 pub mod gradcheck;
 pub mod infer;
 mod init;
+mod input;
 mod kernel;
+mod language;
 mod layer;
-mod layers;
 mod loss;
 mod memory;
-mod model;
 mod optim;
 mod params;
 mod pointwise;
@@ -126,38 +127,44 @@ mod record;
 mod spec;
 mod stacked;
 mod state;
+mod targets;
 pub mod text;
+mod tuples;
 
 pub use ndarray;
 
+pub use backprop::Backprop;
 pub use batch::Batch;
+pub use boxed::{Boxed, BoxedState, BoxedTape};
 pub use bptt::{Bptt, BpttBuilder, Report};
-pub use builder::{Append, Builder, Repeat, Specs};
-pub use cell::{GradIo, Recurrent, RnnCell, Tape, add_outer};
+pub use cell::{GradIo, Recurrent, RnnCell, SeqGradIo, Tape, add_outer};
 pub use cells::{Activation, Gru, GruGates, GruResetBefore, GruResetBeforeSpec, Lstm, LstmGates, Rnn, RnnGates};
+pub use context::{Context, Mode};
+pub use describe::Describe;
 pub use error::Error;
 pub use float::Float;
 pub use gated::{Bias, Gated, GatedSpec, GatedTape};
 pub use init::{Init, Scheme};
+pub use input::{AsInput, Input, batch_major, time_major, unbatched};
 pub use kernel::dispatch::simd_level;
 pub use kernel::threads::Threads;
+pub use language::{LanguageModel, LanguageTape, Sampler, generate};
 pub use layer::{
-    Bidirectional, BidirectionalSpec, BidirectionalTape, Chain, Linear, LinearSpec, Merge, OneHot, Reversed, SeqLayer,
-    TokenInput, TokenIo,
+    Bidirectional, BidirectionalSpec, BidirectionalTape, Causal, Last, LearnedState, Linear, LinearSpec, Merge,
+    Reversed, Run, SeqLayer,
 };
-pub use layers::{Cells, Layers, LayersTape, TapeList, TokenLayers};
-pub use loss::{CrossEntropy, Loss, MeanSquared};
+pub use loss::{CrossEntropy, Loss, LossSum, MeanSquared};
 pub use memory::{Memory, Work};
-pub use model::{LanguageModel, LanguageTape, Model, Sampler, Sequence};
 pub use optim::{Adam, Clip, Optimizer, Sgd};
-pub use params::Params;
 #[doc(hidden)]
 pub use params::joined as __joined;
+pub use params::{Numeric, Params, ZipMut};
 pub use pointwise::{Lanes, Pointwise};
 pub use record::Record;
 pub use spec::Spec;
-pub use stacked::Stacked;
+pub use stacked::{Builder, Network, Stacked, StackedTape};
 pub use state::State;
+pub use targets::{Sequence, Targets};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -6,6 +6,7 @@ mod walk;
 
 pub use adam::Adam;
 pub use sgd::Sgd;
+pub(crate) use walk::same_arrays;
 
 use num_traits::float::FloatCore;
 

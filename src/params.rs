@@ -4,6 +4,12 @@ use ndarray::{Array, ArrayViewD, ArrayViewMutD, Dimension, Zip};
 
 use crate::Float;
 
+/// Something made of numbers of one type.
+pub trait Numeric {
+    /// `f32` or `f64`.
+    type Elem: Float;
+}
+
 /// A thing with named arrays of numbers: a cell, a layer, a whole network, or the gradient of one.
 ///
 /// The gradient of a `P` is a `P`: build it with [`zeros_like`](Params::zeros_like), let a backward pass add to it. For
@@ -11,30 +17,26 @@ use crate::Float;
 /// `Params` are `Params` too, so structs nest; names are joined by dots (`0.w_x`).
 ///
 /// Every walk goes over the same arrays in the same order, under names that are unique.
-pub trait Params: Clone + Send + Sync {
-    /// `f32` or `f64`.
-    type Elem: Float;
-
+pub trait Params: Numeric + Clone + Send + Sync {
     /// Calls `f` with the name and a view of each array.
     fn visit<'a>(&'a self, f: &mut dyn FnMut(&str, ArrayViewD<'a, Self::Elem>));
 
     /// As [`visit`](Params::visit), to change the numbers.
     fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(&str, ArrayViewMutD<'a, Self::Elem>));
 
-    /// Calls `f` with each array of `self` and the array of `other` in the same place.
+    /// Calls `f` with the name of each array, the array, and the one of `other` in the same place.
     ///
     /// `params!` writes one that allocates nothing; the provided one collects a list.
     ///
     /// # Panics
     /// If `other` has fewer arrays than `self`.
     #[track_caller]
-    #[expect(clippy::type_complexity, reason = "a name for it would say less than it does")]
-    fn zip_mut(&mut self, other: &Self, f: &mut dyn FnMut(ArrayViewMutD<'_, Self::Elem>, ArrayViewD<'_, Self::Elem>)) {
+    fn zip_mut(&mut self, other: &Self, f: ZipMut<'_, Self::Elem>) {
         let mut theirs = Vec::new();
         other.visit(&mut |_, view| theirs.push(view));
         let mut theirs = theirs.into_iter();
         self.visit_mut(&mut |name, view| match theirs.next() {
-            Some(other) => f(view, other),
+            Some(other) => f(name, view, other),
             None => panic!("zip_mut: {name} has no partner in the other value"),
         });
     }
@@ -93,7 +95,7 @@ pub trait Params: Clone + Send + Sync {
     /// # Panics
     /// If the two have different arrays.
     fn add_scaled(&mut self, other: &Self, k: Self::Elem) {
-        self.zip_mut(other, &mut |mut a, b| Zip::from(&mut a).and(&b).for_each(|a, &b| *a += k * b));
+        self.zip_mut(other, &mut |_, mut a, b| Zip::from(&mut a).and(&b).for_each(|a, &b| *a += k * b));
     }
 
     /// Whether no number is NaN or infinite.
@@ -104,6 +106,9 @@ pub trait Params: Clone + Send + Sync {
         finite
     }
 }
+
+/// What [`Params::zip_mut`] calls.
+pub type ZipMut<'f, F> = &'f mut dyn FnMut(&str, ArrayViewMutD<'_, F>, ArrayViewD<'_, F>);
 
 /// A sum of squares below this may have lost some: 2⁻⁹⁰⁰, far above the squares that are not normal numbers.
 const LEAST_SUM: f64 = f64::from_bits((1023 - 900) << 52);
@@ -146,8 +151,11 @@ fn squares<F: Float>(view: &ArrayViewD<'_, F>, number: impl Fn(F) -> f64) -> f64
     sums.iter().sum::<f64>() + rest
 }
 
-impl<F: Float, D: Dimension> Params for Array<F, D> {
+impl<F: Float, D: Dimension> Numeric for Array<F, D> {
     type Elem = F;
+}
+
+impl<F: Float, D: Dimension> Params for Array<F, D> {
     fn visit<'a>(&'a self, f: &mut dyn FnMut(&str, ArrayViewD<'a, F>)) {
         f("", self.view().into_dyn());
     }
@@ -155,13 +163,16 @@ impl<F: Float, D: Dimension> Params for Array<F, D> {
         f("", self.view_mut().into_dyn());
     }
     #[track_caller]
-    fn zip_mut(&mut self, other: &Self, f: &mut dyn FnMut(ArrayViewMutD<'_, F>, ArrayViewD<'_, F>)) {
-        f(self.view_mut().into_dyn(), other.view().into_dyn());
+    fn zip_mut(&mut self, other: &Self, f: ZipMut<'_, F>) {
+        f("", self.view_mut().into_dyn(), other.view().into_dyn());
     }
 }
 
-impl<P: Params> Params for Option<P> {
+impl<P: Numeric> Numeric for Option<P> {
     type Elem = P::Elem;
+}
+
+impl<P: Params> Params for Option<P> {
     fn visit<'a>(&'a self, f: &mut dyn FnMut(&str, ArrayViewD<'a, P::Elem>)) {
         self.iter().for_each(|p| p.visit(f));
     }
@@ -169,14 +180,17 @@ impl<P: Params> Params for Option<P> {
         self.iter_mut().for_each(|p| p.visit_mut(f));
     }
     #[track_caller]
-    fn zip_mut(&mut self, other: &Self, f: &mut dyn FnMut(ArrayViewMutD<'_, P::Elem>, ArrayViewD<'_, P::Elem>)) {
+    fn zip_mut(&mut self, other: &Self, f: ZipMut<'_, P::Elem>) {
         assert_eq!(self.is_some(), other.is_some(), "zip_mut: an array is there in only one of the two values");
         self.iter_mut().zip(other).for_each(|(a, b)| a.zip_mut(b, f));
     }
 }
 
-impl<P: Params> Params for Vec<P> {
+impl<P: Numeric> Numeric for Vec<P> {
     type Elem = P::Elem;
+}
+
+impl<P: Params> Params for Vec<P> {
     fn visit<'a>(&'a self, f: &mut dyn FnMut(&str, ArrayViewD<'a, P::Elem>)) {
         for (i, p) in self.iter().enumerate() {
             p.visit(&mut |name, view| joined(&Index(i), name, |name| f(name, view)));
@@ -188,16 +202,21 @@ impl<P: Params> Params for Vec<P> {
         }
     }
     #[track_caller]
-    fn zip_mut(&mut self, other: &Self, f: &mut dyn FnMut(ArrayViewMutD<'_, P::Elem>, ArrayViewD<'_, P::Elem>)) {
+    fn zip_mut(&mut self, other: &Self, f: ZipMut<'_, P::Elem>) {
         assert_eq!(self.len(), other.len(), "zip_mut: the two values have different numbers of layers");
-        self.iter_mut().zip(other).for_each(|(a, b)| a.zip_mut(b, f));
+        for (i, (a, b)) in self.iter_mut().zip(other).enumerate() {
+            a.zip_mut(b, &mut |name, a, b| joined(&Index(i), name, |name| f(name, a, b)));
+        }
     }
 }
 
 macro_rules! tuple_params {
     ($first:ident 0 $(, $p:ident $i:tt)*) => {
-        impl<$first: Params $(, $p: Params<Elem = $first::Elem>)*> Params for ($first, $($p,)*) {
+        impl<$first: Numeric $(, $p: Numeric<Elem = $first::Elem>)*> Numeric for ($first, $($p,)*) {
             type Elem = $first::Elem;
+        }
+
+        impl<$first: Params $(, $p: Params<Elem = $first::Elem>)*> Params for ($first, $($p,)*) {
             fn visit<'a>(&'a self, f: &mut dyn FnMut(&str, ArrayViewD<'a, Self::Elem>)) {
                 self.0.visit(&mut |name, view| joined(&"0", name, |name| f(name, view)));
                 $( self.$i.visit(&mut |name, view| joined(&stringify!($i), name, |name| f(name, view))); )*
@@ -207,16 +226,16 @@ macro_rules! tuple_params {
                 $( self.$i.visit_mut(&mut |name, view| joined(&stringify!($i), name, |name| f(name, view))); )*
             }
             #[track_caller]
-            fn zip_mut(
-                &mut self, other: &Self, f: &mut dyn FnMut(ArrayViewMutD<'_, Self::Elem>, ArrayViewD<'_, Self::Elem>),
-            ) {
-                self.0.zip_mut(&other.0, f);
-                $( self.$i.zip_mut(&other.$i, f); )*
+            fn zip_mut(&mut self, other: &Self, f: ZipMut<'_, Self::Elem>) {
+                self.0.zip_mut(&other.0, &mut |name, a, b| joined(&"0", name, |name| f(name, a, b)));
+                $( self.$i.zip_mut(&other.$i, &mut |name, a, b| {
+                    joined(&stringify!($i), name, |name| f(name, a, b))
+                }); )*
             }
         }
     };
 }
-crate::for_each_tuple!(tuple_params);
+crate::tuples::for_each_tuple!(tuple_params);
 
 /// One part of a dotted name.
 #[doc(hidden)]
@@ -311,8 +330,11 @@ macro_rules! params {
     };
     // A struct around one other value whose names it keeps.
     ([$($generics:tt)*] $type:ty, $elem:ty => $field:ident) => {
-        impl<$($generics)*> $crate::Params for $type {
+        impl<$($generics)*> $crate::Numeric for $type {
             type Elem = $elem;
+        }
+
+        impl<$($generics)*> $crate::Params for $type {
             fn visit<'a>(&'a self, f: &mut dyn FnMut(&str, $crate::ndarray::ArrayViewD<'a, Self::Elem>)) {
                 $crate::Params::visit(&self.$field, f);
             }
@@ -320,21 +342,17 @@ macro_rules! params {
                 $crate::Params::visit_mut(&mut self.$field, f);
             }
             #[track_caller]
-            fn zip_mut(
-                &mut self,
-                other: &Self,
-                f: &mut dyn FnMut(
-                    $crate::ndarray::ArrayViewMutD<'_, Self::Elem>,
-                    $crate::ndarray::ArrayViewD<'_, Self::Elem>,
-                ),
-            ) {
+            fn zip_mut(&mut self, other: &Self, f: $crate::ZipMut<'_, Self::Elem>) {
                 $crate::Params::zip_mut(&mut self.$field, &other.$field, f);
             }
         }
     };
     ([$($generics:tt)*] $type:ty, $elem:ty => { $($field:ident),* $(,)? }) => {
-        impl<$($generics)*> $crate::Params for $type {
+        impl<$($generics)*> $crate::Numeric for $type {
             type Elem = $elem;
+        }
+
+        impl<$($generics)*> $crate::Params for $type {
             fn visit<'a>(&'a self, f: &mut dyn FnMut(&str, $crate::ndarray::ArrayViewD<'a, Self::Elem>)) {
                 $( $crate::Params::visit(&self.$field, &mut |name, view| {
                     $crate::__joined(&stringify!($field), name, |name| f(name, view))
@@ -346,15 +364,10 @@ macro_rules! params {
                 }); )*
             }
             #[track_caller]
-            fn zip_mut(
-                &mut self,
-                other: &Self,
-                f: &mut dyn FnMut(
-                    $crate::ndarray::ArrayViewMutD<'_, Self::Elem>,
-                    $crate::ndarray::ArrayViewD<'_, Self::Elem>,
-                ),
-            ) {
-                $( $crate::Params::zip_mut(&mut self.$field, &other.$field, f); )*
+            fn zip_mut(&mut self, other: &Self, f: $crate::ZipMut<'_, Self::Elem>) {
+                $( $crate::Params::zip_mut(&mut self.$field, &other.$field, &mut |name, a, b| {
+                    $crate::__joined(&stringify!($field), name, |name| f(name, a, b))
+                }); )*
             }
         }
     };

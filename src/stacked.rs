@@ -1,73 +1,228 @@
-//! Cells on top of each other: a stack, which is itself a cell.
+//! Layers on top of each other.
 
-use ndarray::{ArrayView2, ArrayView3, ArrayViewMut2, ArrayViewMut3, Axis, Ix2, Ix3};
+mod builder;
+mod pass;
 
-use crate::layers::{self, Cells, Layers, list_of_layers};
-use crate::{GradIo, RnnCell};
+pub use builder::{Builder, Network};
+pub use pass::StackedTape;
 
-/// L cells, bottom first: the output of each step goes to the next step of its layer and to the next layer of its step.
+use std::fmt;
+
+use ndarray::ArrayViewMut3;
+
+use crate::infer::{Precision, Prepare, PreparedBox};
+use crate::memory::bytes;
+use crate::{Causal, Context, Describe, Error, Init, Input, Memory, Params, Recurrent, Run, SeqGradIo, SeqLayer, Spec};
+
+/// L layers, bottom first: the output of each step goes to the next step of its layer and to the next layer of its step.
 ///
-/// `L` is a `Vec` of one kind of cell, or a tuple of 1 to 8 kinds; widths may differ. A stack is a cell, so stacks
-/// stack. A sequence runs layer after layer, so that each layer's own way with whole sequences stays in use.
+/// A stack is a layer, so stacks stack. A sequence runs layer after layer, so that each layer's own way with whole sequences stays in
+/// use. Layers of one type make a stack of that type; layers of any kinds a [`Network`], which is a stack of
+/// [`Boxed`](crate::Boxed) ones, chosen at run time, and gives the same bits.
 ///
 /// ```
 /// use deep_rnn::prelude::*;
 ///
-/// // Two layers of one kind; widths are inferred.
-/// let deep = Stacked::builder(28).repeat(2, Lstm::<f32>::spec(256)).seed(1).build()?;
-/// assert_eq!((deep.input_size(), deep.output_size()), (28, 256));
-/// // A wide LSTM under a narrow GRU.
-/// let mixed = Stacked::builder(28).layer(Lstm::<f32>::spec(512)).layer(Gru::spec(128)).build()?;
-/// assert_eq!(mixed.zero_state(3).1[0].dim(), (3, 128));
+/// // Any kinds and widths; each takes its inputs' width from the one below it.
+/// let net = Network::<f32>::builder(28).lstm(512).gru(128).linear(28).seed(1).build()?;
+/// assert_eq!((net.input_size(), net.output_size(), net.layers().len()), (28, 28, 3));
+/// // All of one type.
+/// let deep = Stacked::repeat(28, 2, &Lstm::<f32>::spec(256), 1)?;
+/// assert_eq!(deep.layers()[1].w_h().dim(), (256, 1024));
 /// # Ok::<(), deep_rnn::Error>(())
 /// ```
 #[derive(Clone)]
 pub struct Stacked<L> {
-    layers: L,
+    layers: Vec<L>,
 }
 
-list_of_layers!(Stacked of Cells);
+crate::params!([L: SeqLayer] Stacked<L>, L::Elem => layers);
 
-impl<L: Cells> RnnCell for Stacked<L> {
-    fn step(
-        &self,
-        x: ArrayView2<'_, L::Elem>,
-        y: ArrayViewMut2<'_, L::Elem>,
-        state: &mut L::States,
-        tape: Option<&mut Self::Tape>,
-    ) {
-        self.scan(x.insert_axis(Axis(0)), y.insert_axis(Axis(0)), state, tape);
+impl<L: SeqLayer> Stacked<L> {
+    /// One of layers that are there already, bottom first.
+    ///
+    /// # Errors
+    /// If there is none, or one does not take what the one below it gives.
+    pub fn new(layers: Vec<L>) -> Result<Self, Error> {
+        if layers.is_empty() {
+            return Err(Error::value("layers", "at least 1", 0));
+        }
+        for (i, pair) in layers.windows(2).enumerate() {
+            let (below, here) = (pair[0].output_size(), pair[1].input_size());
+            if below != here {
+                let expected = format!("inputs of {below} columns, the width of layer {i} below it");
+                return Err(Error::value(format!("layer {}, {}", i + 1, pair[1].describe()), expected, here));
+            }
+        }
+        Ok(Stacked { layers })
     }
 
-    fn step_backward(
-        &self,
-        io: GradIo<'_, L::Elem, Ix2>,
-        tape: &mut Self::Tape,
-        d_state: &mut L::States,
-        grads: &mut Self,
-    ) {
-        let one = Axis(0);
-        let (x, y, d_y) = (io.x.insert_axis(one), io.y.insert_axis(one), io.d_y.insert_axis(one));
-        self.scan_backward(GradIo { x, y, d_y, d_x: io.d_x.insert_axis(one) }, tape, d_state, grads);
+    /// `count` layers of one spec, starting values by `seed`.
+    ///
+    /// # Errors
+    /// If `count` is 0 or above 10,000, or the spec refuses its sizes or options.
+    pub fn repeat(input_size: usize, count: usize, spec: &impl Spec<Layer = L>, seed: u64) -> Result<Self, Error> {
+        builder::check_count(count)?;
+        let init = &mut Init::seeded(seed);
+        let mut layers: Vec<L> = Vec::new();
+        for i in 0..count {
+            let width = layers.last().map_or(input_size, Recurrent::output_size);
+            layers.push(spec.build(width, init).map_err(|error| error.within(format!("layer {i}")))?);
+        }
+        Stacked::new(layers)
     }
 
-    fn scan(
+    /// The layers.
+    #[must_use]
+    pub fn layers(&self) -> &[L] {
+        &self.layers
+    }
+
+    fn last(&self) -> &L {
+        &self.layers[self.layers.len() - 1]
+    }
+}
+
+impl<L: SeqLayer> fmt::Debug for Stacked<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.layers.iter().map(|layer| layer.describe().to_string())).finish()
+    }
+}
+
+/// A table: each layer with what it gives and how many parameters it has, and their sum.
+impl<L: SeqLayer> fmt::Display for Stacked<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut lines = Vec::new();
+        let mut steps = usize::MAX;
+        for layer in &self.layers {
+            steps = layer.output_steps(steps);
+            let time = if steps == usize::MAX { "T".to_string() } else { steps.to_string() };
+            let output = format!("[{time}, B, {}]", layer.output_size());
+            lines.push([layer.describe().to_string(), output, grouped(layer.num_params())]);
+        }
+        let total = grouped(self.num_params());
+        let header = ["layer", "output", "params"].map(str::to_string);
+        let width = |i: usize| lines.iter().chain([&header]).map(|line| line[i].chars().count()).max().unwrap_or(0);
+        let (first, second, third) = (width(0), width(1), width(2).max(total.len()));
+        for [layer, output, params] in std::iter::once(&header).chain(&lines) {
+            writeln!(f, "{layer:first$}  {output:second$}  {params:>third$}")?;
+        }
+        let bytes = bytes::<L::Elem>(self.num_params()) as f64 / f64::from(1 << 20);
+        write!(f, "{:first$}  {:second$}  {total:>third$}  {bytes:.1} MiB", "in all", "")
+    }
+}
+
+/// 292,864.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+impl<L: SeqLayer> Recurrent for Stacked<L> {
+    type State = Vec<L::State>;
+    type Tape = StackedTape<L::Tape, L::Elem>;
+
+    fn input_size(&self) -> usize {
+        self.layers[0].input_size()
+    }
+    fn output_size(&self) -> usize {
+        self.last().output_size()
+    }
+    fn output_steps(&self, steps: usize) -> usize {
+        self.layers.iter().fold(steps, |steps, layer| layer.output_steps(steps))
+    }
+    fn zero_state(&self, batch: usize) -> Self::State {
+        self.layers.iter().map(|layer| layer.zero_state(batch)).collect()
+    }
+    fn initial_state(&self, batch: usize) -> Self::State {
+        self.layers.iter().map(|layer| layer.initial_state(batch)).collect()
+    }
+    fn carry(&self, state: &mut Self::State, reversed: bool) {
+        assert_eq!(state.len(), self.layers.len(), "state: one for each layer");
+        self.layers.iter().zip(state).for_each(|(layer, state)| layer.carry(state, reversed));
+    }
+    fn splits_itself(&self) -> bool {
+        self.layers.iter().all(Recurrent::splits_itself)
+    }
+    fn memory(&self, steps: usize, batch: usize) -> Option<Memory> {
+        pass::memory(&self.layers, steps, batch, true)
+    }
+    fn memory_for_tokens(&self, steps: usize, batch: usize) -> Option<Memory> {
+        pass::memory(&self.layers, steps, batch, false)
+    }
+    fn describe(&self) -> Describe {
+        let all = Describe::new("Stacked", self.input_size(), self.output_size());
+        let all = all.option(format!("{} layers", self.layers.len()));
+        self.layers.iter().enumerate().fold(all, |all, (i, layer)| all.with(i.to_string(), layer.describe()))
+    }
+}
+
+impl<L: SeqLayer> Run for Stacked<L> {
+    fn forward(
         &self,
-        xs: ArrayView3<'_, L::Elem>,
+        cx: Context<'_>,
+        xs: Input<'_, L::Elem>,
         ys: ArrayViewMut3<'_, L::Elem>,
-        state: &mut L::States,
+        state: &mut Self::State,
         tape: Option<&mut Self::Tape>,
     ) {
-        layers::forward(&self.layers, xs, ys, state, tape);
+        pass::forward(&self.layers, cx, xs, ys, state, tape);
     }
 
-    fn scan_backward(
+    fn is_causal(&self) -> bool {
+        self.layers.iter().all(Run::is_causal)
+    }
+}
+
+impl<L: SeqLayer> SeqLayer for Stacked<L> {
+    fn backward(
         &self,
-        io: GradIo<'_, L::Elem, Ix3>,
+        cx: Context<'_>,
+        io: SeqGradIo<'_, L::Elem>,
         tape: &mut Self::Tape,
-        d_state: &mut L::States,
+        d_state: &mut Self::State,
         grads: &mut Self,
     ) {
-        layers::backward(&self.layers, io, tape, d_state, &mut grads.layers);
+        pass::backward(&self.layers, cx, io, tape, d_state, &mut grads.layers);
+    }
+
+    fn initial_state_backward(&self, d_state: &Self::State, grads: &mut Self) {
+        for ((layer, d_state), grads) in self.layers.iter().zip(d_state).zip(&mut grads.layers) {
+            layer.initial_state_backward(d_state, grads);
+        }
+    }
+
+    fn carry_backward(&self, d_state: &Self::State, reversed: bool, grads: &mut Self) {
+        for ((layer, d_state), grads) in self.layers.iter().zip(d_state).zip(&mut grads.layers) {
+            layer.carry_backward(d_state, reversed, grads);
+        }
+    }
+
+    fn prepare_boxed(&self, precision: Precision) -> Result<PreparedBox<L::Elem>, Error>
+    where
+        L: 'static,
+    {
+        // A typed stack's state is typed too, and boxes inside would not know it.
+        let network = (self as &dyn std::any::Any).downcast_ref::<Network<L::Elem>>();
+        match network {
+            Some(network) => Ok(PreparedBox::new(network.prepare(precision)?)),
+            None => Ok(PreparedBox::unprepared(self)),
+        }
+    }
+}
+
+impl<L: SeqLayer + Causal> Causal for Stacked<L> {
+    fn check_causal(&self) -> Result<(), Error> {
+        let within = |(i, layer): (usize, &L)| {
+            layer.check_causal().map_err(|error| error.within(format!("layer {i}, {}", layer.describe())))
+        };
+        self.layers.iter().enumerate().try_for_each(within)
     }
 }

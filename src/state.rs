@@ -43,6 +43,21 @@ pub trait State<F: Float>: Clone + Send + Sync {
         shapes
     }
 
+    /// Whether `other` is a state of the same network, if perhaps of other rows: the same kind, with arrays of the same widths.
+    #[must_use]
+    fn is_like(&self, other: &Self) -> bool {
+        let widths = |state: &Self| state.shapes().into_iter().map(|[_, width]| width).collect::<Vec<_>>();
+        widths(self) == widths(other)
+    }
+
+    /// Whether every array has so many rows.
+    #[must_use]
+    fn has_rows(&self, rows: usize) -> bool {
+        let mut has = true;
+        self.visit(&mut |array| has &= array.nrows() == rows);
+        has
+    }
+
     /// Copies rows `from` of `other` over the rows of `self` that begin at `to`.
     ///
     /// # Panics
@@ -65,6 +80,9 @@ impl<F: Float> State<F> for () {
 }
 
 impl<F: Float> State<F> for Array2<F> {
+    fn is_like(&self, other: &Self) -> bool {
+        self.ncols() == other.ncols()
+    }
     fn visit<'a>(&'a self, f: &mut dyn FnMut(ArrayView2<'a, F>)) {
         f(self.view());
     }
@@ -80,6 +98,9 @@ impl<F: Float, S: State<F>, const N: usize> State<F> for [S; N] {
     fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(ArrayViewMut2<'a, F>)) {
         self.iter_mut().for_each(|s| s.visit_mut(f));
     }
+    fn is_like(&self, other: &Self) -> bool {
+        self.iter().zip(other).all(|(a, b)| a.is_like(b))
+    }
 }
 
 impl<F: Float, S: State<F>> State<F> for Vec<S> {
@@ -88,6 +109,9 @@ impl<F: Float, S: State<F>> State<F> for Vec<S> {
     }
     fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(ArrayViewMut2<'a, F>)) {
         self.iter_mut().for_each(|s| s.visit_mut(f));
+    }
+    fn is_like(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.iter().zip(other).all(|(a, b)| a.is_like(b))
     }
 }
 
@@ -100,7 +124,10 @@ macro_rules! tuple_state {
             fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(ArrayViewMut2<'a, F>)) {
                 $( self.$i.visit_mut(f); )*
             }
+            fn is_like(&self, other: &Self) -> bool {
+                true $(&& self.$i.is_like(&other.$i))*
+            }
         }
     };
 }
-crate::for_each_tuple!(tuple_state);
+crate::tuples::for_each_tuple!(tuple_state);

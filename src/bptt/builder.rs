@@ -1,42 +1,94 @@
 //! Puts an engine together.
 
-use super::Bptt;
-use super::budget::untold;
-use super::pass::Pass;
-use crate::model::Model;
+use super::{Bptt, Hook, Schedule};
 use crate::optim::{Clip, Optimizer};
-use crate::{CrossEntropy, Error, Sgd, State, Threads};
+use crate::{Backprop, CrossEntropy, Error, SeqLayer, Sgd};
 
 /// Collects the parts of a [`Bptt`] engine; everything is checked by [`build`](BpttBuilder::build).
-#[derive(Clone, Debug)]
-pub struct BpttBuilder<M, L, O> {
-    model: M,
+pub struct BpttBuilder<N, L, O> {
+    model: N,
     loss: L,
     optimizer: O,
     clip: Clip,
     window: Option<usize>,
+    accumulate: usize,
+    seed: u64,
+    schedule: Option<Schedule<O>>,
+    on_gradients: Option<Hook<N>>,
     threads: usize,
     budget: Option<usize>,
 }
 
-impl<M: Model> BpttBuilder<M, CrossEntropy, Sgd> {
-    pub(super) fn new(model: M) -> Self {
-        let (loss, optimizer) = (CrossEntropy, Sgd::new(1.0));
-        BpttBuilder { model, loss, optimizer, clip: Clip::None, window: None, threads: 1, budget: None }
+impl<N: SeqLayer> BpttBuilder<N, CrossEntropy, Sgd> {
+    pub(super) fn new(model: N) -> Self {
+        BpttBuilder {
+            model,
+            loss: CrossEntropy,
+            optimizer: Sgd::new(1.0),
+            clip: Clip::None,
+            window: None,
+            accumulate: 1,
+            seed: 0,
+            schedule: None,
+            on_gradients: None,
+            threads: 1,
+            budget: None,
+        }
     }
 }
 
-impl<M: Model, L, O> BpttBuilder<M, L, O> {
+impl<N: SeqLayer, L, O> BpttBuilder<N, L, O> {
     /// The loss: one of the crate's, or a closure `|ys, targets, d_ys| -> loss`.
-    pub fn loss<N>(self, loss: N) -> BpttBuilder<M, N, O> {
-        let BpttBuilder { model, optimizer, clip, window, threads, budget, .. } = self;
-        BpttBuilder { model, loss, optimizer, clip, window, threads, budget }
+    pub fn loss<M>(self, loss: M) -> BpttBuilder<N, M, O> {
+        let BpttBuilder { model, optimizer, clip, window, accumulate, seed, .. } = self;
+        let BpttBuilder { schedule, on_gradients, threads, budget, .. } = self;
+        BpttBuilder { model, loss, optimizer, clip, window, accumulate, seed, schedule, on_gradients, threads, budget }
     }
 
-    /// The optimiser.
-    pub fn optimizer<N: Optimizer<M>>(self, optimizer: N) -> BpttBuilder<M, L, N> {
-        let BpttBuilder { model, loss, clip, window, threads, budget, .. } = self;
-        BpttBuilder { model, loss, optimizer, clip, window, threads, budget }
+    /// The optimiser. A [schedule](BpttBuilder::schedule) belongs to it and comes after it.
+    pub fn optimizer<P: Optimizer<N>>(self, optimizer: P) -> BpttBuilder<N, L, P> {
+        let BpttBuilder { model, loss, clip, window, accumulate, seed, on_gradients, threads, budget, .. } = self;
+        let schedule = None;
+        BpttBuilder { model, loss, optimizer, clip, window, accumulate, seed, schedule, on_gradients, threads, budget }
+    }
+
+    /// Changes the optimiser before each update: `set` gets the number of updates made so far and the optimiser.
+    ///
+    /// ```
+    /// use deep_rnn::prelude::*;
+    ///
+    /// let net = Network::<f32>::builder(28).gru(16).linear(28).build()?;
+    /// let bptt = Bptt::builder(net)
+    ///     .optimizer(Sgd::new(1.0))
+    ///     .schedule(|updates, sgd| sgd.set_lr(0.5_f64.powi((updates / 1000) as i32)))
+    ///     .build()?;
+    /// # Ok::<(), deep_rnn::Error>(())
+    /// ```
+    #[must_use]
+    pub fn schedule(mut self, set: impl FnMut(u64, &mut O) + Send + 'static) -> Self {
+        self.schedule = Some(Box::new(set));
+        self
+    }
+
+    /// Calls `hook` with the gradients of each update, before the clip; it may change them: a penalty, a sum over machines.
+    #[must_use]
+    pub fn on_gradients(mut self, hook: impl FnMut(&mut N) + Send + 'static) -> Self {
+        self.on_gradients = Some(Box::new(hook));
+        self
+    }
+
+    /// An update after so many windows, by the gradient of their mean loss over all of them together.
+    #[must_use]
+    pub fn accumulate(mut self, windows: usize) -> Self {
+        self.accumulate = windows;
+        self
+    }
+
+    /// The seed of what layers draw in training; 0 if not said. Each window draws other numbers.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
     }
 
     /// Scales the gradients down where their norm over all parameters is above `bound`.
@@ -86,42 +138,56 @@ impl<M: Model, L, O> BpttBuilder<M, L, O> {
     /// If the learning rate, another setting of the optimiser or the clip is not usable, the window is 0, or there are no
     /// threads to be had; or there is a memory budget and the model cannot be run in pieces, since outputs depend on later
     /// inputs, or does not tell its memory.
-    pub fn build(self) -> Result<Bptt<M, L, O>, Error>
+    pub fn build(self) -> Result<Bptt<N, L, O>, Error>
     where
-        O: Optimizer<M>,
+        O: Optimizer<N>,
     {
-        let BpttBuilder { model, loss, optimizer, clip, window, threads, budget } = self;
+        let BpttBuilder { model, loss, optimizer, clip, window, accumulate, seed, .. } = self;
+        let BpttBuilder { schedule, on_gradients, threads, budget, .. } = self;
         optimizer.check()?;
-        clip.check::<M::Elem>()?;
-        if window == Some(0) {
-            return Err(Error::value("window", "at least 1 step", 0));
+        clip.check::<N::Elem>()?;
+        for (name, steps) in [("window", window), ("accumulate", Some(accumulate))] {
+            if steps == Some(0) {
+                return Err(Error::value(name, "at least 1", 0));
+            }
         }
-        if budget.is_some() && !model.runs_in_pieces() {
-            let expected = "a model that can be run in pieces (`SeqLayer::is_causal`), for a memory budget";
-            return Err(Error::value("model", expected, "one whose outputs may depend on later inputs"));
+        let mut backprop = Backprop::new(threads)?;
+        if let Some(bytes) = budget {
+            backprop = backprop.with_memory_budget(&model, bytes)?;
         }
-        if budget.is_some() && model.run_memory(1, 1).is_none() {
-            return Err(untold());
-        }
-        let threads = Threads::new(threads)?;
-        let grads = model.zeros_like();
-        let state_shapes = model.zero_state(1).shapes();
-        let pass = Pass::default();
+        let (grads, like) = (model.zeros_like(), model.zero_state(1));
         Ok(Bptt {
             model,
             loss,
             optimizer,
             clip,
             window,
-            threads,
+            accumulate,
+            seed,
+            schedule,
+            on_gradients,
+            backprop,
             grads,
+            d_state: None,
             state: None,
             next: None,
-            pass,
-            budget,
-            plan: None,
-            state_shapes,
+            steps: 0,
+            windows: 0,
+            updates: 0,
+            waiting: 0,
+            weight: 0.0,
+            like,
             touched: false,
         })
+    }
+}
+
+impl<N, L, O> std::fmt::Debug for BpttBuilder<N, L, O> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut f = f.debug_struct("BpttBuilder");
+        f.field("clip", &self.clip)
+            .field("window", &self.window)
+            .field("threads", &self.threads)
+            .finish_non_exhaustive()
     }
 }

@@ -1,33 +1,31 @@
 //! Losses and outputs without training.
 
-use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Instant;
 
 use ndarray::Array3;
 
 use super::{Bptt, Report, continues_another, finite};
-use crate::model::{Model, Sequence};
+use crate::backprop::{Window, check, check_state_like};
 use crate::optim::Optimizer;
-use crate::{Batch, Error, Loss, State};
+use crate::{AsInput, Batch, Context, Error, Input, Loss, SeqLayer, Sequence, Targets};
 
 /// The state that goes through an evaluation, and its rows.
-type Running<M> = Option<(<M as crate::Recurrent>::State, usize)>;
+type Running<N> = Option<(<N as crate::Recurrent>::State, usize)>;
 
-impl<M: Model, L, O: Optimizer<M>> Bptt<M, L, O> {
+impl<N: SeqLayer, L, O: Optimizer<N>> Bptt<N, L, O> {
     /// The loss over batches, without training: in windows of the engine's length, as [`train`](Bptt::train) walks them, without
     /// a tape and, where the loss has a [`value`](Loss::value) of its own, without its gradient. The engine's own state is left
-    /// alone: each batch that does not continue another starts from zeros.
+    /// alone: each batch that does not continue another starts afresh.
     ///
     /// # Errors
     /// If a batch does not fit the model or the memory budget, or continues one of another size, the model is not of the sizes
     /// that the engine was built for, or the loss is not finite.
-    pub fn evaluate<X, Y, T>(&mut self, batches: impl IntoIterator<Item = Batch<X, Y>>) -> Result<Report, Error>
+    pub fn evaluate<X, Y>(&mut self, batches: impl IntoIterator<Item = Batch<X, Y>>) -> Result<Report, Error>
     where
-        X: Deref<Target = M::Input>,
-        Y: Deref<Target = T>,
-        T: Sequence + ?Sized,
-        L: Loss<M::Elem, T>,
+        X: AsInput<N::Elem>,
+        Y: Targets,
+        L: Loss<N::Elem, Y::Of>,
     {
         let mut report = Report::default();
         let start = Instant::now();
@@ -36,7 +34,9 @@ impl<M: Model, L, O: Optimizer<M>> Bptt<M, L, O> {
         let mut fresh = true;
         for batch in batches {
             fresh |= !batch.continues;
-            report.add(&self.evaluate_batch(&batch.x, &*batch.y, &mut running, &mut fresh)?);
+            let cx = batch.context(Context::default())?;
+            let (xs, targets) = (batch.x.as_input(), batch.y.targets());
+            report.add(&self.evaluate_batch(cx, xs, targets, &mut running, &mut fresh)?);
         }
         self.next = running;
         report.seconds = start.elapsed().as_secs_f64();
@@ -45,29 +45,33 @@ impl<M: Model, L, O: Optimizer<M>> Bptt<M, L, O> {
 
     fn evaluate_batch<T>(
         &mut self,
-        xs: &M::Input,
+        cx: Context<'_>,
+        xs: Input<'_, N::Elem>,
         targets: &T,
-        running: &mut Running<M>,
+        running: &mut Running<N>,
         fresh: &mut bool,
     ) -> Result<Report, Error>
     where
         T: Sequence + ?Sized,
-        L: Loss<M::Elem, T>,
+        L: Loss<N::Elem, T>,
     {
-        self.check(xs, targets)?;
-        let (t, b) = xs.steps_and_rows();
+        self.check(cx, xs, targets)?;
+        let (t, b) = xs.dim();
         let mut report = Report::default();
         if t * b == 0 {
             return Ok(report);
         }
         let window = self.window.unwrap_or(t).max(1);
+        if window >= t {
+            report.add(&self.evaluate_window(cx, xs, targets, running, *fresh)?);
+            *fresh = false;
+            return Ok(report);
+        }
         for first in (0..t).step_by(window) {
             let steps = first..t.min(first.saturating_add(window));
             let mut result = Ok(Report::default());
-            xs.part(steps.clone(), 0..b, &mut |xs| {
-                targets.part(steps.clone(), 0..b, &mut |targets| {
-                    result = self.evaluate_window(xs, targets, running, *fresh);
-                });
+            targets.part(steps.clone(), 0..b, &mut |targets| {
+                result = self.evaluate_window(cx.from_step(first), xs.steps(steps.clone()), targets, running, *fresh);
             });
             report.add(&result?);
             *fresh = false;
@@ -77,34 +81,32 @@ impl<M: Model, L, O: Optimizer<M>> Bptt<M, L, O> {
 
     fn evaluate_window<T>(
         &mut self,
-        xs: &M::Input,
+        cx: Context<'_>,
+        xs: Input<'_, N::Elem>,
         targets: &T,
-        running: &mut Running<M>,
+        running: &mut Running<N>,
         fresh: bool,
     ) -> Result<Report, Error>
     where
         T: Sequence + ?Sized,
-        L: Loss<M::Elem, T>,
+        L: Loss<N::Elem, T>,
     {
-        let (t, b) = xs.steps_and_rows();
-        let plan = self.plan(t, b)?;
-        let Bptt { model, loss, threads, pass, .. } = self;
+        let (t, b) = xs.dim();
+        let (plan, _) = self.backprop.plan(&self.model, self.shape(xs))?;
+        let Bptt { model, loss, backprop, .. } = self;
         let evaluated = catch_unwind(AssertUnwindSafe(|| {
             let state = match running {
-                Some((state, rows)) if *rows == b => {
-                    if fresh {
-                        state.set_zero();
-                    }
+                Some((state, rows)) if *rows == b && !fresh => {
                     model.carry(state, false);
                     state
                 }
                 Some((_, rows)) if !fresh => return Err(continues_another(*rows, b)),
-                none => &mut none.insert((model.zero_state(b), b)).0,
+                other => &mut other.insert((model.initial_state(b), b)).0,
             };
-            pass.forward(model, xs, state, threads, plan, false);
-            let loss = pass.value(loss, targets);
-            finite("loss", loss)?;
-            Ok(Report::evaluated(loss, t * b))
+            backprop.forward_checked(Window { net: &*model, cx, xs: xs.reborrow(), plan }, state, false);
+            let loss = backprop.value(cx, loss, targets);
+            finite("loss", loss.mean())?;
+            Ok(Report::evaluated(loss, cx.tokens(t, b)))
         }));
         evaluated.unwrap_or_else(|panic| {
             self.forget_window();
@@ -114,22 +116,41 @@ impl<M: Model, L, O: Optimizer<M>> Bptt<M, L, O> {
 
     /// The outputs `[T, B, V]` for a batch in one piece, from the given state, which becomes that after the last step, every
     /// direction's at its own. Given back to the next call it goes on from there, but for what reads a sequence from its end, which
-    /// starts from zeros in every call ([`carry`](crate::Recurrent::carry)). Nothing is trained or kept.
+    /// starts afresh in every call ([`carry`](crate::Recurrent::carry)). Nothing is trained or kept.
     ///
     /// # Errors
     /// If the input or the state does not fit the model, or the model is not of the sizes that the engine was built for.
-    pub fn predict(&self, xs: &M::Input, state: &mut M::State) -> Result<Array3<M::Elem>, Error> {
+    pub fn predict<X: AsInput<N::Elem> + ?Sized>(
+        &self,
+        xs: &X,
+        state: &mut N::State,
+    ) -> Result<Array3<N::Elem>, Error> {
+        self.predict_with(Context::default(), xs, state)
+    }
+
+    /// As [`predict`](Bptt::predict), with rows of several lengths, or rows that start afresh.
+    ///
+    /// # Errors
+    /// As those of [`predict`](Bptt::predict), or if the context does not fit the input.
+    pub fn predict_with<X: AsInput<N::Elem> + ?Sized>(
+        &self,
+        cx: Context<'_>,
+        xs: &X,
+        state: &mut N::State,
+    ) -> Result<Array3<N::Elem>, Error> {
+        let xs = xs.as_input();
         self.check_model()?;
-        self.model.check(xs)?;
-        let (t, b) = xs.steps_and_rows();
-        self.check_state(state, b)?;
-        let mut ys = Array3::zeros((t, b, self.model.output_size()));
+        check(&self.model, cx, xs)?;
+        let (t, b) = xs.dim();
+        check_state_like("state", &self.like, state, b)?;
+        let mut ys = Array3::zeros((self.model.output_steps(t), b, self.model.output_size()));
         if t * b > 0 {
             // Of its own, so that a panic on the way leaves the caller's as it was.
             let mut moving = state.clone();
             let model = &self.model;
             model.carry(&mut moving, false);
-            self.threads.install(|| model.run(xs, ys.view_mut(), &mut moving, None));
+            self.backprop.threads.install(|| model.forward(cx, xs, ys.view_mut(), &mut moving, None));
+            cx.clear_padding(&mut ys.view_mut());
             *state = moving;
         }
         Ok(ys)

@@ -1,12 +1,14 @@
 //! What an epoch has shown.
 
+use crate::LossSum;
+
 /// Sums over the windows of an epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Report {
-    /// Sum over windows of loss times tokens.
-    pub loss_sum: f64,
-    /// Steps times rows.
+    /// The losses, and what they were counted over.
+    pub losses: LossSum,
+    /// Steps of all rows, padding not counted.
     pub tokens: usize,
     /// Updates made.
     pub updates: usize,
@@ -18,33 +20,33 @@ pub struct Report {
     pub largest_norm: f64,
     /// Wall time: batches, forward, loss, backward, clip, update.
     pub seconds: f64,
-    /// Means, for where the sums are too large to be numbers.
-    mean_loss: f64,
+    /// The mean norm, for where the sum is too large to be a number.
     mean_norm: f64,
 }
 
 impl Report {
     /// Of one window that was not trained on.
-    pub(super) fn evaluated(loss: f64, tokens: usize) -> Self {
-        Report { loss_sum: loss * tokens as f64, tokens, mean_loss: loss, ..Report::default() }
+    pub(super) fn evaluated(losses: LossSum, tokens: usize) -> Self {
+        Report { losses, tokens, ..Report::default() }
     }
 
-    /// Of one window and its update.
-    pub(super) fn trained(loss: f64, tokens: usize, norm: f64, clipped: bool) -> Self {
+    /// With one update.
+    pub(super) fn updated(self, norm: f64, clipped: bool) -> Self {
         Report {
             updates: 1,
             clipped: usize::from(clipped),
             norm_sum: norm,
             largest_norm: norm,
             mean_norm: norm,
-            ..Report::evaluated(loss, tokens)
+            ..self
         }
     }
 
     /// The mean loss of a token, in nats where the loss is a cross-entropy. NaN if there was none.
     #[must_use]
     pub fn loss(&self) -> f64 {
-        if self.loss_sum.is_finite() { self.loss_sum / self.tokens as f64 } else { self.mean_loss }
+        let LossSum { sum, weight, .. } = self.losses;
+        if sum.is_finite() { sum / weight } else { self.losses.mean() }
     }
 
     /// exp(loss): how many equally likely tokens the model hesitates between. Infinite for a loss above 709.
@@ -77,9 +79,8 @@ impl Report {
             let all = (n + m).max(1) as f64;
             a * (n as f64 / all) + b * (m as f64 / all)
         };
-        self.mean_loss = mean([self.mean_loss, other.mean_loss], [self.tokens, other.tokens]);
         self.mean_norm = mean([self.mean_norm, other.mean_norm], [self.updates, other.updates]);
-        self.loss_sum += other.loss_sum;
+        self.losses = self.losses + other.losses;
         self.tokens += other.tokens;
         self.updates += other.updates;
         self.clipped += other.clipped;

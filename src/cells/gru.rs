@@ -29,7 +29,7 @@ use crate::{Float, Gated, GatedSpec, Pointwise};
 /// let cell = Gru::<f64>::spec(1).build(2, &mut Init::seeded(1))?;
 /// let (x, mut y, mut state, h) = (array![[0.5, -1.0]], Array2::zeros((1, 1)), cell.zero_state(1), 0.3);
 /// state[0][[0, 0]] = h;
-/// cell.step(x.view(), y.view_mut(), &mut state, None);
+/// cell.step(Context::default(), x.view(), y.view_mut(), &mut state, None);
 ///
 /// let a = (x.dot(&cell.w_x()) + cell.b().unwrap()).remove_axis(ndarray::Axis(0));
 /// let u = (array![[h]].dot(&cell.w_h()) + cell.b_h().unwrap()).remove_axis(ndarray::Axis(0));

@@ -7,11 +7,13 @@
 use std::fmt;
 
 use ndarray::linalg::general_mat_mul;
-use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis, Ix2, Zip, concatenate, s};
+use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis, Zip, concatenate, s};
 
 use crate::blocks::BLOCK_ROWS;
 use crate::memory::bytes;
-use crate::{Bias, Error, Float, GradIo, Init, Memory, Params, Recurrent, RnnCell, Scheme, Spec, Work, add_outer};
+use crate::{
+    Bias, Context, Error, Float, GradIo, Init, Memory, Params, Recurrent, RnnCell, Scheme, Spec, Work, add_outer,
+};
 
 /// The gated recurrent unit with the reset gate before the product:
 ///
@@ -36,7 +38,7 @@ use crate::{Bias, Error, Float, GradIo, Init, Memory, Params, Recurrent, RnnCell
 /// let cell = GruResetBefore::<f64>::spec(1).build(2, &mut Init::seeded(1))?;
 /// let (x, mut y, mut state, h) = (array![[0.5, -1.0]], Array2::zeros((1, 1)), cell.zero_state(1), 0.3);
 /// state[0][[0, 0]] = h;
-/// cell.step(x.view(), y.view_mut(), &mut state, None);
+/// cell.step(Context::default(), x.view(), y.view_mut(), &mut state, None);
 ///
 /// let a = (x.dot(&cell.w_x()) + cell.b().unwrap()).remove_axis(ndarray::Axis(0));
 /// let w = cell.w_h();
@@ -166,6 +168,7 @@ impl<F: Float> Recurrent for GruResetBefore<F> {
 impl<F: Float> RnnCell for GruResetBefore<F> {
     fn step(
         &self,
+        _: Context<'_>,
         x: ArrayView2<'_, F>,
         mut y: ArrayViewMut2<'_, F>,
         [h]: &mut Self::State,
@@ -192,7 +195,8 @@ impl<F: Float> RnnCell for GruResetBefore<F> {
 
     fn step_backward(
         &self,
-        mut io: GradIo<'_, F, Ix2>,
+        _: Context<'_>,
+        mut io: GradIo<'_, F>,
         tape: &mut Self::Tape,
         [dh]: &mut Self::State,
         grads: &mut Self,

@@ -28,7 +28,7 @@ use crate::{Float, Gated, GatedSpec, Pointwise};
 /// let (x, mut y, mut state) = (array![[0.5, -1.0]], Array2::zeros((1, 1)), cell.zero_state(1));
 /// let (h, c) = (0.1, -0.2);
 /// (state[0][[0, 0]], state[1][[0, 0]]) = (h, c);
-/// cell.step(x.view(), y.view_mut(), &mut state, None);
+/// cell.step(Context::default(), x.view(), y.view_mut(), &mut state, None);
 ///
 /// let a = (x.dot(&cell.w_x()) + array![[h]].dot(&cell.w_h()) + cell.b().unwrap()).remove_axis(ndarray::Axis(0));
 /// let sigmoid = |a: f64| 1.0 / (1.0 + (-a).exp());

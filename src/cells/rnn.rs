@@ -23,7 +23,7 @@ use crate::{Error, Float, Gated, GatedSpec, Pointwise};
 /// let cell = Rnn::<f64>::spec(2).build(1, &mut Init::seeded(1))?;
 /// let (x, mut y, mut state) = (array![[0.5]], Array2::zeros((1, 2)), cell.zero_state(1));
 /// state[0].assign(&array![[0.1, -0.2]]);
-/// cell.step(x.view(), y.view_mut(), &mut state, None);
+/// cell.step(Context::default(), x.view(), y.view_mut(), &mut state, None);
 /// let a = x.dot(&cell.w_x()) + array![[0.1, -0.2]].dot(&cell.w_h()) + cell.b().unwrap();
 /// assert!((y - a.mapv(f64::tanh)).iter().all(|error| error.abs() < 1e-15));
 /// # Ok::<(), deep_rnn::Error>(())

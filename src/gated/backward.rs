@@ -3,9 +3,9 @@
 
 use ndarray::{ArrayView2, ArrayView3, ArrayViewMut3, Axis};
 
-use super::sequence::{Input, Widths, piece};
+use super::ragged::Rows as Ragged;
+use super::sequence::{Widths, piece};
 use super::{Gated, GatedTape};
-use crate::Float;
 use crate::blocks::{BLOCK_ROWS, BlockSum, block_steps, in_blocks};
 use crate::kernel::matmul::{matmul, matmul_transposed};
 use crate::kernel::pack::{Packed, pack, pack_adding, pack_transposed};
@@ -14,6 +14,7 @@ use crate::kernel::threads::{Divisible, divide};
 use crate::kernel::views::{Rows, at, at_mut, clean, contiguous, flat, flat_mut, steps_lie_together, view, view_mut};
 use crate::kernel::{rows, scratch};
 use crate::pointwise::{Lanes, Pointwise};
+use crate::{Context, Float, Input, SeqGradIo};
 
 /// Some rows of the batch over the steps of one piece.
 struct Part<'a, F> {
@@ -70,31 +71,22 @@ impl<F: Float> Divisible for Part<'_, F> {
     }
 }
 
-/// The arrays of a backward call.
-pub(super) struct Io<'a, F> {
-    pub(super) input: Input<'a, F>,
-    pub(super) ys: ArrayView3<'a, F>,
-    pub(super) d_ys: ArrayView3<'a, F>,
-    /// None for tokens.
-    pub(super) d_xs: Option<ArrayViewMut3<'a, F>>,
-}
-
 /// x of one piece, in row-major order.
-enum PieceInput<'a, F> {
+pub(super) enum PieceInput<'a, F> {
     Rows(&'a [F]),
     Tokens(ArrayView2<'a, usize>),
 }
 
 /// What one piece gives to the gradients.
-struct Piece<'a, F> {
-    input: PieceInput<'a, F>,
+pub(super) struct Piece<'a, F> {
+    pub(super) input: PieceInput<'a, F>,
     /// h before each of the last steps, and before those that are left.
-    hs: &'a [F],
-    h0: &'a [F],
-    d_a: &'a [F],
-    d_u: &'a [F],
+    pub(super) hs: &'a [F],
+    pub(super) h0: &'a [F],
+    pub(super) d_a: &'a [F],
+    pub(super) d_u: &'a [F],
     /// Where the gradient of the input goes, with the weight that makes it; none for tokens.
-    d_xs: Option<(&'a mut [F], Packed<'a, F>)>,
+    pub(super) d_xs: Option<(&'a mut [F], Packed<'a, F>)>,
 }
 
 /// Rows of what a piece gives gradients to: the same share of each.
@@ -122,19 +114,14 @@ impl<F: Float> Divisible for Share<'_, F> {
 impl<F: Float, P: Pointwise<F>> Gated<F, P> {
     pub(super) fn sequence_backward(
         &self,
-        io: Io<'_, F>,
+        cx: Context<'_>,
+        io: SeqGradIo<'_, F>,
         tape: &mut GatedTape<F>,
         d_state: &mut <P::State as Lanes<F>>::Arrays,
         grads: &mut Self,
     ) {
-        let Io { input, ys, d_ys, mut d_xs } = io;
-        let ((t, b), units, d) = (input.dim(), self.units(), self.w_x.nrows());
-        input.check(d);
-        assert_eq!(ys.dim(), (t, b, units), "y: [T, B, H] of this input and cell");
-        assert_eq!(d_ys.dim(), (t, b, units), "d_y: [T, B, H] of this input and cell");
-        if let Some(d_xs) = &d_xs {
-            assert_eq!(d_xs.dim(), (t, b, d), "d_x: the shape of x");
-        }
+        io.expect(self);
+        let ((t, b), units, d) = (io.x.dim(), self.units(), self.w_x.nrows());
         for array in d_state.as_ref() {
             assert_eq!(array.dim(), (b, units), "d_state: every array is [B, H]");
         }
@@ -142,6 +129,11 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
             return;
         }
         tape.pop_frame(t, b);
+        let rows = Ragged::new(cx, t, b);
+        if !rows.is_plain() {
+            return self.ragged_backward(&rows, io, tape, d_state, grads);
+        }
+        let SeqGradIo { x: input, y: ys, d_y: d_ys, d_x: mut d_xs } = io;
         let Widths { x, u, more, saved: kept } = self.widths();
         let piece = piece(t, b);
         scratch::with_each(self.backward_lengths(t, b, d_xs.is_some()), |memory| {
@@ -242,7 +234,7 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
     }
 
     /// A piece without its last rows, and those: where it has more than `most`, and so is a single step.
-    fn last_rows<'a>(&self, piece: Piece<'a, F>, most: usize) -> (Option<Piece<'a, F>>, Piece<'a, F>) {
+    pub(super) fn last_rows<'a>(&self, piece: Piece<'a, F>, most: usize) -> (Option<Piece<'a, F>>, Piece<'a, F>) {
         let (Widths { x, u, .. }, units, d) = (self.widths(), self.units(), self.w_x.nrows());
         let n = piece.d_a.len() / x;
         if n <= most {
@@ -302,7 +294,7 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
 
     /// Adds the piece's share to the gradients, xᵀ·d_a, hᵀ·d_u and the sums of their rows, last row first; and sets
     /// ∂L/∂x = d_a·w_xᵀ.
-    fn gradients(&self, piece: Piece<'_, F>, parts: usize, memory: [&mut [F]; 2], grads: &mut Self) {
+    pub(super) fn gradients(&self, piece: Piece<'_, F>, parts: usize, memory: [&mut [F]; 2], grads: &mut Self) {
         let Piece { input, hs, h0, d_a, d_u, d_xs } = piece;
         let (units, d) = (self.units(), self.w_x.nrows());
         let Widths { x, u, .. } = self.widths();

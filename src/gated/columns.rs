@@ -14,8 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use ndarray::{ArrayViewMut3, Axis};
 
 use super::Gated;
-use super::sequence::{Input, Weight, piece};
-use crate::Float;
+use super::sequence::{Weight, is_rows, piece};
 use crate::kernel::pace::Pace;
 use crate::kernel::pack::{Packed, pack, pack_columns, packed_len};
 use crate::kernel::scratch;
@@ -24,6 +23,7 @@ use crate::kernel::threads::{self, divide};
 use crate::kernel::views::{Rows, clean, flat};
 use crate::memory::Work;
 use crate::pointwise::{Lanes, Pointwise};
+use crate::{Float, Input};
 use round::Round;
 
 /// Rows of a step from which on they are divided, not the units.
@@ -139,7 +139,7 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         parts: usize,
         pace: &Pace,
     ) {
-        let lengths = self.column_lengths(input.dim(), parts, input.is_rows());
+        let lengths = self.column_lengths(input.dim(), parts, is_rows(input));
         // Three calls, as where rows are divided: so both ways find the same buffers.
         scratch::with(lengths.w_x, |w_x| {
             scratch::with(parts * lengths.w_h, |w_h| {

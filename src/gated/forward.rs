@@ -2,9 +2,9 @@
 
 use ndarray::{ArrayViewMut3, Axis};
 
-use super::sequence::{Input, WORTH_PACKING, Weight, Widths, piece};
+use super::ragged::Rows as Ragged;
+use super::sequence::{WORTH_PACKING, Weight, Widths, cut_rows, is_rows, piece};
 use super::{Gated, GatedTape};
-use crate::Float;
 use crate::kernel::pace::PACE;
 use crate::kernel::pack::{pack, packed_len};
 use crate::kernel::sums::look_up;
@@ -12,6 +12,7 @@ use crate::kernel::threads::{Divisible, divide};
 use crate::kernel::views::{at_mut, clean, flat, steps_lie_together, view, view_mut};
 use crate::kernel::{rows, scratch};
 use crate::pointwise::{Lanes, Pointwise};
+use crate::{Context, Float, Input};
 
 /// Some rows of the batch over all steps.
 struct Part<'a, F> {
@@ -30,7 +31,7 @@ impl<F: Float> Divisible for Part<'_, F> {
     }
     fn cut(self, at: usize) -> (Self, Self) {
         let rows = self.len();
-        let (input_a, input_b) = self.input.cut(at);
+        let (input_a, input_b) = cut_rows(self.input, at);
         let (ys_a, ys_b) = self.ys.split_at(Axis(1), at);
         let (h0_a, h0_b) = self.h0.split_at(self.h0.len() / rows * at);
         let middle = self.rest.len() / rows * at;
@@ -53,13 +54,14 @@ impl<F: Float> Divisible for Part<'_, F> {
 impl<F: Float, P: Pointwise<F>> Gated<F, P> {
     pub(super) fn sequence(
         &self,
+        cx: Context<'_>,
         input: Input<'_, F>,
         mut ys: ArrayViewMut3<'_, F>,
         state: &mut <P::State as Lanes<F>>::Arrays,
         tape: Option<&mut GatedTape<F>>,
     ) {
         let ((t, b), units) = (input.dim(), self.units());
-        input.check(self.w_x.nrows());
+        input.expect(self.w_x.nrows());
         assert_eq!(ys.dim(), (t, b, units), "ys: [T, B, H] of this input and cell");
         for array in state.as_ref() {
             assert_eq!(array.dim(), (b, units), "state: every array is [B, H]");
@@ -67,13 +69,14 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         if t == 0 || b == 0 {
             return;
         }
+        let rows = Ragged::new(cx, t, b);
         let Widths { more, saved: kept, .. } = self.widths();
         let (h, others) = state.as_mut().split_first_mut().expect("a state has lane 0");
         scratch::with(b * (units + more), |memory| {
             let (h0, rest) = memory.split_at_mut(b * units);
-            view_mut(h0, (1, b, units)).index_axis_mut(Axis(0), 0).assign(h);
+            rows.take(h, h0, [0, units]);
             for (lane, array) in others.iter().enumerate() {
-                view_mut(rest, (b, P::State::N - 1, units)).index_axis_mut(Axis(1), lane).assign(array);
+                rows.take(array, rest, [lane * units, more]);
             }
             let tape = tape.map(|tape| {
                 tape.push_frame(t, b);
@@ -83,24 +86,30 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
                     view_mut(tape.saved.push(t * b * kept), (t, b, kept)),
                 )
             });
-            let columns = if tape.is_none() { self.column_parts(t, b) } else { 1 };
-            if columns > 1 {
+            let columns = if tape.is_none() && rows.is_plain() { self.column_parts(t, b) } else { 1 };
+            if !rows.is_plain() {
+                self.ragged(&rows, &input, ys.view_mut(), (&mut *h0, &mut *rest), tape);
+            } else if columns > 1 {
                 self.by_columns(&input, ys.view_mut(), h0, rest, columns, &PACE);
             } else {
                 self.with_weights(&input, |w_x, w_h| {
-                    let part = Part { input: input.view(), ys: ys.view_mut(), h0, rest: &mut *rest, tape };
+                    let part = Part { input: input.reborrow(), ys: ys.view_mut(), h0, rest: &mut *rest, tape };
                     divide(part, self.parts(t * b), 1, &|part| self.part(part, w_x, w_h));
                 });
             }
             for (lane, array) in others.iter_mut().enumerate() {
-                array.assign(&view(rest, (b, P::State::N - 1, units)).index_axis(Axis(1), lane));
+                rows.put(rest, [lane * units, more], array);
+            }
+            if rows.is_plain() {
+                h.assign(&ys.index_axis(Axis(0), t - 1));
+            } else {
+                rows.put(h0, [0, units], h);
             }
         });
-        h.assign(&ys.index_axis(Axis(0), t - 1));
     }
 
     /// Calls `f` with both weights, packed if they will be used often enough. Tokens look rows of the plain one up.
-    fn with_weights(&self, input: &Input<'_, F>, f: impl FnOnce(Weight<'_, F>, Weight<'_, F>)) {
+    pub(super) fn with_weights(&self, input: &Input<'_, F>, f: impl FnOnce(Weight<'_, F>, Weight<'_, F>)) {
         let Widths { x, u, .. } = self.widths();
         let (d, units) = (self.w_x.nrows(), self.units());
         let (w_x, w_h) = (flat(&self.w_x), flat(&self.w_h));
@@ -125,7 +134,7 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         let piece = piece(t, b);
         // A step whose rows do not lie side by side is made elsewhere and copied.
         let direct = steps_lie_together(&ys);
-        scratch::with_each(self.part_lengths(t, b, input.is_rows()), |[bias, own_bias, xs, copy, us, outputs]| {
+        scratch::with_each(self.part_lengths(t, b, is_rows(&input)), |[bias, own_bias, xs, copy, us, outputs]| {
             self.fill_biases(bias, own_bias, 0, units);
             let (mut before, mut after) = outputs.split_at_mut(b * units);
             for first in (0..t).step_by(piece) {

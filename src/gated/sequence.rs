@@ -3,7 +3,7 @@
 //! Time is cut into pieces of about [`ROWS`] rows. Rows of the batch are divided over the threads where steps follow
 //! each other, rows of the results where they do not. No sum depends on the pieces or the parts.
 
-use ndarray::{Array1, ArrayView2, ArrayView3, Axis};
+use ndarray::{Array1, Axis};
 
 use super::Gated;
 use crate::Float;
@@ -14,7 +14,7 @@ use crate::kernel::views::flat;
 use crate::kernel::{scratch, threads};
 use crate::memory::bytes;
 use crate::pointwise::{Lanes, Pointwise};
-use crate::{Memory, Params, Work};
+use crate::{Input, Memory, Params, Work};
 
 /// Rows (steps times batch) done together: deep enough for the product of the weight gradients, few enough for cache.
 const ROWS: usize = 512;
@@ -23,60 +23,21 @@ pub(super) const WORTH_PACKING: usize = 12;
 /// Multiply-adds below which another thread costs more than it brings.
 const WORTH_A_THREAD: usize = 1 << 20;
 
-/// What a sequence starts from.
-#[derive(Clone)]
-pub(super) enum Input<'a, F> {
-    /// `[T, B, D]`.
-    Rows(ArrayView3<'a, F>),
-    /// `[T, B]`; each stands for a row of zeros with a one.
-    Tokens(ArrayView2<'a, usize>),
+/// Whether pieces may have to be copied, because they are no runs of numbers or have some that are too near 0.
+pub(super) fn is_rows<F>(input: &Input<'_, F>) -> bool {
+    matches!(input, Input::Rows(_))
 }
 
-impl<F: Float> Input<'_, F> {
-    /// T and B.
-    pub(super) fn dim(&self) -> (usize, usize) {
-        match self {
-            Input::Rows(xs) => (xs.len_of(Axis(0)), xs.len_of(Axis(1))),
-            Input::Tokens(tokens) => tokens.dim(),
+/// The first rows and the others.
+pub(super) fn cut_rows<F>(input: Input<'_, F>, at: usize) -> (Input<'_, F>, Input<'_, F>) {
+    match input {
+        Input::Rows(xs) => {
+            let (a, b) = xs.split_at(Axis(1), at);
+            (Input::Rows(a), Input::Rows(b))
         }
-    }
-
-    /// Whether its pieces may have to be copied, because they are no runs of numbers or have some that are too near 0.
-    pub(super) fn is_rows(&self) -> bool {
-        matches!(self, Input::Rows(_))
-    }
-
-    #[track_caller]
-    pub(super) fn check(&self, input_size: usize) {
-        match self {
-            Input::Rows(xs) => assert_eq!(xs.len_of(Axis(2)), input_size, "xs: the cell has inputs of D columns"),
-            Input::Tokens(tokens) => {
-                if let Some(token) = tokens.iter().find(|token| **token >= input_size) {
-                    panic!("tokens: each must be less than D = {input_size}, got {token}");
-                }
-            }
-        }
-    }
-
-    /// The same for a shorter time.
-    pub(super) fn view(&self) -> Input<'_, F> {
-        match self {
-            Input::Rows(xs) => Input::Rows(xs.view()),
-            Input::Tokens(tokens) => Input::Tokens(tokens.view()),
-        }
-    }
-
-    /// The first rows and the others.
-    pub(super) fn cut(self, at: usize) -> (Self, Self) {
-        match self {
-            Input::Rows(xs) => {
-                let (a, b) = xs.split_at(Axis(1), at);
-                (Input::Rows(a), Input::Rows(b))
-            }
-            Input::Tokens(tokens) => {
-                let (a, b) = tokens.split_at(Axis(1), at);
-                (Input::Tokens(a), Input::Tokens(b))
-            }
+        Input::Tokens(tokens) => {
+            let (a, b) = tokens.split_at(Axis(1), at);
+            (Input::Tokens(a), Input::Tokens(b))
         }
     }
 }
@@ -115,7 +76,7 @@ pub(super) fn piece(steps: usize, batch: usize) -> usize {
 }
 
 /// Rows of one piece.
-fn piece_rows(steps: usize, batch: usize) -> usize {
+pub(super) fn piece_rows(steps: usize, batch: usize) -> usize {
     piece(steps, batch).saturating_mul(batch)
 }
 

@@ -21,6 +21,8 @@ enum Source {
 struct Movable<L: SeqLayer> {
     layer: L,
     problem: Problem<L::Elem, L::State>,
+    /// From the layer's first state, not the problem's.
+    fresh: bool,
 }
 
 impl<L: SeqLayer> Movable<L> {
@@ -48,8 +50,10 @@ impl<L: SeqLayer> Movable<L> {
     fn outputs(&mut self, source: Source, index: &IxDyn, value: L::Elem) -> Vec<f64> {
         let mut kept = value;
         self.with(source, |mut view| kept = std::mem::replace(&mut view[index], value));
-        let mut state = self.problem.state.clone();
-        let ys = run::forward(&self.layer, self.problem.xs.view(), &mut state, None, 0.0);
+        let batch = self.problem.xs.len_of(ndarray::Axis(1));
+        let mut state = if self.fresh { self.layer.initial_state(batch) } else { self.problem.state.clone() };
+        let (cx, xs) = (self.problem.context(), (&self.problem.xs).into());
+        let ys = run::forward(&self.layer, cx, xs, &mut state, None, 0.0);
         self.with(source, |mut view| view[index] = kept);
         let mut all: Vec<f64> = ys.into_iter().map(Float::as_f64).collect();
         state.visit(&mut |view| all.extend(view.iter().map(|x| x.as_f64())));
@@ -88,11 +92,45 @@ pub(super) fn differences<L: SeqLayer>(
         .chain([("d_x".to_string(), outcome.d_xs.mapv(Float::as_f64).into_dyn())])
         .chain(states)
         .collect();
+    let mut movable = Movable { layer: layer.clone(), problem: problem.clone(), fresh: false };
+    let law = if problem.lengths.is_some() || problem.resets.is_some() { Law::Lengths } else { Law::Differences };
+    hold(&mut movable, sources.zip(gradients), law, case, options, init, report)
+}
+
+/// Law 14: from the first state, gradients of the parameters against differences.
+pub(super) fn first_state<L: SeqLayer>(
+    layer: &L,
+    problem: &Problem<L::Elem, L::State>,
+    case: &str,
+    options: &Options,
+    init: &mut Init,
+    report: &mut Report,
+) -> Result<(), Violation> {
+    let first = layer.initial_state(problem.xs.len_of(ndarray::Axis(1)));
+    let problem = Problem { state: first, ..problem.clone() };
+    let mut outcome = run::run(layer, &problem);
+    layer.initial_state_backward(&outcome.d_state, &mut outcome.grads);
+    let gradients = compare::params("grads", &outcome.grads);
+    let mut movable = Movable { layer: layer.clone(), problem, fresh: true };
+    let sources = (0..gradients.len()).map(Source::Param).zip(gradients);
+    let case = format!("{case}, from the first state");
+    hold(&mut movable, sources, Law::FirstState, &case, options, init, report)
+}
+
+fn hold<L: SeqLayer>(
+    movable: &mut Movable<L>,
+    sources: impl Iterator<Item = (Source, (String, ArrayD<f64>))>,
+    law: Law,
+    case: &str,
+    options: &Options,
+    init: &mut Init,
+    report: &mut Report,
+) -> Result<(), Violation> {
+    let problem = &movable.problem;
     let mut cotangent: Vec<f64> = problem.d_ys.iter().map(|x| x.as_f64()).collect();
     problem.d_state.visit(&mut |view| cotangent.extend(view.iter().map(|x| x.as_f64())));
 
-    let mut movable = Movable { layer: layer.clone(), problem: problem.clone() };
-    for (source, (name, gradient)) in sources.zip(gradients) {
+    for (source, (name, gradient)) in sources {
         let largest = gradient.iter().fold(0.0_f64, |largest, g| largest.max(g.abs()));
         for index in chosen(&gradient, options.coordinates, init) {
             let got = gradient[&index];
@@ -110,7 +148,7 @@ pub(super) fn differences<L: SeqLayer>(
                 }
             }
             if !held {
-                return Err(compare::at(Law::Differences, case, &name, &index, expected, got));
+                return Err(compare::at(law, case, &name, &index, expected, got));
             }
             report.coordinates += 1;
             // Where the whole gradient is 0 there is nothing to be relative to.

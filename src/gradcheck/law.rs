@@ -28,12 +28,18 @@ pub enum Law {
     Overwrites,
     /// 10: sizes and states say what the arrays are; a sequence of no steps or no rows changes nothing.
     Sizes,
-    /// 11, of token input: tokens give the same bits as rows with a one.
+    /// 11: tokens give the same bits as rows with a one.
     Tokens,
+    /// 12: a row in a padded batch is the row alone, and what is in the padding counts for nothing.
+    Lengths,
+    /// 13: a row that starts afresh on the way is a new sequence.
+    Resets,
+    /// 14: gradients of first states that are learned.
+    FirstState,
 }
 
 impl Law {
-    /// Its number: 1 to 10, and 11 for tokens.
+    /// Its number.
     #[must_use]
     pub fn number(self) -> u8 {
         match self {
@@ -48,6 +54,9 @@ impl Law {
             Law::Overwrites => 9,
             Law::Sizes => 10,
             Law::Tokens => 11,
+            Law::Lengths => 12,
+            Law::Resets => 13,
+            Law::FirstState => 14,
         }
     }
 
@@ -67,6 +76,9 @@ impl Law {
             Law::Overwrites => "outputs are overwritten in full",
             Law::Sizes => "sizes match the arrays",
             Law::Tokens => "tokens equal one-hot rows",
+            Law::Lengths => "padding counts for nothing",
+            Law::Resets => "a reset starts afresh",
+            Law::FirstState => "gradients of first states",
         }
     }
 }

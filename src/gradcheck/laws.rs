@@ -19,7 +19,10 @@ pub(super) fn overwrites<L: SeqLayer>(
         let case = format!("{case}, output arrays full of {start} before");
         same(Law::Overwrites, &case, near::<L::Elem>(), &zeros.arrays(), &other.arrays())?;
     }
-    Ok(())
+    let mut unasked = run::run_unasked(layer, problem);
+    unasked.d_xs.assign(&zeros.d_xs);
+    let case = format!("{case}, the gradient of x not asked for");
+    same(Law::Overwrites, &case, near::<L::Elem>(), &zeros.arrays(), &unasked.arrays())
 }
 
 /// Law 5.
@@ -30,7 +33,7 @@ pub(super) fn no_tape<L: SeqLayer>(
 ) -> Result<(), Violation> {
     let values = |tape: Option<&mut L::Tape>| {
         let mut state = problem.state.clone();
-        let ys = run::forward(layer, problem.xs.view(), &mut state, tape, 0.0);
+        let ys = run::forward(layer, problem.context(), (&problem.xs).into(), &mut state, tape, 0.0);
         let mut named = vec![("y".to_string(), ys.mapv(Float::as_f64).into_dyn())];
         named.extend(compare::state("state", &state));
         named
@@ -55,7 +58,7 @@ pub(super) fn drains<L: SeqLayer>(
     let later = Problem::random(layer, (t, b), init);
     let forward = |problem: &Problem<L::Elem, L::State>, tape: &mut L::Tape| {
         let mut state = problem.state.clone();
-        let ys = run::forward(layer, problem.xs.view(), &mut state, Some(tape), 0.0);
+        let ys = run::forward(layer, problem.context(), (&problem.xs).into(), &mut state, Some(tape), 0.0);
         (ys, state)
     };
     // Twice, for a tape keeps its memory.

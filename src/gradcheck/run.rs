@@ -1,17 +1,20 @@
 //! One forward and one backward pass: what goes in, what comes out.
 
-use ndarray::{Array3, ArrayView3, Axis};
+use ndarray::{Array2, Array3, Axis};
 
 use super::compare::{self, Named};
-use crate::{Float, GradIo, Init, SeqLayer, State};
+use crate::{Context, Float, Init, Input, SeqGradIo, SeqLayer, State};
 
-/// The inputs of a pass there and back: x, the first state, and the gradients by the outputs and by the last state.
+/// The inputs of a pass there and back: x, the first state, and the gradients by the outputs and by the last state; and what is
+/// said of rows.
 #[derive(Clone)]
 pub(super) struct Problem<F, S> {
     pub(super) xs: Array3<F>,
     pub(super) state: S,
     pub(super) d_ys: Array3<F>,
     pub(super) d_state: S,
+    pub(super) lengths: Option<Vec<usize>>,
+    pub(super) resets: Option<Array2<bool>>,
 }
 
 /// What comes out.
@@ -48,16 +51,27 @@ impl<F: Float, S: State<F>> Problem<F, S> {
         Problem {
             xs: init.uniform((t, b, layer.input_size()), 1.0),
             state: random_state(layer.zero_state(b), init),
-            d_ys: init.uniform((t, b, layer.output_size()), 1.0),
+            d_ys: init.uniform((layer.output_steps(t), b, layer.output_size()), 1.0),
             d_state: random_state(layer.zero_state(b), init),
+            lengths: None,
+            resets: None,
         }
+    }
+
+    /// What its calls are told.
+    pub(super) fn context(&self) -> Context<'_> {
+        let cx = Context::default();
+        let cx = self.lengths.as_ref().map_or(cx, |lengths| cx.with_lengths(lengths));
+        self.resets.as_ref().map_or(cx, |resets| cx.with_resets(resets).expect("flags without gaps"))
     }
 
     /// The problem of these rows of the batch, in this order.
     pub(super) fn rows<L: SeqLayer<Elem = F, State = S>>(&self, layer: &L, rows: &[usize]) -> Self {
         let (xs, d_ys) = (array_rows(&self.xs, rows), array_rows(&self.d_ys, rows));
         let (state, d_state) = (state_rows(layer, &self.state, rows), state_rows(layer, &self.d_state, rows));
-        Problem { xs, state, d_ys, d_state }
+        let lengths = self.lengths.as_ref().map(|lengths| rows.iter().map(|row| lengths[*row]).collect());
+        let resets = self.resets.as_ref().map(|resets| resets.select(Axis(1), rows).as_standard_layout().into_owned());
+        Problem { xs, state, d_ys, d_state, lengths, resets }
     }
 }
 
@@ -107,14 +121,16 @@ impl<L: SeqLayer> Outcome<L> {
 /// The outputs, into an array that was full of `start` before.
 pub(super) fn forward<L: SeqLayer>(
     layer: &L,
-    xs: ArrayView3<'_, L::Elem>,
+    cx: Context<'_>,
+    xs: Input<'_, L::Elem>,
     state: &mut L::State,
     tape: Option<&mut L::Tape>,
     start: f64,
 ) -> Array3<L::Elem> {
-    let (t, b, _) = xs.dim();
-    let mut ys = Array3::from_elem((t, b, layer.output_size()), Float::from_f64(start));
-    layer.forward(xs, ys.view_mut(), state, tape);
+    let (t, b) = xs.dim();
+    let shape = (layer.output_steps(t), b, layer.output_size());
+    let mut ys = Array3::from_elem(shape, Float::from_f64(start));
+    layer.forward(cx, xs, ys.view_mut(), state, tape);
     ys
 }
 
@@ -129,8 +145,14 @@ pub(super) fn backward<L: SeqLayer>(
 ) -> Outcome<L> {
     let mut d_xs = Array3::from_elem(problem.xs.dim(), Float::from_f64(start));
     let mut d_state = problem.d_state.clone();
-    let io = GradIo { x: problem.xs.view(), y: ys.view(), d_y: problem.d_ys.view(), d_x: d_xs.view_mut() };
-    layer.backward(io, tape, &mut d_state, &mut grads);
+    let (x, y, d_y) = (Input::Rows(problem.xs.view()), ys.view(), problem.d_ys.view());
+    layer.backward(
+        problem.context(),
+        SeqGradIo { x, y, d_y, d_x: Some(d_xs.view_mut()) },
+        tape,
+        &mut d_state,
+        &mut grads,
+    );
     Outcome { ys, state, d_xs, d_state, grads }
 }
 
@@ -142,11 +164,21 @@ pub(super) fn run_from<L: SeqLayer>(
     start: f64,
 ) -> Outcome<L> {
     let (mut tape, mut state) = (L::Tape::default(), problem.state.clone());
-    let ys = forward(layer, problem.xs.view(), &mut state, Some(&mut tape), start);
+    let ys = forward(layer, problem.context(), (&problem.xs).into(), &mut state, Some(&mut tape), start);
     backward(layer, problem, (ys, state), &mut tape, grads, start)
 }
 
 /// There and back from gradients of 0.
 pub(super) fn run<L: SeqLayer>(layer: &L, problem: &Problem<L::Elem, L::State>) -> Outcome<L> {
     run_from(layer, problem, layer.zeros_like(), 0.0)
+}
+
+/// As [`run`], where nobody asks for the gradient of x; it is 0 in what comes out.
+pub(super) fn run_unasked<L: SeqLayer>(layer: &L, problem: &Problem<L::Elem, L::State>) -> Outcome<L> {
+    let (mut tape, mut state) = (L::Tape::default(), problem.state.clone());
+    let ys = forward(layer, problem.context(), (&problem.xs).into(), &mut state, Some(&mut tape), 0.0);
+    let (mut d_state, mut grads) = (problem.d_state.clone(), layer.zeros_like());
+    let io = SeqGradIo { x: (&problem.xs).into(), y: ys.view(), d_y: problem.d_ys.view(), d_x: None };
+    layer.backward(problem.context(), io, &mut tape, &mut d_state, &mut grads);
+    Outcome { ys, state, d_xs: Array3::zeros(problem.xs.dim()), d_state, grads }
 }

@@ -5,24 +5,25 @@ use ndarray::{Array3, ArrayView3, ArrayViewMut3, Axis, Slice, s};
 use super::compare::same;
 use super::run::{self, Outcome, Problem};
 use super::{Law, Violation, near};
-use crate::{Float, GradIo, RnnCell, SeqLayer, Tape};
+use crate::{Float, GradIo, Input, RnnCell, SeqGradIo, SeqLayer, Tape};
 
-/// Law 2: T steps there, T steps back.
+/// Law 2: T steps there, T steps back, by a cell's own methods.
 pub(super) fn steps<C: RnnCell>(cell: &C, problem: &Problem<C::Elem, C::State>, case: &str) -> Result<(), Violation> {
     let (t, b, _) = problem.xs.dim();
     let (mut state, mut d_state, mut grads) = (problem.state.clone(), problem.d_state.clone(), cell.zeros_like());
     let mut ys = Array3::from_elem((t, b, cell.output_size()), Float::from_f64(f64::NAN));
     let mut d_xs = Array3::from_elem(problem.xs.dim(), Float::from_f64(f64::NAN));
     let mut tape = C::Tape::default();
-    for (x, y) in problem.xs.outer_iter().zip(ys.outer_iter_mut()) {
-        cell.step(x, y, &mut state, Some(&mut tape));
+    let cx = |t: usize| problem.context().from_step(t);
+    for (t, (x, y)) in problem.xs.outer_iter().zip(ys.outer_iter_mut()).enumerate() {
+        cell.step(cx(t), x, y, &mut state, Some(&mut tape));
     }
     for t in (0..t).rev() {
         let at = |array: &'_ Array3<C::Elem>| array.index_axis(Axis(0), t).to_owned();
         let (x, y, d_y) = (at(&problem.xs), at(&ys), at(&problem.d_ys));
         let d_x = d_xs.index_axis_mut(Axis(0), t);
         let io = GradIo { x: x.view(), y: y.view(), d_y: d_y.view(), d_x };
-        cell.step_backward(io, &mut tape, &mut d_state, &mut grads);
+        cell.step_backward(cx(t), io, &mut tape, &mut d_state, &mut grads);
     }
     let got = Outcome { ys, state, d_xs, d_state, grads };
     let case = format!("{case}, the sequence (expected) and step by step (got)");
@@ -30,34 +31,46 @@ pub(super) fn steps<C: RnnCell>(cell: &C, problem: &Problem<C::Elem, C::State>, 
     if tape.is_drained() { Ok(()) } else { Err(Violation::of(Law::Drains, &case, "tape", "drained", "not drained")) }
 }
 
-/// Law 3, for every place to cut.
-pub(super) fn pieces<C: RnnCell>(cell: &C, problem: &Problem<C::Elem, C::State>, case: &str) -> Result<(), Violation> {
-    let (t, b, _) = problem.xs.dim();
-    let whole = run::run(cell, problem).arrays();
+/// Law 3, of what may be run in pieces: for every place to cut, and cut everywhere.
+pub(super) fn pieces<L: SeqLayer>(
+    layer: &L,
+    problem: &Problem<L::Elem, L::State>,
+    case: &str,
+) -> Result<(), Violation> {
+    let t = problem.xs.len_of(Axis(0));
+    let whole = run::run(layer, problem).arrays();
     for k in 0..=t {
-        let pieces = [Slice::from(0..k), Slice::from(k..t)];
-        let (mut state, mut d_state, mut grads) = (problem.state.clone(), problem.d_state.clone(), cell.zeros_like());
-        let mut ys = Array3::zeros((t, b, cell.output_size()));
-        let mut d_xs = Array3::zeros(problem.xs.dim());
-        let mut tape = C::Tape::default();
-        for piece in pieces {
-            let y = ys.slice_axis_mut(Axis(0), piece);
-            cell.scan(problem.xs.slice_axis(Axis(0), piece), y, &mut state, Some(&mut tape));
-        }
-        for piece in pieces.into_iter().rev() {
-            let io = GradIo {
-                x: problem.xs.slice_axis(Axis(0), piece),
-                y: ys.slice_axis(Axis(0), piece),
-                d_y: problem.d_ys.slice_axis(Axis(0), piece),
-                d_x: d_xs.slice_axis_mut(Axis(0), piece),
-            };
-            cell.scan_backward(io, &mut tape, &mut d_state, &mut grads);
-        }
-        let got = Outcome { ys, state, d_xs, d_state, grads };
+        let got = in_pieces(layer, problem, &[(0, k), (k, t)]);
         let case = format!("{case}, whole (expected) and cut before step {k} (got)");
-        same(Law::Pieces, &case, near::<C::Elem>(), &whole, &got.arrays())?;
+        same(Law::Pieces, &case, near::<L::Elem>(), &whole, &got.arrays())?;
     }
-    Ok(())
+    let steps: Vec<(usize, usize)> = (0..t).map(|t| (t, t + 1)).collect();
+    let case = format!("{case}, whole (expected) and step by step (got)");
+    same(Law::Pieces, &case, near::<L::Elem>(), &whole, &in_pieces(layer, problem, &steps).arrays())
+}
+
+fn in_pieces<L: SeqLayer>(layer: &L, problem: &Problem<L::Elem, L::State>, pieces: &[(usize, usize)]) -> Outcome<L> {
+    let (t, b, _) = problem.xs.dim();
+    let (mut state, mut d_state, mut grads) = (problem.state.clone(), problem.d_state.clone(), layer.zeros_like());
+    let mut ys = Array3::zeros((t, b, layer.output_size()));
+    let mut d_xs = Array3::zeros(problem.xs.dim());
+    let mut tape = L::Tape::default();
+    let all = Input::Rows(problem.xs.view());
+    for &(from, to) in pieces {
+        let (cx, y) = (problem.context().from_step(from), ys.slice_axis_mut(Axis(0), Slice::from(from..to)));
+        layer.forward(cx, all.steps(from..to), y, &mut state, Some(&mut tape));
+    }
+    for &(from, to) in pieces.iter().rev() {
+        let piece = Slice::from(from..to);
+        let io = SeqGradIo {
+            x: all.steps(from..to),
+            y: ys.slice_axis(Axis(0), piece),
+            d_y: problem.d_ys.slice_axis(Axis(0), piece),
+            d_x: Some(d_xs.slice_axis_mut(Axis(0), piece)),
+        };
+        layer.backward(problem.context().from_step(from), io, &mut tape, &mut d_state, &mut grads);
+    }
+    Outcome { ys, state, d_xs, d_state, grads }
 }
 
 /// What lies around the numbers of a view.
@@ -111,19 +124,19 @@ impl<F: Float> Spread<F> {
 
 /// Law 2 for views.
 pub(super) fn views<L: SeqLayer>(layer: &L, problem: &Problem<L::Elem, L::State>, case: &str) -> Result<(), Violation> {
-    let (t, b, _) = problem.xs.dim();
     let nan_value: L::Elem = Float::from_f64(f64::NAN);
     let expected = run::run(layer, problem).arrays();
     for (layout, name) in Spread::<L::Elem>::LAYOUTS.into_iter().enumerate() {
-        let nan = Array3::from_elem((t, b, layer.output_size()), nan_value);
+        let nan = Array3::from_elem(problem.d_ys.dim(), nan_value);
         let mut ys = Spread::new(nan.view(), layout);
         let (xs, d_ys) = (Spread::new(problem.xs.view(), layout), Spread::new(problem.d_ys.view(), layout));
         let mut d_xs = Spread::new(Array3::from_elem(problem.xs.dim(), nan_value).view(), layout);
         let (mut state, mut d_state, mut grads) = (problem.state.clone(), problem.d_state.clone(), layer.zeros_like());
         let mut tape = L::Tape::default();
-        layer.forward(xs.view(), ys.view_mut(), &mut state, Some(&mut tape));
-        let io = GradIo { x: xs.view(), y: ys.view(), d_y: d_ys.view(), d_x: d_xs.view_mut() };
-        layer.backward(io, &mut tape, &mut d_state, &mut grads);
+        let (cx, x) = (problem.context(), Input::Rows(xs.view()));
+        layer.forward(cx, x, ys.view_mut(), &mut state, Some(&mut tape));
+        let io = SeqGradIo { x, y: ys.view(), d_y: d_ys.view(), d_x: Some(d_xs.view_mut()) };
+        layer.backward(cx, io, &mut tape, &mut d_state, &mut grads);
         let case = format!("{case}, views with {name}");
         for (array, spread) in [("y", &ys), ("d_x", &d_xs)] {
             if spread.spilled() > 0 {

@@ -48,13 +48,11 @@ pub(super) fn walks<L: SeqLayer>(layer: &L) -> Result<(), Violation> {
 
     let mut zipped = Vec::new();
     let mut first = None;
-    layer.zeros_like().zip_mut(&counted, &mut |mut own, other| {
-        let n = zipped.len();
-        let name = seen.get(n).map_or(String::new(), |(name, _)| name.clone());
-        zipped.push((name.clone(), shape(own.shape())));
+    layer.zeros_like().zip_mut(&counted, &mut |name, mut own, other| {
+        zipped.push((name.to_string(), shape(own.shape())));
         if own.shape() != other.shape() {
             let (expected, got) = (shape(own.shape()), shape(other.shape()));
-            first.get_or_insert(Violation::of(Law::Walks, "zip_mut", &name, expected, got));
+            first.get_or_insert(Violation::of(Law::Walks, "zip_mut", name, expected, got));
         } else {
             own.assign(&other);
         }
@@ -62,7 +60,7 @@ pub(super) fn walks<L: SeqLayer>(layer: &L) -> Result<(), Violation> {
     first.map_or(Ok(()), Err)?;
     pair(&seen, &zipped, "zip_mut")?;
     let mut copy = layer.zeros_like();
-    copy.zip_mut(&counted, &mut |mut own, other| own.assign(&other));
+    copy.zip_mut(&counted, &mut |_, mut own, other| own.assign(&other));
     let case = "a copy by zip_mut";
     same(Law::Walks, case, 0.0, &compare::params("", &counted), &compare::params("", &copy))?;
 
@@ -151,7 +149,7 @@ pub(super) fn sizes_of_pass<L: SeqLayer>(
     let empty = t == 0 || b == 0;
     let before = run::random_grads(layer, init);
     let (mut tape, mut state) = (L::Tape::default(), problem.state.clone());
-    let ys = run::forward(layer, problem.xs.view(), &mut state, Some(&mut tape), 0.0);
+    let ys = run::forward(layer, problem.context(), (&problem.xs).into(), &mut state, Some(&mut tape), 0.0);
     let after = run::backward(layer, problem, (ys, state), &mut tape, before.clone(), 0.0);
     for (name, state) in [("state", &after.state), ("d_state", &after.d_state)] {
         if state.shapes() != problem.state.shapes() {

@@ -3,13 +3,14 @@
 use std::fmt;
 
 use super::operands::{Matrix, Operands, check_bias};
-use super::{Infer, InferTokens, Precision, Prepare, with_flushed};
+use super::steps::{forward_by_steps, numeric};
+use super::{Packed, Precision, Prepare};
 use crate::kernel::stored::Stored;
-use crate::kernel::stream::{Aligned, Input, Operand, Step, columns, rows_of};
-use crate::kernel::sums::has_tiny;
+use crate::kernel::stream::{Aligned, Operand, Step, StepInput, columns, rows_of};
 use crate::kernel::views::flat;
+use crate::layer::wrong_state;
 use crate::pointwise::{Lanes, Pointwise};
-use crate::{Error, Float, Gated, Recurrent};
+use crate::{Causal, Context, Describe, Error, Float, Gated, Input, Recurrent, Run};
 
 /// A [`Gated`] cell packed for inference: both products and the gates of a step are one loop over blocks of units.
 pub struct PreparedGated<F, P> {
@@ -54,24 +55,7 @@ impl<F: Float, P: Pointwise<F>> PreparedGated<F, P> {
     }
 
     #[inline]
-    fn run(&self, x: Input<'_, F>, y: &mut [F], state: &mut <P::State as Lanes<F>>::Arrays) {
-        let rows = match x {
-            Input::Rows(x) => {
-                let rows = rows_of(y.len(), self.units);
-                assert_eq!(x.len(), rows * self.inputs, "x: B rows of D");
-                rows
-            }
-            Input::Tokens(tokens) => {
-                if let Some(token) = tokens.iter().find(|token| **token >= self.inputs) {
-                    panic!("tokens: each must be less than D = {}, got {token}", self.inputs);
-                }
-                tokens.len()
-            }
-        };
-        assert_eq!(y.len(), rows * self.units, "y: B rows of H");
-        for array in state.as_ref() {
-            assert_eq!(array.dim(), (rows, self.units), "state: every array is [B, H]");
-        }
+    fn run(&self, x: StepInput<'_, F>, y: &mut [F], state: &mut <P::State as Lanes<F>>::Arrays) {
         let state = P::State::slices(state);
         match &self.weights {
             Operands::Full(weights) => self.step_of(weights, x, y, state),
@@ -84,7 +68,7 @@ impl<F: Float, P: Pointwise<F>> PreparedGated<F, P> {
     fn step_of<'a, W: Stored<F>>(
         &'a self,
         [w_x, w_h]: &'a [Operand<F, W>; 2],
-        x: Input<'a, F>,
+        x: StepInput<'a, F>,
         y: &'a mut [F],
         state: <P::State as Lanes<F>>::Slices<'a>,
     ) {
@@ -93,9 +77,11 @@ impl<F: Float, P: Pointwise<F>> PreparedGated<F, P> {
     }
 }
 
-impl<F: Float, P: Pointwise<F>> Infer for PreparedGated<F, P> {
-    type Elem = F;
+numeric!([F: Float, P: Pointwise<F>] PreparedGated<F, P>, F);
+
+impl<F: Float, P: Pointwise<F>> Recurrent for PreparedGated<F, P> {
     type State = <P::State as Lanes<F>>::Arrays;
+    type Tape = ();
 
     fn input_size(&self) -> usize {
         self.inputs
@@ -106,25 +92,33 @@ impl<F: Float, P: Pointwise<F>> Infer for PreparedGated<F, P> {
     fn zero_state(&self, batch: usize) -> Self::State {
         P::State::arrays(batch, self.units)
     }
-    fn bytes(&self) -> usize {
-        self.weights.bytes() + self.b.bytes() + self.b_h.bytes()
-    }
-    #[inline]
-    fn step_rows(&self, x: &[F], y: &mut [F], state: &mut Self::State) {
-        if has_tiny(x) {
-            return with_flushed(x, &mut |x| self.step_clean(x, y, state));
-        }
-        self.step_clean(x, y, state);
-    }
-    #[inline]
-    fn step_clean(&self, x: &[F], y: &mut [F], state: &mut Self::State) {
-        self.run(Input::Rows(x), y, state);
+    fn describe(&self) -> Describe {
+        Describe::new(P::NAME, self.inputs, self.units).option(self.precision().to_string())
     }
 }
 
-impl<F: Float, P: Pointwise<F>> InferTokens for PreparedGated<F, P> {
-    fn step_tokens(&self, tokens: &[usize], y: &mut [F], state: &mut Self::State) {
-        self.run(Input::Tokens(tokens), y, state);
+forward_by_steps!([F: Float, P: Pointwise<F>] PreparedGated<F, P>, F);
+
+impl<F: Float, P: Pointwise<F>> Causal for PreparedGated<F, P> {
+    #[inline]
+    fn check_rows(&self, state: &Self::State, rows: usize) -> Result<(), Error> {
+        let fits = state.as_ref().iter().all(|array| array.dim() == (rows, self.units));
+        if fits { Ok(()) } else { Err(wrong_state(state, rows)) }
+    }
+    #[inline]
+    fn step_clean(&self, x: &[F], y: &mut [F], state: &mut Self::State) {
+        assert_eq!(x.len(), rows_of(y.len(), self.units) * self.inputs, "x: B rows of D");
+        self.run(StepInput::Rows(x), y, state);
+    }
+    fn step_tokens_clean(&self, tokens: &[usize], y: &mut [F], state: &mut Self::State) {
+        assert_eq!(y.len(), tokens.len() * self.units, "y: B rows of H");
+        self.run(StepInput::Tokens(tokens), y, state);
+    }
+}
+
+impl<F: Float, P: Pointwise<F>> Packed for PreparedGated<F, P> {
+    fn bytes(&self) -> usize {
+        self.weights.bytes() + self.b.bytes() + self.b_h.bytes()
     }
 }
 

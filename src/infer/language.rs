@@ -1,56 +1,50 @@
 //! A language model, packed.
 
-use ndarray::ArrayViewMut1;
-
-use super::{Infer, InferTokens, Precision, Prepare, PreparedLinear};
+use super::steps::{forward_by_steps, numeric};
+use super::{Packed, Precision, Prepare, PreparedLinear};
 use crate::kernel::scratch;
-use crate::{Error, LanguageModel, State, TokenInput};
+use crate::kernel::stream::rows_of;
+use crate::{Causal, Context, Describe, Error, Input, LanguageModel, Recurrent, Run, SeqLayer};
 
 /// A [`LanguageModel`] packed for inference: a token in, the V logits of the next one out.
 ///
 /// ```
 /// use deep_rnn::prelude::*;
-/// use ndarray::Array1;
 ///
-/// let net = Stacked::builder(28).repeat(2, Lstm::<f32>::spec(32)).seed(1).build()?;
+/// let net = Network::<f32>::builder(28).lstm(32).lstm(32).seed(1).build()?;
 /// let model = LanguageModel::new(net, 1)?;
 /// let small = model.prepare(Precision::Int8)?;
 /// assert!(small.bytes() < 4 * model.num_params() / 3);
-/// let (mut state, mut logits) = (small.zero_state(1), Array1::zeros(28));
-/// small.step(7, &mut state, logits.view_mut())?;
+/// let (mut state, mut logits) = (small.zero_state(1), [0.0; 28]);
+/// small.step_tokens(&[7], &mut logits, &mut state)?;
 /// # Ok::<(), deep_rnn::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct PreparedLanguageModel<I: Infer> {
-    net: I,
-    head: PreparedLinear<I::Elem>,
-    /// Of a state of one row, for checks that allocate nothing.
-    state_shapes: Vec<[usize; 2]>,
+pub struct PreparedLanguageModel<P: Packed> {
+    net: P,
+    head: PreparedLinear<P::Elem>,
 }
 
-impl<N: TokenInput + Prepare> LanguageModel<N>
-where
-    N::Prepared: InferTokens,
-{
-    /// Packs the network and the head, as [`Prepare::prepare`].
-    ///
-    /// # Errors
-    /// If a weight or a bias is not finite, or is not in the given precision.
-    pub fn prepare(&self, precision: Precision) -> Result<PreparedLanguageModel<N::Prepared>, Error> {
-        let (net, head) = (self.net().prepare(precision)?, self.head().prepare(precision)?);
-        let state_shapes = net.zero_state(1).shapes();
-        Ok(PreparedLanguageModel { net, head, state_shapes })
+impl<N: SeqLayer + Prepare> Prepare for LanguageModel<N> {
+    type Prepared = PreparedLanguageModel<N::Prepared>;
+
+    fn prepare(&self, precision: Precision) -> Result<Self::Prepared, Error> {
+        let (net, head) = (self.net().prepare(precision), self.head().prepare(precision));
+        Ok(PreparedLanguageModel {
+            net: net.map_err(|error| error.within("net"))?,
+            head: head.map_err(|error| error.within("head"))?,
+        })
     }
 }
 
-impl<I: InferTokens> PreparedLanguageModel<I> {
+impl<P: Packed> PreparedLanguageModel<P> {
     /// The network.
-    pub fn net(&self) -> &I {
+    pub fn net(&self) -> &P {
         &self.net
     }
 
     /// The head.
-    pub fn head(&self) -> &PreparedLinear<I::Elem> {
+    pub fn head(&self) -> &PreparedLinear<P::Elem> {
         &self.head
     }
 
@@ -58,49 +52,61 @@ impl<I: InferTokens> PreparedLanguageModel<I> {
     pub fn vocabulary(&self) -> usize {
         self.net.input_size()
     }
+}
 
-    /// The state before the first token, for `batch` rows: all zeros.
-    pub fn zero_state(&self, batch: usize) -> I::State {
+numeric!([P: Packed] PreparedLanguageModel<P>, P::Elem);
+
+impl<P: Packed> Recurrent for PreparedLanguageModel<P> {
+    type State = P::State;
+    type Tape = ();
+
+    fn input_size(&self) -> usize {
+        self.net.input_size()
+    }
+    fn output_size(&self) -> usize {
+        self.head.output_size()
+    }
+    fn zero_state(&self, batch: usize) -> P::State {
         self.net.zero_state(batch)
     }
-
-    /// Bytes of the packed weights and biases.
-    pub fn bytes(&self) -> usize {
-        self.net.bytes() + self.head.bytes()
+    fn initial_state(&self, batch: usize) -> P::State {
+        self.net.initial_state(batch)
     }
+    fn describe(&self) -> Describe {
+        let all = Describe::new("LanguageModel", self.input_size(), self.output_size());
+        all.with("net", self.net.describe()).with("head", self.head.describe())
+    }
+}
 
-    /// One step of one sequence, as [`LanguageModel::step`]: reads `token`, moves `state` (of batch 1) on, writes the V logits of
-    /// the next token. A copy of the state is a branch.
-    ///
-    /// # Errors
-    /// If the token is V or more, or `logits` or the state has another size.
-    pub fn step(
-        &self,
-        token: usize,
-        state: &mut I::State,
-        mut logits: ArrayViewMut1<'_, I::Elem>,
-    ) -> Result<(), Error> {
-        let (v, h) = (self.vocabulary(), self.net.output_size());
-        if token >= v {
-            return Err(Error::value("token", format!("below {v}"), token));
-        }
-        if logits.len() != v {
-            return Err(Error::shape("logits", format!("[{v}]"), logits.shape()));
-        }
-        if !crate::model::fits(state, &self.state_shapes) {
-            let expected = format!("arrays of shapes {:?}", self.state_shapes);
-            return Err(Error::value("state", expected, format!("{:?}", state.shapes())));
-        }
-        scratch::on_stack([h], |[hidden]| {
-            self.net.step_tokens(&[token], hidden, state);
-            match logits.as_slice_mut() {
-                Some(logits) => self.head.step_clean(hidden, logits, &mut ()),
-                None => scratch::on_stack([v], |[copy]| {
-                    self.head.step_clean(hidden, copy, &mut ());
-                    logits.iter_mut().zip(copy).for_each(|(to, from)| *to = *from);
-                }),
-            }
+forward_by_steps!([P: Packed] PreparedLanguageModel<P>, P::Elem);
+
+impl<P: Packed> PreparedLanguageModel<P> {
+    fn run(&self, y: &mut [P::Elem], net: impl FnOnce(&mut [P::Elem])) {
+        let rows = rows_of(y.len(), self.output_size());
+        scratch::on_stack([rows * self.net.output_size()], |[hidden]| {
+            net(hidden);
+            self.head.step_clean(hidden, y, &mut ());
         });
-        Ok(())
+    }
+}
+
+impl<P: Packed> Causal for PreparedLanguageModel<P> {
+    fn check_causal(&self) -> Result<(), Error> {
+        self.net.check_causal()
+    }
+    fn check_rows(&self, state: &P::State, rows: usize) -> Result<(), Error> {
+        self.net.check_rows(state, rows)
+    }
+    fn step_clean(&self, x: &[P::Elem], y: &mut [P::Elem], state: &mut P::State) {
+        self.run(y, |hidden| self.net.step_clean(x, hidden, state));
+    }
+    fn step_tokens_clean(&self, tokens: &[usize], y: &mut [P::Elem], state: &mut P::State) {
+        self.run(y, |hidden| self.net.step_tokens_clean(tokens, hidden, state));
+    }
+}
+
+impl<P: Packed> Packed for PreparedLanguageModel<P> {
+    fn bytes(&self) -> usize {
+        self.net.bytes() + self.head.bytes()
     }
 }

@@ -3,12 +3,12 @@
 use std::fmt;
 
 use super::operands::{Matrix, Operands, check_bias};
-use super::{Infer, Precision, Prepare, with_flushed};
+use super::steps::{forward_by_steps, numeric};
+use super::{Packed, Precision, Prepare};
 use crate::kernel::stored::Stored;
-use crate::kernel::stream::{Affine, Aligned, Input, Operand, columns, rows_of};
-use crate::kernel::sums::has_tiny;
+use crate::kernel::stream::{Affine, Aligned, Operand, StepInput, columns, rows_of};
 use crate::kernel::views::flat;
-use crate::{Error, Float, Linear, Recurrent};
+use crate::{Causal, Context, Describe, Error, Float, Input, Linear, Recurrent, Run};
 
 /// A [`Linear`] layer packed for inference.
 pub struct PreparedLinear<F> {
@@ -37,14 +37,16 @@ impl<F: Float> PreparedLinear<F> {
     }
 
     #[inline(always)]
-    fn step_of<W: Stored<F>>(&self, [w]: &[Operand<F, W>; 1], x: &[F], y: &mut [F]) {
-        Affine { w, b: self.b.get(), n: self.outputs, x: Input::Rows(x), y }.start();
+    fn step_of<W: Stored<F>>(&self, [w]: &[Operand<F, W>; 1], x: StepInput<'_, F>, y: &mut [F]) {
+        Affine { w, b: self.b.get(), n: self.outputs, x, y }.start();
     }
 }
 
-impl<F: Float> Infer for PreparedLinear<F> {
-    type Elem = F;
+numeric!([F: Float] PreparedLinear<F>, F);
+
+impl<F: Float> Recurrent for PreparedLinear<F> {
     type State = ();
+    type Tape = ();
 
     fn input_size(&self) -> usize {
         self.inputs
@@ -53,26 +55,43 @@ impl<F: Float> Infer for PreparedLinear<F> {
         self.outputs
     }
     fn zero_state(&self, _: usize) {}
-    fn bytes(&self) -> usize {
-        self.weights.bytes() + self.b.bytes()
+    fn describe(&self) -> Describe {
+        Describe::new("Linear", self.inputs, self.outputs).option(self.precision().to_string())
     }
+}
+
+forward_by_steps!([F: Float] PreparedLinear<F>, F);
+
+impl<F: Float> PreparedLinear<F> {
     #[inline]
-    fn step_rows(&self, x: &[F], y: &mut [F], (): &mut ()) {
-        if has_tiny(x) {
-            return with_flushed(x, &mut |x| self.step_clean(x, y, &mut ()));
-        }
-        self.step_clean(x, y, &mut ());
-    }
-    #[inline]
-    fn step_clean(&self, x: &[F], y: &mut [F], (): &mut ()) {
-        let rows = rows_of(y.len(), self.outputs);
-        assert_eq!(y.len(), rows * self.outputs, "y: B rows of V");
-        assert_eq!(x.len(), rows * self.inputs, "x: B rows of D");
+    fn run(&self, x: StepInput<'_, F>, y: &mut [F]) {
         match &self.weights {
             Operands::Full(weights) => self.step_of(weights, x, y),
             Operands::Bf16(weights) => self.step_of(weights, x, y),
             Operands::Int8(weights) => self.step_of(weights, x, y),
         }
+    }
+}
+
+impl<F: Float> Causal for PreparedLinear<F> {
+    #[inline]
+    fn check_rows(&self, (): &(), _: usize) -> Result<(), Error> {
+        Ok(())
+    }
+    #[inline]
+    fn step_clean(&self, x: &[F], y: &mut [F], (): &mut ()) {
+        assert_eq!(x.len(), rows_of(y.len(), self.outputs) * self.inputs, "x: B rows of D");
+        self.run(StepInput::Rows(x), y);
+    }
+    fn step_tokens_clean(&self, tokens: &[usize], y: &mut [F], (): &mut ()) {
+        assert_eq!(y.len(), tokens.len() * self.outputs, "y: B rows of V");
+        self.run(StepInput::Tokens(tokens), y);
+    }
+}
+
+impl<F: Float> Packed for PreparedLinear<F> {
+    fn bytes(&self) -> usize {
+        self.weights.bytes() + self.b.bytes()
     }
 }
 

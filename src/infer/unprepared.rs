@@ -1,58 +1,78 @@
-//! Cells that take part as they are.
+//! Layers that take part as they are.
 
-use ndarray::{ArrayView2, ArrayViewMut2};
+use ndarray::ArrayViewMut3;
 
-use super::{Infer, InferTokens, Precision, Prepare};
-use crate::kernel::scratch;
-use crate::layer::SeqLayer;
-use crate::{Error, Float, GruResetBefore, OneHot, RnnCell, State};
+use super::steps::numeric;
+use super::{Packed, Precision, Prepare};
+use crate::boxed::looks_ahead;
+use crate::{Causal, Context, Describe, Error, Float, GruResetBefore, Input, Memory, Recurrent, Run, SeqLayer};
 
-/// A cell that is stepped as it is, by its own [`RnnCell::step`], whatever the precision asked for. A cell with no packed
-/// form gives itself as one in four lines ([module docs](super)).
+/// A layer that runs as it is, whatever the precision asked for. One with no packed form gives itself so in four lines
+/// ([module docs](super)).
 #[derive(Clone, Debug)]
-pub struct Unprepared<C> {
-    cell: C,
+pub struct Unprepared<L> {
+    inner: L,
 }
 
-impl<C: RnnCell> Unprepared<C> {
-    /// `cell` as it is.
-    pub fn new(cell: C) -> Self {
-        Unprepared { cell }
+impl<L: SeqLayer> Unprepared<L> {
+    /// `layer` as it is.
+    pub fn new(layer: L) -> Self {
+        Unprepared { inner: layer }
     }
 
-    /// The cell.
-    pub fn cell(&self) -> &C {
-        &self.cell
+    /// The layer.
+    pub fn layer(&self) -> &L {
+        &self.inner
     }
 }
 
-impl<C: RnnCell> Infer for Unprepared<C> {
-    type Elem = C::Elem;
-    type State = C::State;
+numeric!([L: SeqLayer] Unprepared<L>, L::Elem);
 
-    fn input_size(&self) -> usize {
-        self.cell.input_size()
+impl<L: SeqLayer> Recurrent for Unprepared<L> {
+    type State = L::State;
+    type Tape = ();
+
+    crate::layer::recurrent_as_inner!();
+
+    fn initial_state(&self, batch: usize) -> L::State {
+        self.inner.initial_state(batch)
     }
-    fn output_size(&self) -> usize {
-        self.cell.output_size()
+    fn carry(&self, state: &mut L::State, reversed: bool) {
+        self.inner.carry(state, reversed);
     }
-    fn zero_state(&self, batch: usize) -> C::State {
-        self.cell.zero_state(batch)
+    fn memory(&self, steps: usize, batch: usize) -> Option<Memory> {
+        self.inner.memory(steps, batch)
     }
+    fn describe(&self) -> Describe {
+        self.inner.describe()
+    }
+}
+
+impl<L: SeqLayer> Run for Unprepared<L> {
+    fn forward(
+        &self,
+        cx: Context<'_>,
+        xs: Input<'_, L::Elem>,
+        ys: ArrayViewMut3<'_, L::Elem>,
+        state: &mut L::State,
+        _: Option<&mut ()>,
+    ) {
+        self.inner.forward(cx, xs, ys, state, None);
+    }
+    fn is_causal(&self) -> bool {
+        self.inner.is_causal()
+    }
+}
+
+impl<L: SeqLayer> Causal for Unprepared<L> {
+    fn check_causal(&self) -> Result<(), Error> {
+        if self.is_causal() { Ok(()) } else { Err(looks_ahead(&self.describe())) }
+    }
+}
+
+impl<L: SeqLayer> Packed for Unprepared<L> {
     fn bytes(&self) -> usize {
-        self.cell.num_params() * size_of::<C::Elem>()
-    }
-    fn step_rows(&self, x: &[C::Elem], y: &mut [C::Elem], state: &mut C::State) {
-        let (d, h) = (self.input_size(), self.output_size());
-        let rows = y.len() / h;
-        // A view may leave the end of a slice out.
-        assert_eq!(y.len(), rows * h, "y: B rows of H");
-        assert_eq!(x.len(), rows * d, "x: B rows of D");
-        let x = ArrayView2::from_shape((rows, d), x).expect("x: B rows of D");
-        let mut y = ArrayViewMut2::from_shape((rows, h), y).expect("y: B rows of H");
-        self.cell.step(x, y.view_mut(), state, None);
-        y.map_inplace(|y| *y = y.flush());
-        state.flush();
+        self.inner.num_params() * size_of::<L::Elem>()
     }
 }
 
@@ -61,52 +81,5 @@ impl<F: Float> Prepare for GruResetBefore<F> {
     /// The cell as it is; so the weights stay in full.
     fn prepare(&self, _: Precision) -> Result<Self::Prepared, Error> {
         Ok(Unprepared::new(self.clone()))
-    }
-}
-
-/// [`OneHot`] packed for inference: the rows with a one are built.
-#[derive(Debug)]
-pub struct PreparedOneHot<I> {
-    inner: I,
-}
-
-impl<L: SeqLayer + Prepare> Prepare for OneHot<L> {
-    type Prepared = PreparedOneHot<L::Prepared>;
-    fn prepare(&self, precision: Precision) -> Result<Self::Prepared, Error> {
-        Ok(PreparedOneHot { inner: self.inner().prepare(precision)? })
-    }
-}
-
-impl<I: Infer> Infer for PreparedOneHot<I> {
-    type Elem = I::Elem;
-    type State = I::State;
-
-    fn input_size(&self) -> usize {
-        self.inner.input_size()
-    }
-    fn output_size(&self) -> usize {
-        self.inner.output_size()
-    }
-    fn zero_state(&self, batch: usize) -> I::State {
-        self.inner.zero_state(batch)
-    }
-    fn bytes(&self) -> usize {
-        self.inner.bytes()
-    }
-    fn step_rows(&self, x: &[I::Elem], y: &mut [I::Elem], state: &mut I::State) {
-        self.inner.step_rows(x, y, state);
-    }
-}
-
-impl<I: Infer> InferTokens for PreparedOneHot<I> {
-    fn step_tokens(&self, tokens: &[usize], y: &mut [I::Elem], state: &mut I::State) {
-        let d = self.input_size();
-        scratch::on_stack([tokens.len() * d], |[rows]| {
-            rows.fill(I::Elem::from_f64(0.0));
-            for (row, token) in rows.chunks_exact_mut(d).zip(tokens) {
-                row[*token] = I::Elem::from_f64(1.0);
-            }
-            self.inner.step_rows(rows, y, state);
-        });
     }
 }

@@ -123,20 +123,20 @@ fn array<T: Copy, const N: usize>(start: T, f: impl Fn(usize) -> T) -> [T; N] {
 
 /// What is multiplied.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Input<'a, F> {
+pub(crate) enum StepInput<'a, F> {
     /// `[B, D]`, row-major.
     Rows(&'a [F]),
     /// `[B]`; each stands for a row of zeros with a one.
     Tokens(&'a [usize]),
 }
 
-impl<'a, F> Input<'a, F> {
+impl<'a, F> StepInput<'a, F> {
     /// `R` rows from row `first` on.
     #[inline(always)]
     fn rows<const R: usize>(self, first: usize, d: usize) -> Terms<'a, F, R> {
         match self {
-            Input::Rows(x) => Terms::All(array(&[], |r| &x[(first + r) * d..][..d])),
-            Input::Tokens(tokens) => Terms::One(array(0, |r| tokens[first + r])),
+            StepInput::Rows(x) => Terms::All(array(&[], |r| &x[(first + r) * d..][..d])),
+            StepInput::Tokens(tokens) => Terms::One(array(0, |r| tokens[first + r])),
         }
     }
 }

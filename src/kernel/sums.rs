@@ -65,6 +65,24 @@ pub(crate) fn scatter<F: Float>(w: &mut [F], first: usize, n: usize, rows: &[F],
     dispatch(Scatter(w, first, n, rows, tokens));
 }
 
+/// Calls `step` with `x`, [flushed](Float::flush). Inputs fade too, and would be slow with every weight.
+#[cold]
+#[inline(never)]
+pub(crate) fn with_flushed<F: Float>(x: &[F], step: &mut dyn FnMut(&[F])) {
+    const SMALL: usize = 64;
+    let flush = |to: &mut [F]| to.iter_mut().zip(x).for_each(|(to, x)| *to = x.flush());
+    if x.len() <= SMALL {
+        let mut copy = [F::zero(); SMALL];
+        flush(&mut copy);
+        step(&copy[..x.len()]);
+    } else {
+        super::scratch::with(x.len(), |copy| {
+            flush(copy);
+            step(copy);
+        });
+    }
+}
+
 /// Whether a number is nearer to 0 than [`Float::TINY`], and not 0.
 #[inline]
 pub(crate) fn has_tiny<F: Float>(numbers: &[F]) -> bool {

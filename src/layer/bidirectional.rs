@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use ndarray::{ArrayView3, ArrayViewMut3, Axis, Ix3, Zip};
+use ndarray::{ArrayViewMut3, Axis, Zip};
 
-use super::{Reversed, SeqLayer};
+use super::{Reversed, Run, SeqLayer};
 use crate::kernel::scratch;
 use crate::kernel::threads::{self, both, with_at_hand};
 use crate::kernel::views::{view, view_mut};
 use crate::memory::bytes;
-use crate::{Error, GradIo, Init, Memory, Record, Recurrent, Spec, Tape, Work};
+use crate::{Context, Describe, Error, Init, Input, Memory, Record, Recurrent, SeqGradIo, Spec, Tape, Work};
 
 /// How the outputs of the two directions become one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,7 +29,8 @@ pub enum Merge {
 /// # Shapes
 /// `xs [T, B, D]` → `ys [T, B, H + H']` (concat) or `[T, B, H]` (sum). State: the pair of theirs; the second is that of
 /// the backward direction, before step T - 1 on the way in and after step 0 on the way out. Where a sequence is run in
-/// windows, only the first goes from one to the next ([`carry`](crate::Recurrent::carry)).
+/// windows, only the first goes from one to the next ([`carry`](crate::Recurrent::carry)). In a row that is shorter the backward
+/// direction starts at its own last step.
 /// # Parameters
 /// Theirs, under `forward.` and `backward.`.
 /// # Memory
@@ -129,6 +130,9 @@ impl<A: SeqLayer, B: SeqLayer<Elem = A::Elem>> Recurrent for Bidirectional<A, B>
     fn zero_state(&self, batch: usize) -> Self::State {
         (self.forward.zero_state(batch), self.backward.zero_state(batch))
     }
+    fn initial_state(&self, batch: usize) -> Self::State {
+        (self.forward.initial_state(batch), self.backward.initial_state(batch))
+    }
     fn carry(&self, (first, second): &mut Self::State, reversed: bool) {
         self.forward.carry(first, reversed);
         self.backward.carry(second, reversed);
@@ -137,14 +141,39 @@ impl<A: SeqLayer, B: SeqLayer<Elem = A::Elem>> Recurrent for Bidirectional<A, B>
         self.forward.splits_itself() && self.backward.splits_itself()
     }
     fn memory(&self, steps: usize, batch: usize) -> Option<Memory> {
+        self.memory_from(steps, batch, true)
+    }
+    fn memory_for_tokens(&self, steps: usize, batch: usize) -> Option<Memory> {
+        self.memory_from(steps, batch, false)
+    }
+    fn describe(&self) -> Describe {
+        let kinds = [self.forward.describe(), self.backward.inner().describe()];
+        let all = Describe::new("Bidirectional", self.input_size(), self.output_size());
+        let all = all.option(if kinds[0] == kinds[1] {
+            kinds[0].kind.clone()
+        } else {
+            format!("{} and {}", kinds[0].kind, kinds[1].kind)
+        });
+        let all = if self.merge == Merge::Sum { all.option("sum") } else { all };
+        let [forward, backward] = kinds;
+        all.with("forward", forward).with("backward", backward)
+    }
+}
+
+impl<A: SeqLayer, B: SeqLayer<Elem = A::Elem>> Bidirectional<A, B> {
+    fn memory_from(&self, steps: usize, batch: usize, rows_in: bool) -> Option<Memory> {
         let [first, second] = threads::halves();
-        let a = with_at_hand(first, || self.forward.memory(steps, batch))?;
-        let b = with_at_hand(second, || self.backward.memory(steps, batch))?;
+        let a = with_at_hand(first, || {
+            if rows_in { self.forward.memory(steps, batch) } else { self.forward.memory_for_tokens(steps, batch) }
+        })?;
+        let b = with_at_hand(second, || {
+            if rows_in { self.backward.memory(steps, batch) } else { self.backward.memory_for_tokens(steps, batch) }
+        })?;
         let sequence = |width: usize| steps.saturating_mul(batch).saturating_mul(width);
         // The second direction runs beside the first where there is a thread for it.
         let two = |a: Work, b: Work| if threads::at_hand() > 1 { a.beside(first, b) } else { a.or(b) };
         let other = |width: usize| scratch::bytes::<A::Elem, 1>([sequence(width)]);
-        let backward = two(a.backward, b.backward).inside(other(self.forward.input_size()));
+        let backward = two(a.backward, b.backward).inside(other(if rows_in { self.forward.input_size() } else { 0 }));
         let (forward, tape) = (two(a.forward, b.forward), a.tape.saturating_add(b.tape));
         let y = sequence(self.forward.output_size());
         Some(match self.merge {
@@ -158,23 +187,24 @@ impl<A: SeqLayer, B: SeqLayer<Elem = A::Elem>> Recurrent for Bidirectional<A, B>
     }
 }
 
-impl<A: SeqLayer, B: SeqLayer<Elem = A::Elem>> SeqLayer for Bidirectional<A, B> {
+impl<A: SeqLayer, B: SeqLayer<Elem = A::Elem>> Run for Bidirectional<A, B> {
     fn forward(
         &self,
-        xs: ArrayView3<'_, A::Elem>,
+        cx: Context<'_>,
+        xs: Input<'_, A::Elem>,
         mut ys: ArrayViewMut3<'_, A::Elem>,
         (first, second): &mut Self::State,
         tape: Option<&mut Self::Tape>,
     ) {
-        let (t, b, _) = xs.dim();
-        let h = self.forward.output_size();
+        let (t, b) = xs.dim();
+        let (h, [one_way, other_way]) = (self.forward.output_size(), [0, 1].map(|i| cx.layer(i)));
         match self.merge {
             Merge::Concat => {
                 let (left, right) = ys.split_at(Axis(2), h);
                 let (ahead, behind) = tape.map(|tape| (&mut tape.forward, &mut tape.backward)).unzip();
                 both(
-                    || self.forward.forward(xs.view(), left, first, ahead),
-                    || self.backward.forward(xs, right, second, behind),
+                    || self.forward.forward(one_way, xs, left, first, ahead),
+                    || self.backward.forward(other_way, xs, right, second, behind),
                 );
             }
             Merge::Sum => match tape {
@@ -182,35 +212,40 @@ impl<A: SeqLayer, B: SeqLayer<Elem = A::Elem>> SeqLayer for Bidirectional<A, B> 
                     let (one, other) = outputs.push(2 * t * b * h).split_at_mut(t * b * h);
                     let (mut one, mut other) = (view_mut(one, (t, b, h)), view_mut(other, (t, b, h)));
                     both(
-                        || self.forward.forward(xs.view(), one.view_mut(), first, Some(ahead)),
-                        || self.backward.forward(xs, other.view_mut(), second, Some(behind)),
+                        || self.forward.forward(one_way, xs, one.view_mut(), first, Some(ahead)),
+                        || self.backward.forward(other_way, xs, other.view_mut(), second, Some(behind)),
                     );
                     Zip::from(&mut ys).and(&one).and(&other).for_each(|y, a, b| *y = *a + *b);
                 }),
                 None => scratch::with(t * b * h, |other| {
                     let mut other = view_mut(other, (t, b, h));
                     both(
-                        || self.forward.forward(xs.view(), ys.view_mut(), first, None),
-                        || self.backward.forward(xs, other.view_mut(), second, None),
+                        || self.forward.forward(one_way, xs, ys.view_mut(), first, None),
+                        || self.backward.forward(other_way, xs, other.view_mut(), second, None),
                     );
                     Zip::from(&mut ys).and(&other).for_each(|y, b| *y += *b);
                 }),
             },
         }
     }
+}
 
+impl<A: SeqLayer, B: SeqLayer<Elem = A::Elem>> SeqLayer for Bidirectional<A, B> {
     fn backward(
         &self,
-        io: GradIo<'_, A::Elem, Ix3>,
+        cx: Context<'_>,
+        io: SeqGradIo<'_, A::Elem>,
         tape: &mut Self::Tape,
         (first, second): &mut Self::State,
         grads: &mut Self,
     ) {
-        let GradIo { x, y, d_y, mut d_x } = io;
-        let (t, b, d) = x.dim();
-        let h = self.forward.output_size();
-        scratch::with(t * b * d, |other| {
-            let mut other = view_mut(other, (t, b, d));
+        io.expect(self);
+        let SeqGradIo { x, y, d_y, mut d_x } = io;
+        let ((t, b), d) = (x.dim(), self.input_size());
+        let (h, [one_way, other_way]) = (self.forward.output_size(), [0, 1].map(|i| cx.layer(i)));
+        let shape = if d_x.is_some() { (t, b, d) } else { (0, 0, 0) };
+        scratch::with(shape.0 * shape.1 * shape.2, |other| {
+            let mut other = view_mut(other, shape);
             let outputs = tape.outputs.top(if self.merge == Merge::Sum { 2 * t * b * h } else { 0 });
             let (y_first, y_second, d_first, d_second) = match self.merge {
                 Merge::Concat => {
@@ -224,16 +259,31 @@ impl<A: SeqLayer, B: SeqLayer<Elem = A::Elem>> SeqLayer for Bidirectional<A, B> 
                     (y_first, y_second, d_y.view(), d_y.view())
                 }
             };
-            let ahead = GradIo { x: x.view(), y: y_first, d_y: d_first, d_x: d_x.view_mut() };
-            let behind = GradIo { x: x.view(), y: y_second, d_y: d_second, d_x: other.view_mut() };
+            let asked = d_x.is_some();
+            let d_ahead = d_x.as_mut().map(|d_x| d_x.view_mut());
+            let ahead = SeqGradIo { x: x.reborrow(), y: y_first, d_y: d_first, d_x: d_ahead };
+            let d_behind = asked.then(|| other.view_mut());
+            let behind = SeqGradIo { x: x.reborrow(), y: y_second, d_y: d_second, d_x: d_behind };
             both(
-                || self.forward.backward(ahead, &mut tape.forward, first, &mut grads.forward),
-                || self.backward.backward(behind, &mut tape.backward, second, &mut grads.backward),
+                || self.forward.backward(one_way, ahead, &mut tape.forward, first, &mut grads.forward),
+                || self.backward.backward(other_way, behind, &mut tape.backward, second, &mut grads.backward),
             );
-            Zip::from(&mut d_x).and(&other).for_each(|sum, other| *sum += *other);
+            if let Some(d_x) = &mut d_x {
+                Zip::from(d_x).and(&other).for_each(|sum, other| *sum += *other);
+            }
         });
         if self.merge == Merge::Sum {
             tape.outputs.pop(2 * t * b * h);
         }
+    }
+
+    fn initial_state_backward(&self, (first, second): &Self::State, grads: &mut Self) {
+        self.forward.initial_state_backward(first, &mut grads.forward);
+        self.backward.initial_state_backward(second, &mut grads.backward);
+    }
+
+    fn carry_backward(&self, (first, second): &Self::State, reversed: bool, grads: &mut Self) {
+        self.forward.carry_backward(first, reversed, &mut grads.forward);
+        self.backward.carry_backward(second, reversed, &mut grads.backward);
     }
 }

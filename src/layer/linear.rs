@@ -3,21 +3,22 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use ndarray::{Array1, Array2, ArrayView2, ArrayView3, ArrayViewMut3, Ix3, s};
+use ndarray::{Array1, Array2, ArrayView2, ArrayView3, ArrayViewMut3, s};
 
-use super::SeqLayer;
+use super::{Causal, Run, SeqLayer};
 use crate::blocks::{BLOCK_ROWS, BlockSum, COPIES, block_steps, blocks, in_blocks};
+use crate::infer::{Precision, Prepare, PreparedBox};
 use crate::init::memory_for;
 use crate::kernel::matmul::{matmul, matmul_from, matmul_transposed};
-use crate::kernel::pack::{pack, pack_transposed, packed_len};
+use crate::kernel::pack::{Packed, pack, pack_transposed, packed_len};
 use crate::kernel::scratch;
 use crate::kernel::sums::add_rows;
 use crate::kernel::threads::{self, divide};
 use crate::kernel::views::{CleanRows, Rows, flat, flat_mut, kept, put_rows};
 use crate::memory::bytes;
-use crate::{Error, Float, GradIo, Init, Memory, Params, Recurrent, Scheme, Spec, Work};
+use crate::{Context, Describe, Error, Float, Init, Input, Memory, Params, Recurrent, Scheme, SeqGradIo, Spec, Work};
 
-/// y = x·w + b at every step, so `[T, B, D]` → `[T, B, V]`: the head of a language model.
+/// y = x·w + b at every step, so `[T, B, D]` → `[T, B, V]`: the head of a language model. From tokens it looks rows of w up.
 ///
 /// # Parameters
 /// `w [D, V]`, `b [V]`.
@@ -151,6 +152,14 @@ impl<F: Float> Recurrent for Linear<F> {
         let backward = Work::of(scratch::bytes::<F, 5>(self.backward_lengths(rows)).saturating_add(block));
         Some(Memory { tape: 0, forward, backward })
     }
+    fn memory_for_tokens(&self, steps: usize, batch: usize) -> Option<Memory> {
+        let block = if in_blocks(steps, batch) { COPIES * bytes::<F>(self.num_params()) } else { 0 };
+        Some(Memory { tape: 0, forward: Work::of(0), backward: Work::of(block) })
+    }
+    fn describe(&self) -> Describe {
+        let all = Describe::new("Linear", self.w.nrows(), self.w.ncols());
+        if self.b.is_none() { all.option("no bias") } else { all }
+    }
 }
 
 impl<F: Float> Linear<F> {
@@ -175,57 +184,40 @@ impl<F: Float> Linear<F> {
     }
 }
 
-impl<F: Float> SeqLayer for Linear<F> {
-    fn forward(&self, xs: ArrayView3<'_, F>, mut ys: ArrayViewMut3<'_, F>, (): &mut (), _: Option<&mut ()>) {
-        let ((t, b, d), (inputs, v)) = (xs.dim(), self.w.dim());
-        assert_eq!(d, inputs, "xs: the layer has inputs of D columns");
+/// The rows that count, step after step.
+fn valid<'a>(cx: &'a Context<'_>, (t, b): (usize, usize)) -> impl DoubleEndedIterator<Item = [usize; 2]> + 'a {
+    (0..t)
+        .flat_map(move |step| (0..b).map(move |row| [step, row]))
+        .filter(move |[step, row]| cx.length(*row, t) > *step)
+}
+
+impl<F: Float> Run for Linear<F> {
+    fn forward(
+        &self,
+        cx: Context<'_>,
+        xs: Input<'_, F>,
+        mut ys: ArrayViewMut3<'_, F>,
+        (): &mut (),
+        _: Option<&mut ()>,
+    ) {
+        let ((t, b), (inputs, v)) = (xs.dim(), self.w.dim());
+        xs.expect(inputs);
         assert_eq!(ys.dim(), (t, b, v), "ys: [T, B, V] of this input and layer");
-        let n = t * b;
-        if n == 0 {
+        if t * b == 0 {
             return;
         }
-        scratch::with_each(self.forward_lengths(n), |[packed, x_copy, y_copy]| {
-            let w = pack(flat(&self.w), d, v, packed);
-            let xs = CleanRows::of(xs);
-            let direct = ys.is_standard_layout();
-            let piece = if direct && xs.are_there() { n } else { self.copied(n) };
-            for first in (0..n).step_by(piece) {
-                let m = piece.min(n - first);
-                let xs = xs.get(first, m, x_copy);
-                let numbers = if direct { &mut flat_mut(&mut ys)[first * v..][..m * v] } else { &mut y_copy[..m * v] };
-                divide(Rows { first: 0, width: v, numbers }, self.parts(m), 1, &|rows| {
-                    let m = rows.numbers.len() / v;
-                    let a = &xs[rows.first * d..];
+        cx.clear_padding(&mut ys);
+        match xs {
+            Input::Rows(xs) if cx.is_ragged(t) => self.ragged(&cx, xs, ys),
+            Input::Rows(xs) => self.rows(xs, ys),
+            Input::Tokens(tokens) => {
+                for [step, row] in valid(&cx, (t, b)) {
+                    let (mut y, w) = (ys.slice_mut(s![step, row, ..]), self.w.row(tokens[[step, row]]));
                     match &self.b {
-                        Some(b) => matmul_from(flat(b), rows.numbers, a, d, m, w),
-                        None => {
-                            rows.numbers.fill(F::zero());
-                            matmul(rows.numbers, a, d, m, w);
-                        }
+                        Some(b) => y.iter_mut().zip(b).zip(w).for_each(|((y, b), w)| *y = *b + *w),
+                        None => y.assign(&w),
                     }
-                });
-                if !direct {
-                    put_rows(&mut ys, first, &y_copy[..m * v]);
                 }
-            }
-        });
-    }
-
-    fn backward(&self, io: GradIo<'_, F, Ix3>, (): &mut (), (): &mut (), grads: &mut Self) {
-        let ((t, b, d), v) = (io.x.dim(), self.w.ncols());
-        assert_eq!(io.d_y.dim(), (t, b, v), "d_y: [T, B, V] of this input and layer");
-        assert_eq!(io.d_x.dim(), (t, b, d), "d_x: the shape of x");
-        if !in_blocks(t, b) {
-            return self.block_backward(io, grads);
-        }
-        let GradIo { x, y, d_y, mut d_x } = io;
-        let mut sum = BlockSum::new(grads);
-        for steps in blocks(t, block_steps(b)) {
-            for rows in blocks(b, BLOCK_ROWS) {
-                let here = s![steps.clone(), rows, ..];
-                let (x, y, d_y) = (x.slice(here), y.slice(here), d_y.slice(here));
-                self.block_backward(GradIo { x, y, d_y, d_x: d_x.slice_mut(here) }, sum.block());
-                sum.add_to(grads);
             }
         }
     }
@@ -235,32 +227,172 @@ impl<F: Float> SeqLayer for Linear<F> {
     }
 }
 
+impl<F: Float> SeqLayer for Linear<F> {
+    fn backward(&self, cx: Context<'_>, io: SeqGradIo<'_, F>, (): &mut (), (): &mut (), grads: &mut Self) {
+        io.expect(self);
+        let (t, b) = io.x.dim();
+        let SeqGradIo { x, d_y, d_x, .. } = io;
+        let mut d_x = d_x;
+        if let Some(d_x) = &mut d_x {
+            cx.clear_padding(d_x);
+        }
+        let (rows, tokens) = match x {
+            Input::Rows(xs) => (Some(xs), None),
+            Input::Tokens(tokens) => (None, Some(tokens)),
+        };
+        let mut block = |steps: std::ops::Range<usize>, rows_of: std::ops::Range<usize>, grads: &mut Self| {
+            let here = s![steps.clone(), rows_of.clone(), ..];
+            let (cx, d_y) = (cx.from_step(steps.start).rows(rows_of.clone()), d_y.slice(here));
+            let d_x = d_x.as_mut().map(|d_x| d_x.slice_mut(here));
+            match (&rows, &tokens) {
+                (Some(xs), _) if cx.is_ragged(steps.len()) => {
+                    self.ragged_backward(&cx, xs.slice(here), d_y, d_x, grads)
+                }
+                (Some(xs), _) => self.block_backward(xs.slice(here), d_y, d_x, grads),
+                (None, Some(tokens)) => {
+                    tokens_backward(&cx, tokens.slice(s![steps, rows_of]), &d_y, grads);
+                }
+                (None, None) => {}
+            }
+        };
+        if !in_blocks(t, b) {
+            return block(0..t, 0..b, grads);
+        }
+        let mut sum = BlockSum::new(grads);
+        for steps in blocks(t, block_steps(b)) {
+            for rows in blocks(b, BLOCK_ROWS) {
+                block(steps.clone(), rows, sum.block());
+                sum.add_to(grads);
+            }
+        }
+    }
+
+    fn prepare_boxed(&self, precision: Precision) -> Result<PreparedBox<F>, Error> {
+        Ok(PreparedBox::new(self.prepare(precision)?))
+    }
+}
+
+impl<F: Float> Causal for Linear<F> {}
+
+/// The way back of a lookup.
+fn tokens_backward<F: Float>(
+    cx: &Context<'_>,
+    tokens: ArrayView2<'_, usize>,
+    d_y: &ArrayView3<'_, F>,
+    grads: &mut Linear<F>,
+) {
+    for [step, row] in valid(cx, tokens.dim()).rev() {
+        let d = d_y.slice(s![step, row, ..]);
+        let mut w = grads.w.row_mut(tokens[[step, row]]);
+        w.iter_mut().zip(d).for_each(|(w, d)| *w += d.flush());
+        if let Some(b) = &mut grads.b {
+            b.iter_mut().zip(d).for_each(|(b, d)| *b += d.flush());
+        }
+    }
+}
+
 impl<F: Float> Linear<F> {
+    fn rows(&self, xs: ArrayView3<'_, F>, mut ys: ArrayViewMut3<'_, F>) {
+        let ((t, b, d), v) = (xs.dim(), self.w.ncols());
+        let n = t * b;
+        scratch::with_each(self.forward_lengths(n), |[packed, x_copy, y_copy]| {
+            let w = pack(flat(&self.w), d, v, packed);
+            let xs = CleanRows::of(xs);
+            let direct = ys.is_standard_layout();
+            let piece = if direct && xs.are_there() { n } else { self.copied(n) };
+            for first in (0..n).step_by(piece) {
+                let m = piece.min(n - first);
+                let xs = xs.get(first, m, x_copy);
+                let numbers = if direct { &mut flat_mut(&mut ys)[first * v..][..m * v] } else { &mut y_copy[..m * v] };
+                self.times(xs, numbers, w);
+                if !direct {
+                    put_rows(&mut ys, first, &y_copy[..m * v]);
+                }
+            }
+        });
+    }
+
+    /// y = x·w + b for rows that lie one after the other.
+    fn times(&self, xs: &[F], ys: &mut [F], w: Packed<'_, F>) {
+        let (d, v) = self.w.dim();
+        let parts = self.parts(ys.len() / v);
+        divide(Rows { first: 0, width: v, numbers: ys }, parts, 1, &|rows| {
+            let m = rows.numbers.len() / v;
+            let a = &xs[rows.first * d..];
+            match &self.b {
+                Some(b) => matmul_from(flat(b), rows.numbers, a, d, m, w),
+                None => {
+                    rows.numbers.fill(F::zero());
+                    matmul(rows.numbers, a, d, m, w);
+                }
+            }
+        });
+    }
+
+    /// The rows that count alone: they are gathered, multiplied and put back.
+    fn ragged(&self, cx: &Context<'_>, xs: ArrayView3<'_, F>, mut ys: ArrayViewMut3<'_, F>) {
+        let ((t, b, d), v) = (xs.dim(), self.w.ncols());
+        let rows: Vec<[usize; 2]> = valid(cx, (t, b)).collect();
+        scratch::with_each(self.forward_lengths(t * b), |[packed, x_copy, y_copy]| {
+            let w = pack(flat(&self.w), d, v, packed);
+            for rows in rows.chunks(self.copied(t * b)) {
+                gather(&xs, rows, x_copy);
+                let y = &mut y_copy[..rows.len() * v];
+                self.times(x_copy, y, w);
+                put(y, rows, &mut ys);
+            }
+        });
+    }
+
+    fn ragged_backward(
+        &self,
+        cx: &Context<'_>,
+        x: ArrayView3<'_, F>,
+        d_y: ArrayView3<'_, F>,
+        mut d_x: Option<ArrayViewMut3<'_, F>>,
+        grads: &mut Self,
+    ) {
+        let ((t, b, d), v) = (x.dim(), self.w.ncols());
+        let rows: Vec<[usize; 2]> = valid(cx, (t, b)).collect();
+        scratch::with_each(self.backward_lengths(t * b), |[packed, packed_w, x_copy, d_y_copy, d_x_copy]| {
+            let w = d_x.is_some().then(|| pack_transposed(flat(&self.w), v, d, packed_w));
+            for rows in rows.rchunks(self.copied(t * b)) {
+                gather(&x, rows, x_copy);
+                gather(&d_y, rows, d_y_copy);
+                let d_ys = &d_y_copy[..rows.len() * v];
+                self.weights_backward(x_copy, d_ys, packed, grads);
+                if let (Some(w), Some(d_x)) = (w, &mut d_x) {
+                    let to = &mut d_x_copy[..rows.len() * d];
+                    self.input_backward(d_ys, to, w);
+                    put(to, rows, d_x);
+                }
+            }
+        });
+    }
+
     /// The way back of a call whose rows are summed one after the other.
-    fn block_backward(&self, io: GradIo<'_, F, Ix3>, grads: &mut Self) {
-        let GradIo { x, d_y, mut d_x, .. } = io;
+    fn block_backward(
+        &self,
+        x: ArrayView3<'_, F>,
+        d_y: ArrayView3<'_, F>,
+        d_x: Option<ArrayViewMut3<'_, F>>,
+        grads: &mut Self,
+    ) {
         let ((t, b, d), v) = (x.dim(), self.w.ncols());
         let n = t * b;
         if n == 0 {
             return;
         }
         scratch::with_each(self.backward_lengths(n), |[packed, packed_w, x_copy, d_y_copy, d_x_copy]| {
-            let parts = self.parts(n);
             // Last piece first, as the rows within it are added last to first.
             let (x, d_y) = (CleanRows::of(x), CleanRows::of(d_y));
             let piece = if x.are_there() && d_y.are_there() { ROWS } else { self.copied(n) };
             for first in (0..n).step_by(piece).rev() {
                 let rows = piece.min(n - first);
                 let (xs, d_ys) = (x.get(first, rows, x_copy), d_y.get(first, rows, d_y_copy));
-                if let Some(b) = &mut grads.b {
-                    add_rows(flat_mut(b), d_ys);
-                }
-                let packed = pack(d_ys, rows, v, packed);
-                divide(Rows { first: 0, width: v, numbers: flat_mut(&mut grads.w) }, parts, 1, &|rows| {
-                    let m = rows.numbers.len() / v;
-                    matmul_transposed(rows.numbers, &xs[rows.first..], d, m, packed);
-                });
+                self.weights_backward(xs, d_ys, packed, grads);
             }
+            let Some(mut d_x) = d_x else { return };
             let w = pack_transposed(flat(&self.w), v, d, packed_w);
             let direct = d_x.is_standard_layout();
             let piece = if direct && d_y.are_there() { n } else { self.copied(n) };
@@ -269,15 +401,52 @@ impl<F: Float> Linear<F> {
                 let d_ys = d_y.get(first, m, d_y_copy);
                 let numbers =
                     if direct { &mut flat_mut(&mut d_x)[first * d..][..m * d] } else { &mut d_x_copy[..m * d] };
-                divide(Rows { first: 0, width: d, numbers }, parts, 1, &|rows| {
-                    rows.numbers.fill(F::zero());
-                    let m = rows.numbers.len() / d;
-                    matmul(rows.numbers, &d_ys[rows.first * v..], v, m, w);
-                });
+                self.input_backward(d_ys, numbers, w);
                 if !direct {
                     put_rows(&mut d_x, first, &d_x_copy[..m * d]);
                 }
             }
         });
+    }
+
+    /// Adds xᵀ·d_y and the sums of the rows of d_y to the gradients.
+    fn weights_backward(&self, xs: &[F], d_ys: &[F], packed: &mut [F], grads: &mut Self) {
+        let (d, v) = self.w.dim();
+        let n = d_ys.len() / v;
+        if let Some(b) = &mut grads.b {
+            add_rows(flat_mut(b), d_ys);
+        }
+        let packed = pack(d_ys, n, v, packed);
+        divide(Rows { first: 0, width: v, numbers: flat_mut(&mut grads.w) }, self.parts(n), 1, &|rows| {
+            let m = rows.numbers.len() / v;
+            matmul_transposed(rows.numbers, &xs[rows.first..], d, m, packed);
+        });
+    }
+
+    /// Sets ∂L/∂x = d_y·wᵀ.
+    fn input_backward(&self, d_ys: &[F], d_xs: &mut [F], w: Packed<'_, F>) {
+        let (d, v) = self.w.dim();
+        let parts = self.parts(d_xs.len() / d);
+        divide(Rows { first: 0, width: d, numbers: d_xs }, parts, 1, &|rows| {
+            rows.numbers.fill(F::zero());
+            let m = rows.numbers.len() / d;
+            matmul(rows.numbers, &d_ys[rows.first * v..], v, m, w);
+        });
+    }
+}
+
+/// Copies these rows one after the other, without numbers that are too near 0.
+fn gather<F: Float>(from: &ArrayView3<'_, F>, rows: &[[usize; 2]], to: &mut [F]) {
+    let width = from.len_of(ndarray::Axis(2));
+    for ([step, row], to) in rows.iter().zip(to.chunks_exact_mut(width)) {
+        to.iter_mut().zip(from.slice(s![*step, *row, ..])).for_each(|(to, from)| *to = from.flush());
+    }
+}
+
+/// The way back.
+fn put<F: Float>(from: &[F], rows: &[[usize; 2]], to: &mut ArrayViewMut3<'_, F>) {
+    let width = to.len_of(ndarray::Axis(2));
+    for ([step, row], from) in rows.iter().zip(from.chunks_exact(width)) {
+        to.slice_mut(s![*step, *row, ..]).iter_mut().zip(from).for_each(|(to, from)| *to = *from);
     }
 }

@@ -33,6 +33,17 @@ impl<F: Float> Adam<F> {
         Adam { lr, betas, epsilon: 1e-8, steps: 0, m: Vec::new(), r: Vec::new(), owner: 0 }
     }
 
+    /// The learning rate.
+    #[must_use]
+    pub fn lr(&self) -> f64 {
+        self.lr
+    }
+
+    /// Another learning rate, from the next update on.
+    pub fn set_lr(&mut self, lr: f64) {
+        self.lr = lr;
+    }
+
     /// β₁ and β₂, each from 0 to below 1.
     #[must_use]
     pub fn betas(mut self, beta_1: f64, beta_2: f64) -> Self {
@@ -163,6 +174,7 @@ impl<P: Params> Optimizer<P> for Adam<P::Elem> {
     }
 
     fn step(&mut self, params: &mut P, grads: &P) -> Result<(), Error> {
+        <Self as Optimizer<P>>::check(self)?;
         same_arrays(params, grads)?;
         self.prepare(params)?;
         let steps = self.steps.saturating_add(1);

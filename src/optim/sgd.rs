@@ -21,6 +21,17 @@ impl Sgd {
     pub fn new(lr: f64) -> Self {
         Sgd { lr }
     }
+
+    /// The learning rate.
+    #[must_use]
+    pub fn lr(&self) -> f64 {
+        self.lr
+    }
+
+    /// Another learning rate, from the next update on.
+    pub fn set_lr(&mut self, lr: f64) {
+        self.lr = lr;
+    }
 }
 
 /// The update of one number.
@@ -47,6 +58,7 @@ impl<P: Params> Optimizer<P> for Sgd {
     }
 
     fn step(&mut self, params: &mut P, grads: &P) -> Result<(), Error> {
+        <Self as Optimizer<P>>::check(self)?;
         same_arrays(params, grads)?;
         let rate = P::Elem::from_f64(self.lr);
         let least = (P::Elem::min_positive_value() / rate).max(P::Elem::TINY);

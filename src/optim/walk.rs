@@ -18,7 +18,7 @@ pub(super) fn fingerprint<P: Params>(params: &P) -> u64 {
 }
 
 /// Refuses gradients that are of other parameters.
-pub(super) fn same_arrays<P: Params>(params: &P, grads: &P) -> Result<(), Error> {
+pub(crate) fn same_arrays<P: Params>(params: &P, grads: &P) -> Result<(), Error> {
     if fingerprint(params) == fingerprint(grads) {
         return Ok(());
     }
@@ -75,7 +75,7 @@ fn each<P: Params, const K: usize>(
     mut rest: [&mut [P::Elem]; K],
     f: &mut dyn FnMut(ArrayViewMutD<'_, P::Elem>, ArrayViewD<'_, P::Elem>, [&mut [P::Elem]; K]),
 ) {
-    params.zip_mut(grads, &mut |p, g| {
+    params.zip_mut(grads, &mut |_, p, g| {
         let here = rest.each_mut().map(|rest| {
             let (here, after) = std::mem::take(rest).split_at_mut(p.len());
             *rest = after;

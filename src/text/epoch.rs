@@ -58,7 +58,7 @@ impl Iterator for Epoch {
         let shape = (self.num_steps, self.batch_size);
         let x = Array2::from_shape_fn(shape, |(step, row)| self.tokens[starts[row] + step]);
         let y = Array2::from_shape_fn(shape, |(step, row)| self.tokens[starts[row] + step + 1]);
-        Some(Batch { x, y, continues: batch > 0 && matches!(self.rows, Rows::Side { .. }) })
+        Some(Batch::new(x, y).continues(batch > 0 && matches!(self.rows, Rows::Side { .. })))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -1,6 +1,6 @@
 //! An affine map of few rows.
 
-use super::{Input, Operand, add, copy, rows_of};
+use super::{Operand, StepInput, add, copy, rows_of};
 use crate::Float;
 use crate::kernel::dispatch::{Job, dispatch};
 use crate::kernel::stored::Stored;
@@ -11,7 +11,7 @@ pub(crate) struct Affine<'a, F, W> {
     pub(crate) w: &'a Operand<F, W>,
     pub(crate) b: &'a [F],
     pub(crate) n: usize,
-    pub(crate) x: Input<'a, F>,
+    pub(crate) x: StepInput<'a, F>,
     pub(crate) y: &'a mut [F],
 }
 

@@ -1,6 +1,6 @@
 //! A step of a gated cell, from its operands to its next state.
 
-use super::{Input, Operand, Terms, add, array, copy, rows_of};
+use super::{Operand, StepInput, Terms, add, array, copy, rows_of};
 use crate::Float;
 use crate::kernel::dispatch::{Job, dispatch};
 use crate::kernel::stored::Stored;
@@ -37,7 +37,7 @@ pub(crate) struct Step<'a, F: Float, P: Pointwise<F>, W> {
     /// As [`columns`](super::columns): where the sums start.
     pub(crate) b: &'a [F],
     pub(crate) b_h: &'a [F],
-    pub(crate) x: Input<'a, F>,
+    pub(crate) x: StepInput<'a, F>,
     pub(crate) y: &'a mut [F],
     /// The lanes of the state, `[B, H]` each.
     pub(crate) state: <P::State as Lanes<F>>::Slices<'a>,

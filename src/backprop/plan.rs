@@ -10,7 +10,7 @@ use std::ops::Range;
 
 /// How one window is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     /// T.
     steps: usize,
     /// Steps of a leaf; the first one may have fewer.

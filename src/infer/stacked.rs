@@ -1,0 +1,128 @@
+//! Layers on top of each other, packed.
+
+use super::steps::{forward_by_steps, numeric};
+use super::{Packed, Precision, Prepare, PreparedBox};
+use crate::kernel::scratch;
+use crate::kernel::stream::rows_of;
+use crate::{Causal, Context, Describe, Error, Float, Input, Recurrent, Run, SeqLayer, Stacked};
+
+/// A [`Stacked`] packed for inference.
+#[derive(Debug)]
+pub struct PreparedStack<P> {
+    layers: Vec<P>,
+    /// The width of the widest row between two layers.
+    between: usize,
+}
+
+/// A [`Network`](crate::Network) packed for inference.
+pub type PreparedNetwork<F> = PreparedStack<PreparedBox<F>>;
+
+impl<P: Packed> PreparedStack<P> {
+    /// The layers.
+    #[must_use]
+    pub fn layers(&self) -> &[P] {
+        &self.layers
+    }
+
+    /// Calls `f` with two buffers for the rows between layers.
+    #[inline(always)]
+    fn with_between(&self, rows: usize, f: impl FnOnce([&mut [P::Elem]; 2])) {
+        const SMALL: usize = 64;
+        let len = rows * self.between;
+        if len <= SMALL {
+            let (mut below, mut above) = ([P::Elem::from_f64(0.0); SMALL], [P::Elem::from_f64(0.0); SMALL]);
+            f([&mut below, &mut above]);
+        } else {
+            scratch::on_stack([len; 2], f);
+        }
+    }
+
+    /// Runs the stack; `first` is the step of the bottom layer.
+    #[inline(always)]
+    fn run(&self, y: &mut [P::Elem], state: &mut [P::State], first: impl FnOnce(&P, &mut [P::Elem], &mut P::State)) {
+        assert_eq!(state.len(), self.layers.len(), "state: one for each layer");
+        let rows = rows_of(y.len(), self.output_size());
+        let (bottom, last) = (&self.layers[0], self.layers.len() - 1);
+        if last == 0 {
+            return first(bottom, y, &mut state[0]);
+        }
+        self.with_between(rows, |[mut below, mut above]| {
+            let mut read = rows * bottom.output_size();
+            first(bottom, &mut below[..read], &mut state[0]);
+            for (i, (layer, state)) in self.layers.iter().zip(state).enumerate().skip(1) {
+                let x = &below[..read];
+                read = rows * layer.output_size();
+                layer.step_clean(x, if i == last { &mut *y } else { &mut above[..read] }, state);
+                std::mem::swap(&mut below, &mut above);
+            }
+        });
+    }
+}
+
+numeric!([P: Packed] PreparedStack<P>, P::Elem);
+
+impl<P: Packed> Recurrent for PreparedStack<P> {
+    type State = Vec<P::State>;
+    type Tape = ();
+
+    fn input_size(&self) -> usize {
+        self.layers[0].input_size()
+    }
+    fn output_size(&self) -> usize {
+        self.layers[self.layers.len() - 1].output_size()
+    }
+    fn output_steps(&self, steps: usize) -> usize {
+        self.layers.iter().fold(steps, |steps, layer| layer.output_steps(steps))
+    }
+    fn zero_state(&self, batch: usize) -> Self::State {
+        self.layers.iter().map(|layer| layer.zero_state(batch)).collect()
+    }
+    fn initial_state(&self, batch: usize) -> Self::State {
+        self.layers.iter().map(|layer| layer.initial_state(batch)).collect()
+    }
+    fn describe(&self) -> Describe {
+        let all = Describe::new("Stacked", self.input_size(), self.output_size());
+        self.layers.iter().enumerate().fold(all, |all, (i, layer)| all.with(i.to_string(), layer.describe()))
+    }
+}
+
+forward_by_steps!([P: Packed] PreparedStack<P>, P::Elem);
+
+impl<P: Packed> Causal for PreparedStack<P> {
+    fn check_causal(&self) -> Result<(), Error> {
+        self.layers.iter().try_for_each(Causal::check_causal)
+    }
+    #[inline]
+    fn check_rows(&self, state: &Vec<P::State>, rows: usize) -> Result<(), Error> {
+        if state.len() != self.layers.len() {
+            return Err(Error::value("state", format!("one for each of {} layers", self.layers.len()), state.len()));
+        }
+        self.layers.iter().zip(state).try_for_each(|(layer, state)| layer.check_rows(state, rows))
+    }
+    #[inline]
+    fn step_clean(&self, x: &[P::Elem], y: &mut [P::Elem], state: &mut Vec<P::State>) {
+        self.run(y, state, |layer, y, state| layer.step_clean(x, y, state));
+    }
+    fn step_tokens_clean(&self, tokens: &[usize], y: &mut [P::Elem], state: &mut Vec<P::State>) {
+        self.run(y, state, |layer, y, state| layer.step_tokens_clean(tokens, y, state));
+    }
+}
+
+impl<P: Packed> Packed for PreparedStack<P> {
+    fn bytes(&self) -> usize {
+        self.layers.iter().map(Packed::bytes).sum()
+    }
+}
+
+impl<L: SeqLayer + Prepare> Prepare for Stacked<L> {
+    type Prepared = PreparedStack<L::Prepared>;
+
+    fn prepare(&self, precision: Precision) -> Result<Self::Prepared, Error> {
+        let prepare = |(i, layer): (usize, &L)| {
+            layer.prepare(precision).map_err(|error| error.within(format!("layer {i}, {}", layer.describe())))
+        };
+        let layers: Vec<_> = self.layers().iter().enumerate().map(prepare).collect::<Result<_, Error>>()?;
+        let between = self.layers().iter().skip(1).map(Recurrent::input_size).max().unwrap_or(0);
+        Ok(PreparedStack { layers, between })
+    }
+}

@@ -1,0 +1,151 @@
+//! Builds networks at run time, each layer's input width taken from the one below it.
+
+use std::fmt;
+
+use super::Stacked;
+use crate::layer::Last;
+use crate::{Bidirectional, Boxed, Error, Float, Gru, Init, Linear, Lstm, Merge, Recurrent, Rnn, SeqLayer, Spec};
+
+/// Layers of any kinds on top of each other, chosen at run time.
+///
+/// ```
+/// use deep_rnn::prelude::*;
+///
+/// let (kind, depth, both_ways) = ("gru", 3, true); // from a file, say
+/// let mut builder = Network::<f32>::builder(28);
+/// for _ in 0..depth {
+///     builder = match (kind, both_ways) {
+///         ("gru", true) => builder.bi(Gru::spec(64)),
+///         ("gru", false) => builder.gru(64),
+///         _ => builder.lstm(64),
+///     };
+/// }
+/// let net = builder.linear(10).seed(1).build()?;
+/// println!("{net}");
+/// # assert!(net.to_string().contains("Bidirectional(28 → 128, Gru)  [T, B, 128]   36,096"), "{net}");
+/// # Ok::<(), deep_rnn::Error>(())
+/// ```
+pub type Network<F> = Stacked<Boxed<F>>;
+
+/// Makes one layer, given the width of its input.
+type Make<F> = Box<dyn Fn(usize, &mut Init) -> Result<Boxed<F>, Error> + Send + Sync>;
+
+/// Collects specs, bottom first, and builds a [`Network`] of them: see [`Stacked::builder`].
+pub struct Builder<F> {
+    input_size: usize,
+    seed: u64,
+    specs: Vec<Make<F>>,
+    /// How many layers there are to be, where that is too many to be collected.
+    count: usize,
+}
+
+impl<F: Float> Stacked<Boxed<F>> {
+    /// Starts a network for inputs of `input_size` columns.
+    #[must_use]
+    pub fn builder(input_size: usize) -> Builder<F> {
+        Builder { input_size, seed: 0, specs: Vec::new(), count: 0 }
+    }
+}
+
+impl<F: Float> Builder<F> {
+    /// One more layer on top.
+    #[must_use]
+    pub fn layer<S: Spec<Layer: SeqLayer<Elem = F> + 'static> + Send + Sync + 'static>(self, spec: S) -> Self {
+        self.repeat(1, spec)
+    }
+
+    /// `count` more layers of one spec.
+    #[must_use]
+    pub fn repeat<S: Spec<Layer: SeqLayer<Elem = F> + 'static> + Send + Sync + 'static>(
+        mut self,
+        count: usize,
+        spec: S,
+    ) -> Self {
+        self.count = self.count.saturating_add(count);
+        let spec = std::sync::Arc::new(spec);
+        for _ in 0..count.min(MOST) {
+            let spec = std::sync::Arc::clone(&spec);
+            self.specs.push(Box::new(move |width, init| Ok(Boxed::new(spec.build(width, init)?))));
+        }
+        self
+    }
+
+    /// A layer of `units` LSTM units.
+    #[must_use]
+    pub fn lstm(self, units: usize) -> Self {
+        self.layer(Lstm::spec(units))
+    }
+
+    /// A layer of `units` GRU units.
+    #[must_use]
+    pub fn gru(self, units: usize) -> Self {
+        self.layer(Gru::spec(units))
+    }
+
+    /// A layer of `units` units tanh(x·w + h·u + b).
+    #[must_use]
+    pub fn rnn(self, units: usize) -> Self {
+        self.layer(Rnn::spec(units))
+    }
+
+    /// Two layers of one spec, one for each direction, side by side.
+    #[must_use]
+    pub fn bi<S: Spec<Layer: SeqLayer<Elem = F> + 'static> + Send + Sync + 'static>(self, both: S) -> Self {
+        self.layer(Bidirectional::spec(both, Merge::Concat))
+    }
+
+    /// The same affine map at every step.
+    #[must_use]
+    pub fn linear(self, outputs: usize) -> Self {
+        self.layer(Linear::spec(outputs))
+    }
+
+    /// The last step of each row alone.
+    #[must_use]
+    pub fn last(self) -> Self {
+        self.layer(Last::spec())
+    }
+
+    /// The seed of the starting values; 0 if not said.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// The network.
+    ///
+    /// # Errors
+    /// If there is no layer or more than 10,000, or a layer's spec refuses its sizes or options.
+    pub fn build(self) -> Result<Network<F>, Error> {
+        let init = &mut Init::seeded(self.seed);
+        Spec::build(&self, self.input_size, init)
+    }
+}
+
+/// The most layers.
+const MOST: usize = 10_000;
+
+pub(super) fn check_count(count: usize) -> Result<(), Error> {
+    if (1..=MOST).contains(&count) { Ok(()) } else { Err(Error::value("layers", format!("1 to {MOST}"), count)) }
+}
+
+/// A builder is a spec of its network, so networks stack.
+impl<F: Float> Spec for Builder<F> {
+    type Layer = Network<F>;
+    fn build(&self, input_size: usize, init: &mut Init) -> Result<Network<F>, Error> {
+        check_count(self.count)?;
+        let mut layers: Vec<Boxed<F>> = Vec::new();
+        for (i, make) in self.specs.iter().enumerate() {
+            let width = layers.last().map_or(input_size, Recurrent::output_size);
+            layers.push(make(width, init).map_err(|error| error.within(format!("layer {i}")))?);
+        }
+        Stacked::new(layers)
+    }
+}
+
+impl<F> fmt::Debug for Builder<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Builder({} inputs, {} layers)", self.input_size, self.count)
+    }
+}
