@@ -121,6 +121,7 @@ mod loss;
 mod memory;
 mod optim;
 mod params;
+mod philox;
 mod pointwise;
 pub mod prelude;
 mod record;
@@ -150,8 +151,9 @@ pub use kernel::dispatch::simd_level;
 pub use kernel::threads::Threads;
 pub use language::{LanguageModel, LanguageTape, Sampler, generate};
 pub use layer::{
-    Bidirectional, BidirectionalSpec, BidirectionalTape, Causal, Last, LearnedState, Linear, LinearSpec, Merge,
-    Reversed, Run, SeqLayer,
+    Bidirectional, BidirectionalSpec, BidirectionalTape, Causal, Dropout, DropoutSpec, Embedding, EmbeddingSpec, Last,
+    LayerNorm, LearnedState, Linear, LinearSpec, Merge, Residual, ResidualTape, Reversed, Run, SeqLayer, WeightDrop,
+    Zoneout, ZoneoutTape,
 };
 pub use loss::{CrossEntropy, Loss, LossSum, MeanSquared};
 pub use memory::{Memory, Work};
