@@ -24,7 +24,7 @@ use crate::{
 /// }
 /// let net = builder.linear(10).seed(1).build()?;
 /// println!("{net}");
-/// # assert!(net.to_string().contains("Bidirectional(28 → 128, Gru)  [T, B, 128]   36,096"), "{net}");
+/// # assert!(net.to_string().contains("Bidirectional(28 → 128, Gru)   [T, B, 128]   36,096"), "{net}");
 /// # Ok::<(), deep_rnn::Error>(())
 /// ```
 pub type Network<F> = Stacked<Boxed<F>>;
