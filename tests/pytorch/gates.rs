@@ -5,7 +5,7 @@ use deep_rnn::{Activation, Float, Gated, GruGates, Init, LstmGates, Pointwise, R
 use crate::fixture::Kind;
 
 /// A gate maths that the fixtures have: how a cell of it is made from PyTorch's arrays.
-pub(crate) trait Kept<F: Float>: Pointwise<F> {
+pub(crate) trait Kept<F: Float>: Pointwise<F> + 'static {
     fn of(kind: Kind) -> Self;
 }
 impl<F: Float> Kept<F> for RnnGates<F> {

@@ -1,11 +1,13 @@
 //! Stacks of mixed kinds and widths.
 
-use deep_rnn::{Float, Gated, GruGates, Layers, LstmGates, Recurrent, RnnGates, Stacked, State, Threads};
+use deep_rnn::{
+    Boxed, BoxedState, Float, Gated, GruGates, LstmGates, Network, Recurrent, RnnGates, Stacked, State, Threads,
+};
 use ndarray::Array1;
 
 use crate::fixture::{self, Kind, Part};
 use crate::gates::{Cell, Kept};
-use crate::pass::{Problem, run_steps};
+use crate::pass::{Problem, run_one_by_one};
 use crate::tally::Tally;
 use crate::threads::with_threads;
 
@@ -26,9 +28,10 @@ fn compare_layer<F: Float, P: Kept<F>>(
     tally: &mut Tally,
     name: &str,
     layer: usize,
-    grads: &Cell<F, P>,
-    [state, d_state]: [&impl State<F>; 2],
+    grads: &Boxed<F>,
+    [state, d_state]: [&BoxedState<F>; 2],
 ) {
+    let grads = grads.downcast_ref::<Cell<F, P>>().unwrap();
     for (stem, end, state) in [("", "_n", state), ("d_", "0", d_state)] {
         let mut lanes = ["h", "c"].into_iter();
         state.visit(&mut |view| {
@@ -49,11 +52,7 @@ fn compare_layer<F: Float, P: Kept<F>>(
 }
 
 /// A stack of three kinds; PyTorch's first states and cotangents for it.
-fn mixed_problem<L: Layers + deep_rnn::Cells>(
-    net: &Stacked<L>,
-    case: usize,
-    order: [Kind; 3],
-) -> Problem<L::Elem, L::States> {
+fn mixed_problem<F: Float>(net: &Network<F>, case: usize, order: [Kind; 3]) -> Problem<F, Vec<BoxedState<F>>> {
     let b = 3;
     let (mut state, mut d_state) = (net.zero_state(b), net.zero_state(b));
     // Tensors in the order in which the states' arrays are visited.
@@ -84,21 +83,21 @@ fn check<F: Float, A: Kept<F>, B: Kept<F>, C: Kept<F>>(
     units: [usize; 3],
 ) {
     let threads = Threads::new(2).unwrap();
-    let net = Stacked::new((
-        mixed_cell::<F, A>(case, 0, 3, units[0]),
-        mixed_cell::<F, B>(case, 1, units[0], units[1]),
-        mixed_cell::<F, C>(case, 2, units[1], units[2]),
-    ))
+    let net = Stacked::new(vec![
+        Boxed::new(mixed_cell::<F, A>(case, 0, 3, units[0])),
+        Boxed::new(mixed_cell::<F, B>(case, 1, units[0], units[1])),
+        Boxed::new(mixed_cell::<F, C>(case, 2, units[1], units[2])),
+    ])
     .unwrap();
     let problem = mixed_problem(&net, case, kinds);
-    for outcome in [with_threads(&net, &problem, &threads), run_steps(&net, &problem)] {
+    for outcome in [with_threads(&net, &problem, &threads), run_one_by_one(&net, &problem)] {
         let before = tally.tensors;
         tally.compare(name, "out", outcome.ys.view().into_dyn());
         tally.compare(name, "d_x", outcome.d_xs.view().into_dyn());
         let (grads, state, d_state) = (outcome.grads.layers(), &outcome.state, &outcome.d_state);
-        compare_layer(tally, name, 0, &grads.0, [&state.0, &d_state.0]);
-        compare_layer(tally, name, 1, &grads.1, [&state.1, &d_state.1]);
-        compare_layer(tally, name, 2, &grads.2, [&state.2, &d_state.2]);
+        compare_layer::<F, A>(tally, name, 0, &grads[0], [&state[0], &d_state[0]]);
+        compare_layer::<F, B>(tally, name, 1, &grads[1], [&state[1], &d_state[1]]);
+        compare_layer::<F, C>(tally, name, 2, &grads[2], [&state[2], &d_state[2]]);
         assert_eq!(tally.tensors - before, fixture::names(name).len());
         tally.runs += 1;
     }

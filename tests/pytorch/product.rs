@@ -1,13 +1,11 @@
 //! The full product: kinds, layers, directions, steps, rows.
 
-use deep_rnn::{
-    Bidirectional, Chain, Float, Gated, GruGates, LstmGates, Merge, RnnGates, SeqLayer, Stacked, State, Threads,
-};
+use deep_rnn::{Bidirectional, Float, Gated, GruGates, LstmGates, Merge, RnnGates, SeqLayer, Stacked, State, Threads};
 use ndarray::{Array2, Array3, ArrayView3, Axis, concatenate};
 
 use crate::fixture::{self, Case, Kind, Part};
 use crate::gates::{Cell, Kept};
-use crate::pass::{Problem, run_steps};
+use crate::pass::{Problem, run_one_by_one};
 use crate::tally::Tally;
 use crate::threads::with_threads;
 
@@ -107,7 +105,7 @@ fn one_direction<F: Float, P: Kept<F>>(tally: &mut Tally, case: &Case, threads: 
     let problem = problem(&net, case, |states, parts| {
         states.iter_mut().enumerate().for_each(|(at, state)| fill(state, parts, at));
     });
-    for outcome in [with_threads(&net, &problem, threads), run_steps(&net, &problem)] {
+    for outcome in [with_threads(&net, &problem, threads), run_one_by_one(&net, &problem)] {
         let each = |state: &Vec<_>| lanes(case, &state.iter().collect::<Vec<_>>());
         let grads: Vec<&Cell<F, P>> = outcome.grads.layers().iter().collect();
         compare(tally, case, &outcome.ys, &outcome.d_xs, [each(&outcome.state), each(&outcome.d_state)], &grads);
@@ -118,7 +116,7 @@ fn two_directions<F: Float, P: Kept<F>>(tally: &mut Tally, case: &Case, threads:
     let layers = (0..case.layers).map(|layer| {
         Bidirectional::new(cell::<F, P>(case, layer, 0), cell::<F, P>(case, layer, 1), Merge::Concat).unwrap()
     });
-    let net = Chain::new(layers.collect::<Vec<_>>()).unwrap();
+    let net = Stacked::new(layers.collect::<Vec<_>>()).unwrap();
     let problem = problem(&net, case, |states, parts| {
         for (layer, (ahead, behind)) in states.iter_mut().enumerate() {
             fill(ahead, parts, 2 * layer);

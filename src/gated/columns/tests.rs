@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use ndarray::{Array1, Array2, Array3};
 
-use super::super::sequence::Input;
 use crate::kernel::pace::Pace;
 use crate::pointwise::{Lanes, Pointwise};
-use crate::{Bias, Float, Gated, GatedSpec, Init, Rnn, Threads};
+use crate::{Bias, Context, Float, Gated, GatedSpec, Init, Input, Rnn, Threads};
 
 /// Outputs, and the state lanes beyond h, with the units in `parts` parts (1: not divided) on `threads`.
 fn outputs<F: Float, P: Pointwise<F>>(
@@ -33,7 +32,7 @@ fn outputs<F: Float, P: Pointwise<F>>(
             *to = if lane == 0 { h0[row * units + unit] } else { rest[(row * more + lane - 1) * units + unit] };
         }
     }
-    cell.sequence(input.view(), ys.view_mut(), &mut state, None);
+    cell.sequence(Context::default(), input.reborrow(), ys.view_mut(), &mut state, None);
     for (lane, array) in state.as_ref().iter().enumerate().skip(1) {
         for ((row, unit), from) in array.indexed_iter() {
             rest[(row * more + lane - 1) * units + unit] = *from;
