@@ -3,7 +3,8 @@
 
 use approx::abs_diff_eq;
 use deep_rnn::{
-    Activation, Bias, Float, GradIo, Gru, GruResetBefore, Init, Lstm, Params, Recurrent, Rnn, RnnCell, Spec, State,
+    Activation, Bias, Context, Float, Gru, GruResetBefore, Init, Lstm, Params, Recurrent, Rnn, RnnCell, SeqGradIo,
+    Spec, State,
 };
 use ndarray::{Array2, Array3, ArrayD, Axis};
 
@@ -194,15 +195,16 @@ fn check<F: Float, C: RnnCell<Elem = F>, S: Spec<Layer = C>, E: Equations>(
             }
         }
 
+        let cx = Context::default();
         let (mut scanned, mut taped, mut stepped) = (first.clone(), first.clone(), first);
         let mut ys = Array3::from_elem((t, b, h), F::nan());
-        cell.scan(xs.view(), ys.view_mut(), &mut scanned, None);
+        cell.scan(cx, (&xs).into(), ys.view_mut(), &mut scanned, None);
         let mut ys_taped = Array3::from_elem((t, b, h), F::nan());
         let mut tape = C::Tape::default();
-        cell.scan(xs.view(), ys_taped.view_mut(), &mut taped, Some(&mut tape));
+        cell.scan(cx, (&xs).into(), ys_taped.view_mut(), &mut taped, Some(&mut tape));
         let mut ys_stepped = Array3::from_elem((t, b, h), F::nan());
         for (x, y) in xs.outer_iter().zip(ys_stepped.outer_iter_mut()) {
-            cell.step(x, y, &mut stepped, None);
+            cell.step(cx, x, y, &mut stepped, None);
         }
         for (way, ys, state) in
             [("scan", ys, scanned), ("scan with tape", ys_taped, taped), ("steps", ys_stepped, stepped)]
@@ -270,9 +272,10 @@ fn real_time_recurrent_learning_agrees() {
     let mut state = cell.zero_state(1);
     let (mut tape, mut grads) = (Default::default(), cell.zeros_like());
     let (mut ys, mut d_xs) = (Array3::zeros((t, 1, h)), Array3::zeros((t, 1, d)));
-    cell.scan(xs.view(), ys.view_mut(), &mut state, Some(&mut tape));
-    let io = GradIo { x: xs.view(), y: ys.view(), d_y: d_ys.view(), d_x: d_xs.view_mut() };
-    cell.scan_backward(io, &mut tape, &mut cell.zero_state(1), &mut grads);
+    let cx = Context::default();
+    cell.scan(cx, (&xs).into(), ys.view_mut(), &mut state, Some(&mut tape));
+    let io = SeqGradIo { x: (&xs).into(), y: ys.view(), d_y: d_ys.view(), d_x: Some(d_xs.view_mut()) };
+    cell.scan_backward(cx, io, &mut tape, &mut cell.zero_state(1), &mut grads);
 
     // Every weight: (which array, row, column).
     for (array, gradient) in [("w_x", grads.w_x()), ("w_h", grads.w_h())] {

@@ -222,7 +222,7 @@ fn a_bias_of_one_gate() {
     }
 }
 
-/// Layers of a stack, of a chain and of both directions: one after the other from one run of numbers.
+/// Layers of a stack, typed or not, and of both directions: one after the other from one run of numbers.
 #[test]
 fn layers_draw_one_after_the_other() {
     // A GRU of 3 units has w_x, w_h, b and b_h, an LSTM of 2 above it w_x, w_h and b.
@@ -233,18 +233,21 @@ fn layers_draw_one_after_the_other() {
         gru.into_iter().chain(lstm).collect::<Vec<_>>()
     };
     let numbers = |arrays: Arrays| arrays.into_iter().map(|(_, numbers)| numbers).collect::<Vec<_>>();
-    let stack = || Stacked::builder(D).layer(Gru::<f64>::spec(H)).layer(Lstm::spec(2));
+    let stack = || Network::<f64>::builder(D).gru(H).lstm(2);
     assert_eq!(numbers(arrays(&stack().seed(16).build().unwrap())), by_hand(16));
     assert_eq!(numbers(arrays(&stack().build().unwrap())), by_hand(0), "the seed is 0 if not said");
-    let chain = Chain::builder(D).layer(Gru::<f64>::spec(H)).layer(Lstm::spec(2)).seed(16);
-    assert_eq!(numbers(arrays(&chain.build().unwrap())), by_hand(16));
+    // A network within a network draws from the same run of numbers.
+    let within = Network::<f64>::builder(D).layer(Network::<f64>::builder(0).gru(H).seed(3)).lstm(2).seed(16);
+    assert_eq!(numbers(arrays(&within.build().unwrap())), by_hand(16));
 
     let both = Bidirectional::spec(Rnn::<f64>::spec(H), Merge::Sum).build(D, &mut Init::seeded(17)).unwrap();
     let mut init = Init::seeded(17);
     let one = |init: &mut Init| Rnn::<f64>::spec(H).build(D, init).unwrap();
     assert_eq!(arrays(both.forward_layer()), arrays(&one(&mut init)));
     assert_eq!(arrays(both.backward_layer()), arrays(&one(&mut init)));
-    let repeated = Stacked::builder(H).repeat(2, Rnn::<f64>::spec(H)).seed(18).build().unwrap();
+    let repeated = Stacked::repeat(H, 2, &Rnn::<f64>::spec(H), 18).unwrap();
+    let boxed = Network::<f64>::builder(H).repeat(2, Rnn::spec(H)).seed(18).build().unwrap();
+    assert_eq!(arrays(&repeated), arrays(&boxed));
     let numbers = numbers(arrays(&repeated));
     let rnn = 2 * H * H + H;
     assert_eq!(numbers.concat(), Drawn::new(18, 0).uniform(2 * rnn, 1.0 / (H as f64).sqrt()));
@@ -253,7 +256,7 @@ fn layers_draw_one_after_the_other() {
 /// The head of a language model has the stream number 1 of the seed, so its numbers are none of the network's.
 #[test]
 fn the_head_has_a_stream_of_its_own() {
-    let net = Stacked::builder(7).layer(Lstm::<f64>::spec(4)).seed(19).build().unwrap();
+    let net = Network::<f64>::builder(7).lstm(4).seed(19).build().unwrap();
     let model = LanguageModel::new(net, 19).unwrap();
     let mut drawn = Drawn::new(19, 1);
     same(&arrays(model.head()), &[("w", drawn.uniform(4 * 7, 0.5)), ("b", drawn.uniform(7, 0.5))]);

@@ -54,10 +54,11 @@ fn check<F: Float>() {
         let xs: Array3<F> = a.to_shape((1, a.len(), 1)).unwrap().to_owned();
         let (mut ys, mut d_xs) = (xs.clone(), xs.clone());
         let (mut state, mut tape, mut grads) = (cell.zero_state(a.len()), Default::default(), cell.zeros_like());
-        RnnCell::scan(&cell, xs.view(), ys.view_mut(), &mut state, Some(&mut tape));
+        let cx = Context::default();
+        cell.scan(cx, (&xs).into(), ys.view_mut(), &mut state, Some(&mut tape));
         let d_ys = Array3::from_elem(xs.raw_dim(), F::one());
-        let io = GradIo { x: xs.view(), y: ys.view(), d_y: d_ys.view(), d_x: d_xs.view_mut() };
-        cell.scan_backward(io, &mut tape, &mut cell.zero_state(a.len()), &mut grads);
+        let io = SeqGradIo { x: (&xs).into(), y: ys.view(), d_y: d_ys.view(), d_x: Some(d_xs.view_mut()) };
+        cell.scan_backward(cx, io, &mut tape, &mut cell.zero_state(a.len()), &mut grads);
         for (i, (a, value, slope)) in table.iter().enumerate() {
             let applied = activation.apply(F::from_f64(*a));
             let in_a_cell = (ys[[0, i, 0]], d_xs[[0, i, 0]]);

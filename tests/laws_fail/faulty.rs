@@ -1,9 +1,9 @@
 //! A cell with one fault.
 
-use deep_rnn::{GradIo, Init, Params, Recurrent, RnnCell, TokenInput, TokenIo, add_outer};
+use deep_rnn::{Context, GradIo, Init, Input, Numeric, Params, Recurrent, RnnCell, SeqGradIo, ZipMut, add_outer};
 use ndarray::{
-    Array1, Array2, Array3, ArrayView2, ArrayView3, ArrayViewD, ArrayViewMut2, ArrayViewMut3, ArrayViewMutD, Axis, Ix2,
-    Ix3, s,
+    Array1, Array2, Array3, ArrayView2, ArrayView3, ArrayViewD, ArrayViewMut2, ArrayViewMut3, ArrayViewMutD, Axis,
+    CowArray, Ix3, s,
 };
 
 /// What is wrong with a [`Cell`].
@@ -34,6 +34,7 @@ pub(crate) enum Fault {
     ArrayMissingMutably,
     SameArrayTwice,
     ZipsOtherWay,
+    ZipsOtherNames,
     StateVisitsOneOnly,
     XGradientAdded,
     XGradientOfLastColumnLeft,
@@ -47,6 +48,15 @@ pub(crate) enum Fault {
     TokensOffByOne,
     TokensOtherOrder,
     TokensGradientForgotten,
+    OutputsLeftInPadding,
+    StateRunsOnInPadding,
+    PaddingRead,
+    StateGradientLostInPadding,
+    ResetsIgnored,
+    ResetsLetGradientsPass,
+    /// Not a fault: the first state is b.
+    FirstStateLearned,
+    FirstStateGradientForgotten,
 }
 
 /// h' = tanh(x·w + h·u + b), written out; right but for its fault.
@@ -66,8 +76,11 @@ pub(crate) fn cell(fault: Fault) -> Cell {
     Cell { w: init.uniform((D, H), 0.8), u: init.uniform((H, H), 0.8), b: init.uniform(H, 0.8), fault }
 }
 
-impl Params for Cell {
+impl Numeric for Cell {
     type Elem = f64;
+}
+
+impl Params for Cell {
     fn visit<'a>(&'a self, f: &mut dyn FnMut(&str, ArrayViewD<'a, f64>)) {
         f("w", self.w.view().into_dyn());
         f(if self.fault == Fault::SameNameTwice { "w" } else { "u" }, self.u.view().into_dyn());
@@ -101,14 +114,14 @@ impl Params for Cell {
             }
         }
     }
-    fn zip_mut(&mut self, other: &Self, f: &mut dyn FnMut(ArrayViewMutD<'_, f64>, ArrayViewD<'_, f64>)) {
-        f(self.w.view_mut().into_dyn(), other.w.view().into_dyn());
-        if self.fault == Fault::ZipsOtherWay {
-            f(self.u.view_mut().into_dyn(), other.u.t().into_dyn());
-        } else {
-            f(self.u.view_mut().into_dyn(), other.u.view().into_dyn());
+    fn zip_mut(&mut self, other: &Self, f: ZipMut<'_, f64>) {
+        f("w", self.w.view_mut().into_dyn(), other.w.view().into_dyn());
+        match self.fault {
+            Fault::ZipsOtherWay => f("u", self.u.view_mut().into_dyn(), other.u.t().into_dyn()),
+            Fault::ZipsOtherNames => f("U", self.u.view_mut().into_dyn(), other.u.view().into_dyn()),
+            _ => f("u", self.u.view_mut().into_dyn(), other.u.view().into_dyn()),
         }
-        f(self.b.view_mut().into_dyn(), other.b.view().into_dyn());
+        f("b", self.b.view_mut().into_dyn(), other.b.view().into_dyn());
     }
 }
 
@@ -152,11 +165,19 @@ impl Recurrent for Cell {
         };
         State { h, partly: self.fault == Fault::StateVisitsOneOnly }
     }
+    fn initial_state(&self, batch: usize) -> State {
+        let mut state = self.zero_state(batch);
+        if matches!(self.fault, Fault::FirstStateLearned | Fault::FirstStateGradientForgotten) {
+            state.h += &self.b;
+        }
+        state
+    }
 }
 
 impl RnnCell for Cell {
     fn step(
         &self,
+        _: Context<'_>,
         x: ArrayView2<'_, f64>,
         mut y: ArrayViewMut2<'_, f64>,
         state: &mut State,
@@ -188,7 +209,14 @@ impl RnnCell for Cell {
         }
     }
 
-    fn step_backward(&self, mut io: GradIo<'_, f64, Ix2>, tape: &mut Self::Tape, d: &mut State, grads: &mut Self) {
+    fn step_backward(
+        &self,
+        _: Context<'_>,
+        mut io: GradIo<'_, f64>,
+        tape: &mut Self::Tape,
+        d: &mut State,
+        grads: &mut Self,
+    ) {
         let [before, h] = match self.fault {
             Fault::TapeNotPopped => tape.last().unwrap().clone(),
             Fault::TapeFirstInFirstOut => tape.remove(0),
@@ -234,46 +262,75 @@ impl RnnCell for Cell {
 
     fn scan(
         &self,
-        xs: ArrayView3<'_, f64>,
+        cx: Context<'_>,
+        xs: Input<'_, f64>,
         mut ys: ArrayViewMut3<'_, f64>,
         state: &mut State,
         mut tape: Option<&mut Self::Tape>,
     ) {
-        let steps = xs.len_of(Axis(0));
-        match self.fault {
-            Fault::StateOnNothing if xs.is_empty() => state.h.fill(0.5),
+        let (steps, rows) = xs.dim();
+        match (self.fault, xs) {
+            (Fault::StateOnNothing, _) if steps * rows == 0 => state.h.fill(0.5),
             // Broken in the whole sequence only, values and gradients alike.
-            Fault::CountsSteps if steps > 1 => {
+            (Fault::CountsSteps, xs) if steps > 1 => {
                 let other = Cell { w: &self.w * (1.0 + 0.1 * steps as f64), fault: Fault::None, ..self.clone() };
-                return other.scan(xs, ys, state, tape);
+                return other.scan(cx, xs, ys, state, tape);
             }
-            Fault::ReadsMemoryAsIfInOrder => {
+            (Fault::ReadsMemoryAsIfInOrder, Input::Rows(xs)) => {
                 let xs = match xs.as_slice_memory_order() {
                     Some(all) => ArrayView3::from_shape(xs.raw_dim(), all).unwrap(),
                     None => xs.view(),
                 };
                 let plain = Cell { fault: Fault::None, ..self.clone() };
-                return plain.scan(xs, ys, state, tape);
+                return plain.scan(cx, Input::Rows(xs), ys, state, tape);
             }
             _ => {}
         }
-        for (x, y) in xs.outer_iter().zip(ys.outer_iter_mut()) {
-            self.step(x, y, state, tape.as_deref_mut());
+        let xs = self.read(&cx, xs);
+        for t in 0..steps {
+            let mut y = ys.index_axis_mut(Axis(0), t);
+            for row in (0..rows).filter(|row| cx.is_reset(t, *row) && self.fault != Fault::ResetsIgnored) {
+                state.h.row_mut(row).assign(&self.initial_state(1).h.row(0));
+            }
+            let before = state.h.clone();
+            match &xs {
+                Read::Rows(xs) => {
+                    self.step(cx, xs.index_axis(Axis(0), t), y.view_mut(), state, tape.as_deref_mut());
+                }
+                Read::Tokens(tokens) => {
+                    self.token_step(tokens.index_axis(Axis(0), t).to_vec(), y.view_mut(), state, tape.as_deref_mut());
+                }
+            }
+            for row in (0..rows).filter(|row| cx.length(*row, steps) <= t) {
+                if self.fault != Fault::OutputsLeftInPadding {
+                    y.row_mut(row).fill(0.0);
+                }
+                if self.fault != Fault::StateRunsOnInPadding {
+                    state.h.row_mut(row).assign(&before.row(row));
+                }
+            }
         }
         if self.fault == Fault::ScanGivesOtherOutputs {
             ys *= 1.0 + 1e-9;
         }
     }
 
-    fn scan_backward(&self, mut io: GradIo<'_, f64, Ix3>, tape: &mut Self::Tape, d: &mut State, grads: &mut Self) {
-        let steps = io.x.len_of(Axis(0));
+    fn scan_backward(
+        &self,
+        cx: Context<'_>,
+        io: SeqGradIo<'_, f64>,
+        tape: &mut Self::Tape,
+        d: &mut State,
+        grads: &mut Self,
+    ) {
+        let (steps, rows) = io.x.dim();
         match self.fault {
-            Fault::GradientsOnNothing if io.x.is_empty() => grads.b += 1.0,
+            Fault::GradientsOnNothing if steps * rows == 0 => grads.b += 1.0,
             Fault::CountsSteps if steps > 1 => {
                 let k = 1.0 + 0.1 * steps as f64;
                 let other = Cell { w: &self.w * k, fault: Fault::None, ..self.clone() };
                 let mut inner = other.zeros_like();
-                other.scan_backward(io, tape, d, &mut inner);
+                other.scan_backward(cx, io, tape, d, &mut inner);
                 inner.w *= k;
                 grads.add_scaled(&Cell { fault: self.fault, ..inner }, 1.0);
                 return;
@@ -282,48 +339,86 @@ impl RnnCell for Cell {
             Fault::ScanGivesOtherGradients => grads.b += 1e-6 * io.d_y.sum(),
             _ => {}
         }
+        let mut unasked = Array3::zeros((steps, rows, D));
+        let mut d_xs = io.d_x.unwrap_or(unasked.view_mut());
+        let d_ys = cx.cleared(io.d_y);
+        let xs = match self.read(&cx, io.x) {
+            Read::Rows(xs) => xs,
+            Read::Tokens(tokens) => {
+                let mut xs = Array3::zeros((steps, rows, D));
+                if self.fault != Fault::TokensGradientForgotten {
+                    tokens.indexed_iter().for_each(|((t, b), token)| xs[[t, b, *token]] = 1.0);
+                }
+                xs.into()
+            }
+        };
         for t in (0..steps).rev() {
-            let (x, y) = (io.x.index_axis(Axis(0), t), io.y.index_axis(Axis(0), t));
-            let (d_y, d_x) = (io.d_y.index_axis(Axis(0), t), io.d_x.index_axis_mut(Axis(0), t));
-            self.step_backward(GradIo { x, y, d_y, d_x }, tape, d, grads);
-        }
-    }
-}
-
-impl TokenInput for Cell {
-    fn forward_tokens(
-        &self,
-        tokens: ArrayView2<'_, usize>,
-        mut ys: ArrayViewMut3<'_, f64>,
-        state: &mut State,
-        mut tape: Option<&mut Self::Tape>,
-    ) {
-        for (tokens, mut y) in tokens.outer_iter().zip(ys.outer_iter_mut()) {
-            let before = state.h.clone();
-            let off = usize::from(self.fault == Fault::TokensOffByOne);
-            let rows: Vec<usize> = tokens.iter().map(|token| (token + off) % D).collect();
-            let rows = self.w.select(Axis(0), &rows);
-            // Another order of the sum, other last bits.
-            let a = if self.fault == Fault::TokensOtherOrder {
-                &before.dot(&self.u) + &self.b + &rows
-            } else {
-                rows + before.dot(&self.u) + &self.b
-            };
-            state.h = a.mapv(f64::tanh);
-            y.assign(&state.h);
-            if let Some(tape) = &mut tape {
-                tape.push([before, state.h.clone()]);
+            let over = |row: &usize| cx.length(*row, steps) <= t;
+            let (x, y) = (xs.index_axis(Axis(0), t), io.y.index_axis(Axis(0), t));
+            let (d_y, mut d_x) = (d_ys.index_axis(Axis(0), t), d_xs.index_axis_mut(Axis(0), t));
+            let waiting = d.h.clone();
+            (0..rows).filter(over).for_each(|row| d.h.row_mut(row).fill(0.0));
+            self.step_backward(cx, GradIo { x, y, d_y, d_x: d_x.view_mut() }, tape, d, grads);
+            for row in (0..rows).filter(over) {
+                d_x.row_mut(row).fill(0.0);
+                if self.fault != Fault::StateGradientLostInPadding {
+                    d.h.row_mut(row).assign(&waiting.row(row));
+                }
+            }
+            for row in (0..rows).filter(|row| cx.is_reset(t, *row)) {
+                let mut first = self.zero_state(1);
+                first.h.row_mut(0).assign(&d.h.row(row));
+                RnnCell::initial_state_backward(self, &first, grads);
+                if self.fault != Fault::ResetsLetGradientsPass {
+                    d.h.row_mut(row).fill(0.0);
+                }
             }
         }
     }
 
-    fn backward_tokens(&self, io: TokenIo<'_, f64>, tape: &mut Self::Tape, d: &mut State, grads: &mut Self) {
-        let (t, b) = io.tokens.dim();
-        let mut x = Array3::zeros((t, b, D));
-        if self.fault != Fault::TokensGradientForgotten {
-            io.tokens.indexed_iter().for_each(|((t, b), token)| x[[t, b, *token]] = 1.0);
+    fn initial_state_backward(&self, d_state: &State, grads: &mut Self) {
+        if self.fault == Fault::FirstStateLearned {
+            grads.b += &d_state.h.sum_axis(Axis(0));
         }
-        let mut d_x = x.clone();
-        self.scan_backward(GradIo { x: x.view(), y: io.y, d_y: io.d_y, d_x: d_x.view_mut() }, tape, d, grads);
+    }
+}
+
+/// What is read of an input.
+enum Read<'a> {
+    Rows(CowArray<'a, f64, Ix3>),
+    Tokens(ArrayView2<'a, usize>),
+}
+
+impl Cell {
+    fn read<'a>(&self, cx: &Context<'_>, xs: Input<'a, f64>) -> Read<'a> {
+        match xs {
+            Input::Rows(xs) if self.fault == Fault::PaddingRead => Read::Rows(xs.into()),
+            Input::Rows(xs) => Read::Rows(cx.cleared(xs)),
+            Input::Tokens(tokens) => Read::Tokens(tokens),
+        }
+    }
+
+    fn token_step(
+        &self,
+        tokens: Vec<usize>,
+        mut y: ArrayViewMut2<'_, f64>,
+        state: &mut State,
+        tape: Option<&mut <Self as Recurrent>::Tape>,
+    ) {
+        let before = state.h.clone();
+        let off = usize::from(self.fault == Fault::TokensOffByOne);
+        let rows: Vec<usize> = tokens.iter().map(|token| (token + off) % D).collect();
+        let rows = self.w.select(Axis(0), &rows);
+        // Another order of the sum, other last bits.
+        let a = if self.fault == Fault::TokensOtherOrder {
+            &before.dot(&self.u) + &self.b + &rows
+        } else {
+            rows + before.dot(&self.u) + &self.b
+        };
+        state.h = a.mapv(f64::tanh);
+        y.assign(&state.h);
+        if let Some(tape) = tape {
+            tape.push([before, state.h.clone()]);
+        }
     }
 }

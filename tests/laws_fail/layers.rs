@@ -1,8 +1,8 @@
 //! Layers that are no cells.
 
 use deep_rnn::gradcheck::{self, Law};
-use deep_rnn::{GradIo, Params, Recurrent, RnnCell, SeqLayer};
-use ndarray::{ArrayView3, ArrayViewD, ArrayViewMut3, ArrayViewMutD, Ix3};
+use deep_rnn::{Context, Input, Numeric, Params, Recurrent, RnnCell, Run, SeqGradIo, SeqLayer};
+use ndarray::{ArrayViewD, ArrayViewMut3, ArrayViewMutD};
 
 use crate::faulty::{Cell, D, Fault, H, State, cell};
 
@@ -10,8 +10,11 @@ use crate::faulty::{Cell, D, Fault, H, State, cell};
 #[derive(Clone, Debug)]
 struct Spills(Cell);
 
-impl Params for Spills {
+impl Numeric for Spills {
     type Elem = f64;
+}
+
+impl Params for Spills {
     fn visit<'a>(&'a self, f: &mut dyn FnMut(&str, ArrayViewD<'a, f64>)) {
         self.0.visit(f);
     }
@@ -32,20 +35,34 @@ impl Recurrent for Spills {
     fn zero_state(&self, batch: usize) -> State {
         self.0.zero_state(batch)
     }
+    fn initial_state(&self, batch: usize) -> State {
+        self.0.initial_state(batch)
+    }
 }
 
-impl SeqLayer for Spills {
+impl Run for Spills {
     fn forward(
         &self,
-        xs: ArrayView3<'_, f64>,
+        cx: Context<'_>,
+        xs: Input<'_, f64>,
         ys: ArrayViewMut3<'_, f64>,
         state: &mut State,
         tape: Option<&mut Self::Tape>,
     ) {
-        self.0.scan(xs, ys, state, tape);
+        self.0.scan(cx, xs, ys, state, tape);
     }
-    fn backward(&self, io: GradIo<'_, f64, Ix3>, tape: &mut Self::Tape, d_state: &mut State, grads: &mut Self) {
-        self.0.scan_backward(io, tape, d_state, &mut grads.0);
+}
+
+impl SeqLayer for Spills {
+    fn backward(
+        &self,
+        cx: Context<'_>,
+        io: SeqGradIo<'_, f64>,
+        tape: &mut Self::Tape,
+        d_state: &mut State,
+        grads: &mut Self,
+    ) {
+        self.0.scan_backward(cx, io, tape, d_state, &mut grads.0);
     }
 }
 
@@ -56,6 +73,7 @@ fn layers_are_held_to_them_too() {
     assert_eq!(law(Fault::RowsMixed).unwrap_err(), Law::Rows);
     assert_eq!(law(Fault::BiasGradientForgotten).unwrap_err(), Law::Differences);
     assert_eq!(law(Fault::ReadsMemoryAsIfInOrder).unwrap_err(), Law::Views);
-    // Nobody can tell without steps.
-    assert!(law(Fault::CountsSteps).is_ok());
+    // Without steps a row that is shorter than the others tells.
+    assert_eq!(law(Fault::CountsSteps).unwrap_err(), Law::Lengths);
+    assert_eq!(law(Fault::FirstStateLearned).unwrap_err(), Law::FirstState, "what it does not hand on");
 }

@@ -12,7 +12,8 @@ fn the_message_names_law_array_and_index() {
     assert!(message.starts_with("law 1 (gradients equal central differences) does not hold: d_x[0, 0, 1] at T = "));
     assert!(message.contains("expected ") && message.contains(", got "), "{message}");
     let _: &dyn std::error::Error = &violation;
-    assert_eq!((violation.law.number(), Law::Views.number(), Law::Tokens.number()), (1, 2, 11));
+    let numbers = [violation.law, Law::Views, Law::Tokens, Law::Lengths, Law::Resets, Law::FirstState].map(Law::number);
+    assert_eq!(numbers, [1, 2, 11, 12, 13, 14]);
 }
 
 #[test]

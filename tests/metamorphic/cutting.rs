@@ -1,34 +1,37 @@
 //! A sequence is its steps and its pieces, a batch is its rows.
 
-use deep_rnn::{GradIo, Gru, GruResetBefore, Init, Linear, Lstm, Params, Rnn, RnnCell, SeqLayer, Stacked, State, Tape};
+use deep_rnn::{
+    Context, Gru, GruResetBefore, Init, Input, Linear, Lstm, Network, Params, RnnCell, SeqGradIo, SeqLayer, State, Tape,
+};
 use ndarray::{Array3, Axis, Slice, s};
 use proptest::prelude::*;
 
 use crate::arrays::{params, same, wide};
-use crate::pass::{Outcome, Problem, nan, run, run_steps};
-use crate::problems::{CellCheck, build, config, each_gated, problem};
+use crate::pass::{Outcome, Problem, nan, run, run_one_by_one, run_steps};
+use crate::problems::{Check, build, config, each_gated, problem};
 use crate::views::Views;
 
 /// In pieces that begin at these steps.
-fn run_pieces<C: RnnCell>(cell: &C, problem: &Problem<C::Elem, C::State>, cuts: &[usize]) -> Outcome<C> {
+fn run_pieces<L: SeqLayer>(layer: &L, problem: &Problem<L::Elem, L::State>, cuts: &[usize]) -> Outcome<L> {
     let (t, b, d) = problem.xs.dim();
     let (mut state, mut d_state) = (problem.state.clone(), problem.d_state.clone());
-    let (mut tape, mut grads) = (C::Tape::default(), cell.zeros_like());
-    let (mut ys, mut d_xs) = (nan(t, b, cell.output_size()), nan(t, b, d));
+    let (mut tape, mut grads) = (L::Tape::default(), layer.zeros_like());
+    let (mut ys, mut d_xs) = (nan(t, b, layer.output_size()), nan(t, b, d));
     let ends = cuts[1..].iter().chain([&t]);
     let pieces: Vec<Slice> = cuts.iter().zip(ends).map(|(from, to)| Slice::from(*from..*to)).collect();
+    let cx = Context::default();
     for piece in &pieces {
-        let y = ys.slice_axis_mut(Axis(0), *piece);
-        cell.scan(problem.xs.slice_axis(Axis(0), *piece), y, &mut state, Some(&mut tape));
+        let (x, y) = (problem.xs.slice_axis(Axis(0), *piece), ys.slice_axis_mut(Axis(0), *piece));
+        layer.forward(cx, Input::Rows(x), y, &mut state, Some(&mut tape));
     }
     for piece in pieces.iter().rev() {
-        let io = GradIo {
-            x: problem.xs.slice_axis(Axis(0), *piece),
+        let io = SeqGradIo {
+            x: Input::Rows(problem.xs.slice_axis(Axis(0), *piece)),
             y: ys.slice_axis(Axis(0), *piece),
             d_y: problem.d_ys.slice_axis(Axis(0), *piece),
-            d_x: d_xs.slice_axis_mut(Axis(0), *piece),
+            d_x: Some(d_xs.slice_axis_mut(Axis(0), *piece)),
         };
-        cell.scan_backward(io, &mut tape, &mut d_state, &mut grads);
+        layer.backward(cx, io, &mut tape, &mut d_state, &mut grads);
     }
     assert!(tape.is_drained());
     Outcome { ys, state, d_xs, d_state, grads }
@@ -39,10 +42,16 @@ struct Steps {
     b: usize,
     seed: u64,
 }
-impl CellCheck for Steps {
-    fn check<C: RnnCell>(&mut self, name: &str, cell: &C) {
+impl Check for Steps {
+    fn check<L: SeqLayer>(&mut self, name: &str, layer: &L) {
+        let problem = problem(layer, self.t, self.b, self.seed);
+        let steps = run_one_by_one(layer, &problem).arrays();
+        same(&format!("{name}: sequences of one step"), &run(layer, &problem).arrays(), &steps);
+    }
+    fn cell<C: RnnCell>(&mut self, name: &str, cell: &C) {
         let problem = problem(cell, self.t, self.b, self.seed);
         same(&format!("{name}: steps"), &run(cell, &problem).arrays(), &run_steps(cell, &problem).arrays());
+        self.check(name, cell);
     }
 }
 
@@ -52,10 +61,10 @@ struct Pieces {
     seed: u64,
     cuts: Vec<usize>,
 }
-impl CellCheck for Pieces {
-    fn check<C: RnnCell>(&mut self, name: &str, cell: &C) {
-        let problem = problem(cell, self.t, self.b, self.seed);
-        let (whole, pieces) = (run(cell, &problem), run_pieces(cell, &problem, &self.cuts));
+impl Check for Pieces {
+    fn check<L: SeqLayer>(&mut self, name: &str, layer: &L) {
+        let problem = problem(layer, self.t, self.b, self.seed);
+        let (whole, pieces) = (run(layer, &problem), run_pieces(layer, &problem, &self.cuts));
         same(&format!("{name}: pieces {:?}", self.cuts), &whole.arrays(), &pieces.arrays());
     }
 }
@@ -65,16 +74,16 @@ struct Rows {
     b: usize,
     seed: u64,
 }
-impl CellCheck for Rows {
-    fn check<C: RnnCell>(&mut self, name: &str, cell: &C) {
-        let problem = problem(cell, self.t, self.b, self.seed);
-        let whole = run(cell, &problem);
-        let rows = |state: &C::State, row: usize| {
-            let mut one = cell.zero_state(1);
+impl Check for Rows {
+    fn check<L: SeqLayer>(&mut self, name: &str, layer: &L) {
+        let problem = problem(layer, self.t, self.b, self.seed);
+        let whole = run(layer, &problem);
+        let rows = |state: &L::State, row: usize| {
+            let mut one = layer.zero_state(1);
             one.copy_rows(0, state, row..row + 1);
             one
         };
-        let cut = |array: &Array3<C::Elem>, row: usize| array.slice(s![.., row..row + 1, ..]).to_owned();
+        let cut = |array: &Array3<L::Elem>, row: usize| array.slice(s![.., row..row + 1, ..]).to_owned();
         for row in 0..self.b {
             let alone = Problem {
                 xs: cut(&problem.xs, row),
@@ -87,9 +96,9 @@ impl CellCheck for Rows {
                 state: rows(&whole.state, row),
                 d_xs: cut(&whole.d_xs, row),
                 d_state: rows(&whole.d_state, row),
-                grads: cell.clone(),
+                grads: layer.clone(),
             };
-            same(&format!("{name}: row {row}"), &run(cell, &alone).by_row(), &here.by_row());
+            same(&format!("{name}: row {row}"), &run(layer, &alone).by_row(), &here.by_row());
         }
     }
 }
@@ -101,8 +110,8 @@ proptest! {
     fn a_sequence_is_its_steps(t in 1_usize..9, b in 1_usize..8, d in 1_usize..20, h in 1_usize..36, seed in 0_u64..1000) {
         each_gated::<f32>(d, h, seed, &mut Steps { t, b, seed });
         each_gated::<f64>(d, h, seed, &mut Steps { t, b, seed });
-        Steps { t, b, seed }.check("GruResetBefore", &build(&GruResetBefore::<f32>::spec(h), d, seed));
-        Steps { t, b, seed }.check("GruResetBefore", &build(&GruResetBefore::<f64>::spec(h), d, seed));
+        Steps { t, b, seed }.cell("GruResetBefore", &build(&GruResetBefore::<f32>::spec(h), d, seed));
+        Steps { t, b, seed }.cell("GruResetBefore", &build(&GruResetBefore::<f64>::spec(h), d, seed));
     }
 
     #[test]
@@ -132,9 +141,9 @@ fn long_sequences_and_wide_batches() {
         let cuts = vec![0, t / 3, t / 2];
         let lstm = Lstm::<f64>::spec(5).build(3, &mut init).unwrap();
         let gru = Gru::<f32>::spec(5).build(3, &mut init).unwrap();
-        let stack = Stacked::builder(3).layer(Lstm::<f32>::spec(5)).layer(Rnn::spec(3)).build().unwrap();
-        Steps { t, b, seed: 1 }.check("Lstm", &lstm);
-        Steps { t, b, seed: 1 }.check("Gru", &gru);
+        let stack = Network::<f32>::builder(3).lstm(5).rnn(3).build().unwrap();
+        Steps { t, b, seed: 1 }.cell("Lstm", &lstm);
+        Steps { t, b, seed: 1 }.cell("Gru", &gru);
         Steps { t, b, seed: 1 }.check("a stack", &stack);
         Pieces { t, b, seed: 1, cuts: cuts.clone() }.check("Lstm", &lstm);
         Pieces { t, b, seed: 1, cuts: cuts.clone() }.check("Gru", &gru);
@@ -154,13 +163,13 @@ fn a_long_pass_of_a_linear_layer_is_its_pieces() {
         let mut grads = layer.zeros_like();
         for piece in [Slice::from(cut..), Slice::from(..cut)] {
             let mut d_xs = nan(if piece.end.is_none() { 1100 - cut } else { cut }, 1, 3);
-            let io = GradIo {
-                x: problem.xs.slice_axis(Axis(0), piece),
+            let io = SeqGradIo {
+                x: Input::Rows(problem.xs.slice_axis(Axis(0), piece)),
                 y: whole.ys.slice_axis(Axis(0), piece),
                 d_y: problem.d_ys.slice_axis(Axis(0), piece),
-                d_x: d_xs.view_mut(),
+                d_x: Some(d_xs.view_mut()),
             };
-            layer.backward(io, &mut (), &mut (), &mut grads);
+            layer.backward(Context::default(), io, &mut (), &mut (), &mut grads);
             let d_x = whole.d_xs.slice_axis(Axis(0), piece).to_owned();
             same("linear", &[wide("d_x", &d_xs)], &[wide("d_x", &d_x)]);
         }

@@ -1,30 +1,30 @@
 //! The loss: gradients are linear in it, and it may stand on the last output or on the state.
 
-use deep_rnn::{Float, GruResetBefore, Init, RnnCell, State};
+use deep_rnn::{Float, GruResetBefore, Init, SeqLayer, State};
 use ndarray::{Axis, s};
 use proptest::prelude::*;
 
 use crate::arrays::{near, params, same, states, wide};
 use crate::pass::{Outcome, run};
-use crate::problems::{CellCheck, build, config, each_gated, problem};
+use crate::problems::{Check, build, config, each_gated, problem};
 
 struct LossScale {
     t: usize,
     b: usize,
     seed: u64,
 }
-impl CellCheck for LossScale {
-    fn check<C: RnnCell>(&mut self, name: &str, cell: &C) {
-        let problem = problem(cell, self.t, self.b, self.seed);
-        let once = run(cell, &problem);
+impl Check for LossScale {
+    fn check<L: SeqLayer>(&mut self, name: &str, layer: &L) {
+        let problem = problem(layer, self.t, self.b, self.seed);
+        let once = run(layer, &problem);
         let scaled = |k: f64| {
-            let k = C::Elem::from_f64(k);
+            let k = L::Elem::from_f64(k);
             let mut other = problem.clone();
             other.d_ys.mapv_inplace(|d| d * k);
             other.d_state.visit_mut(&mut |mut view| view.mapv_inplace(|d| d * k));
-            run(cell, &other)
+            run(layer, &other)
         };
-        let gradients = |outcome: &Outcome<C>, k: f64| {
+        let gradients = |outcome: &Outcome<L>, k: f64| {
             let mut all = vec![wide("d_x", &outcome.d_xs)];
             all.extend(states("d_state", &outcome.d_state));
             all.extend(params(&outcome.grads));
@@ -34,17 +34,17 @@ impl CellCheck for LossScale {
         // A power of two leaves every digit where it is.
         same(&format!("{name}: 8 times the loss"), &gradients(&once, 8.0), &gradients(&scaled(8.0), 1.0));
         same(&format!("{name}: minus the loss"), &gradients(&once, -1.0), &gradients(&scaled(-1.0), 1.0));
-        near::<C::Elem>("3.7 times the loss", 200.0, &gradients(&once, 3.7), &gradients(&scaled(3.7), 1.0));
+        near::<L::Elem>("3.7 times the loss", 200.0, &gradients(&once, 3.7), &gradients(&scaled(3.7), 1.0));
         // The sum of two losses has the sum of their gradients.
         let mut other = problem.clone();
         other.d_ys = Init::seeded(self.seed + 1).uniform(other.d_ys.raw_dim(), 1.0);
         other.d_state.set_zero();
         let mut both = problem.clone();
         both.d_ys += &other.d_ys;
-        let (other, both) = (run(cell, &other), run(cell, &both));
+        let (other, both) = (run(layer, &other), run(layer, &both));
         let mut sum = gradients(&once, 1.0);
         sum.iter_mut().zip(gradients(&other, 1.0)).for_each(|((_, sum), (_, other))| *sum += &other);
-        near::<C::Elem>("the sum of two losses", 200.0, &sum, &gradients(&both, 1.0));
+        near::<L::Elem>("the sum of two losses", 200.0, &sum, &gradients(&both, 1.0));
     }
 }
 
@@ -54,23 +54,23 @@ struct LastOutput {
     b: usize,
     seed: u64,
 }
-impl CellCheck for LastOutput {
-    fn check<C: RnnCell>(&mut self, name: &str, cell: &C) {
+impl Check for LastOutput {
+    fn check<L: SeqLayer>(&mut self, name: &str, layer: &L) {
         if name == "a stack" {
             return; // the h of its top layer is not the first of its state
         }
-        let mut problem = problem(cell, self.t, self.b, self.seed);
-        problem.d_ys.slice_mut(s![..-1, .., ..]).fill(C::Elem::from_f64(0.0));
+        let mut problem = problem(layer, self.t, self.b, self.seed);
+        problem.d_ys.slice_mut(s![..-1, .., ..]).fill(L::Elem::from_f64(0.0));
         problem.d_state.set_zero();
         let mut moved = problem.clone();
-        moved.d_ys.fill(C::Elem::from_f64(0.0));
+        moved.d_ys.fill(L::Elem::from_f64(0.0));
         let mut first = true;
         moved.d_state.visit_mut(&mut |mut view| {
             if std::mem::take(&mut first) {
                 view.assign(&problem.d_ys.index_axis(Axis(0), self.t - 1));
             }
         });
-        let (output, state) = (run(cell, &problem), run(cell, &moved));
+        let (output, state) = (run(layer, &problem), run(layer, &moved));
         same(&format!("{name}: loss on the last output"), &output.arrays(), &state.arrays());
         let mut h = None;
         output.state.visit(&mut |view| h = h.take().or(Some(view.to_owned())));

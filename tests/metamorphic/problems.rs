@@ -1,6 +1,6 @@
 //! What the relations are tried on: cells of each kind, random inputs, states and gradients, numbers of cases.
 
-use deep_rnn::{Bias, Float, Gru, Init, Lstm, Rnn, RnnCell, SeqLayer, Spec, Stacked, State};
+use deep_rnn::{Bias, Float, Gru, Init, Lstm, Network, Rnn, RnnCell, SeqLayer, Spec, State};
 use ndarray::Array2;
 use proptest::prelude::ProptestConfig;
 
@@ -28,19 +28,24 @@ pub(crate) fn build<S: Spec>(spec: &S, inputs: usize, seed: u64) -> S::Layer {
     spec.build(inputs, &mut Init::seeded(seed)).unwrap()
 }
 
-/// Something that holds for any cell.
-pub(crate) trait CellCheck {
-    fn check<C: RnnCell>(&mut self, name: &str, cell: &C);
+/// Something that holds for any layer that is causal.
+pub(crate) trait Check {
+    fn check<L: SeqLayer>(&mut self, name: &str, layer: &L);
+
+    /// For what has steps of its own.
+    fn cell<C: RnnCell>(&mut self, name: &str, cell: &C) {
+        self.check(name, cell);
+    }
 }
 
 /// The gated cells and stacks of them, which promise bits.
-pub(crate) fn each_gated<F: Float>(d: usize, h: usize, seed: u64, check: &mut impl CellCheck) {
+pub(crate) fn each_gated<F: Float>(d: usize, h: usize, seed: u64, check: &mut impl Check) {
     for bias in [Bias::None, Bias::One, Bias::Two] {
-        check.check(&format!("Rnn<{}> {bias:?}", F::NAME), &build(&Rnn::<F>::spec(h).bias(bias), d, seed));
-        check.check(&format!("Gru<{}> {bias:?}", F::NAME), &build(&Gru::<F>::spec(h).bias(bias), d, seed));
-        check.check(&format!("Lstm<{}> {bias:?}", F::NAME), &build(&Lstm::<F>::spec(h).bias(bias), d, seed));
+        check.cell(&format!("Rnn<{}> {bias:?}", F::NAME), &build(&Rnn::<F>::spec(h).bias(bias), d, seed));
+        check.cell(&format!("Gru<{}> {bias:?}", F::NAME), &build(&Gru::<F>::spec(h).bias(bias), d, seed));
+        check.cell(&format!("Lstm<{}> {bias:?}", F::NAME), &build(&Lstm::<F>::spec(h).bias(bias), d, seed));
     }
-    let stack = Stacked::builder(d).layer(Lstm::<F>::spec(h)).layer(Gru::spec(h + 1)).layer(Rnn::spec(2));
+    let stack = Network::<F>::builder(d).lstm(h).gru(h + 1).rnn(2);
     check.check("a stack", &stack.seed(seed).build().unwrap());
 }
 

@@ -1,7 +1,7 @@
 //! What depends on what: outputs on inputs, gradients on outputs, the loss on every parameter.
 
 use deep_rnn::{
-    Bias, Bidirectional, Chain, Gru, GruResetBefore, Linear, Lstm, Merge, Reversed, Rnn, SeqLayer, Stacked, State,
+    Bias, Bidirectional, Gru, GruResetBefore, Linear, Lstm, Merge, Network, Reversed, Rnn, SeqLayer, Stacked, State,
 };
 use ndarray::{Array2, Axis, s};
 
@@ -48,7 +48,7 @@ fn outputs_depend_on_all_inputs_before_and_on_none_after() {
     causal("gru", &build(&Gru::<f64>::spec(5), 3, 1), &lower);
     causal("gru before", &build(&GruResetBefore::<f64>::spec(5), 3, 1), &lower);
     causal("lstm", &build(&Lstm::<f64>::spec(5), 3, 1), &lower);
-    causal("a stack", &Stacked::builder(3).repeat(3, Lstm::<f64>::spec(5)).build().unwrap(), &lower);
+    causal("a stack", &Stacked::repeat(3, 3, &Lstm::<f64>::spec(5), 0).unwrap(), &lower);
     let upper = lower.t().to_owned();
     causal("reversed", &Reversed::new(build(&Gru::<f64>::spec(5), 3, 1)), &upper);
     let all = Array2::from_elem((t, t), true);
@@ -75,8 +75,8 @@ fn every_parameter_has_a_gradient() {
     all_moving("gru before", &build(&GruResetBefore::<f64>::spec(5).bias(Bias::Two), 3, 1));
     all_moving("lstm", &build(&Lstm::<f64>::spec(5).bias(Bias::Two), 3, 1));
     all_moving("linear", &build(&Linear::<f64>::spec(5), 3, 1));
-    let deep = Stacked::builder(3).layer(Lstm::<f64>::spec(4)).layer(Gru::spec(3)).layer(Rnn::spec(2));
+    let deep = Network::<f64>::builder(3).lstm(4).gru(3).rnn(2);
     all_moving("a stack", &deep.build().unwrap());
-    let chain = Chain::builder(3).repeat(2, Bidirectional::spec(Lstm::<f64>::spec(4), Merge::Concat)).build().unwrap();
-    all_moving("bidirectional", &chain);
+    let both = Network::<f64>::builder(3).bi(Lstm::spec(4)).bi(Lstm::spec(4)).build().unwrap();
+    all_moving("bidirectional", &both);
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use deep_rnn::{
-    Activation, Bias, Bidirectional, Float, Gru, GruResetBefore, Linear, Lstm, Merge, Rnn, SeqLayer, Stacked, State,
-    Threads, TokenInput,
+    Activation, Bias, Bidirectional, Context, Float, Gru, GruResetBefore, Linear, Lstm, Merge, Network, Rnn, Run,
+    SeqLayer, State, Threads,
 };
 
 use crate::arrays::same;
@@ -24,7 +24,7 @@ fn threads_on<L: SeqLayer>(name: &str, layer: &L, t: usize, b: usize) {
 }
 
 /// The same without a tape: then a long sequence of few rows is divided by units.
-fn untaped_threads_on<L: SeqLayer + TokenInput>(name: &str, layer: &L, t: usize, b: usize) {
+fn untaped_threads_on<L: SeqLayer>(name: &str, layer: &L, t: usize, b: usize) {
     let problem = problem(layer, t, b, 9);
     let tokens = tokens(t, b, layer.input_size(), 4);
     let run = |number: usize| {
@@ -32,8 +32,9 @@ fn untaped_threads_on<L: SeqLayer + TokenInput>(name: &str, layer: &L, t: usize,
         let (mut ys, mut ys_tokens) = (nan::<L::Elem>(shape.0, b, shape.2), nan::<L::Elem>(shape.0, b, shape.2));
         let (mut state, mut state_tokens) = (problem.state.clone(), problem.state.clone());
         Threads::new(number).unwrap().install(|| {
-            layer.forward(problem.xs.view(), ys.view_mut(), &mut state, None);
-            layer.forward_tokens(tokens.view(), ys_tokens.view_mut(), &mut state_tokens, None);
+            let cx = Context::default();
+            layer.forward(cx, (&problem.xs).into(), ys.view_mut(), &mut state, None);
+            layer.forward(cx, (&tokens).into(), ys_tokens.view_mut(), &mut state_tokens, None);
         });
         assert!(ys.iter().chain(&ys_tokens).all(|y| y.as_f64().is_finite()), "{name}: all outputs are written");
         let mut bits: Vec<u64> = ys.iter().chain(&ys_tokens).map(|y| y.as_f64().to_bits()).collect();
@@ -53,7 +54,7 @@ fn untaped_threads<F: Float>() {
         untaped_threads_on("Rnn", &build(&Rnn::<F>::spec(128), 70, 1), t, b);
         untaped_threads_on("Gru", &build(&Gru::<F>::spec(129).bias(Bias::Two), 70, 2), t, b);
         untaped_threads_on("Lstm", &build(&Lstm::<F>::spec(131).bias(Bias::Two), 70, 3), t, b);
-        let stack = Stacked::builder(40).layer(Lstm::<F>::spec(128)).layer(Gru::spec(100)).build().unwrap();
+        let stack = Network::<F>::builder(40).lstm(128).gru(100).build().unwrap();
         untaped_threads_on("a stack", &stack, t, b);
     }
 }
@@ -72,7 +73,8 @@ fn a_long_sequence_ends_where_threads_are_busy() {
     let threads = Threads::new(2).unwrap();
     let run = || {
         let (mut ys, mut state) = (nan::<f32>(200, 1, 128), problem.state.clone());
-        threads.install(|| cell.forward(problem.xs.view(), ys.view_mut(), &mut state, None));
+        let (cx, xs) = (Context::default(), &problem.xs);
+        threads.install(|| cell.forward(cx, xs.into(), ys.view_mut(), &mut state, None));
         ys
     };
     let alone = run();
@@ -89,7 +91,7 @@ fn threads<F: Float>() {
         threads_on("Gru", &build(&Gru::<F>::spec(129), 70, 2), t, b);
         threads_on("Lstm", &build(&Lstm::<F>::spec(128), 70, 3), t, b);
     }
-    let stack = Stacked::builder(40).layer(Lstm::<F>::spec(128)).layer(Gru::spec(100)).build().unwrap();
+    let stack = Network::<F>::builder(40).lstm(128).gru(100).build().unwrap();
     threads_on("a stack", &stack, 20, 7);
     threads_on("bidirectional", &build(&Bidirectional::spec(Lstm::<F>::spec(128), Merge::Sum), 40, 4), 20, 7);
     threads_on("linear", &build(&Linear::<F>::spec(301), 130, 5), 20, 33);

@@ -1,6 +1,8 @@
 //! Tokens are one-hot rows.
 
-use deep_rnn::{Bias, Chain, Float, Gru, Init, Linear, Lstm, Rnn, Stacked, Tape, TokenInput, TokenIo};
+use deep_rnn::{
+    Bias, Context, Float, Gru, GruResetBefore, Init, Lstm, Network, Rnn, SeqGradIo, SeqLayer, Stacked, Tape,
+};
 use ndarray::{Array2, ArrayD};
 use proptest::prelude::*;
 
@@ -13,7 +15,7 @@ pub(crate) fn tokens(t: usize, b: usize, vocab: usize, seed: u64) -> Array2<usiz
     numbers.mapv(|x| ((x + 0.5) * vocab as f64) as usize)
 }
 
-pub(crate) fn run_tokens<L: TokenInput>(
+pub(crate) fn run_tokens<L: SeqLayer>(
     layer: &L,
     tokens: &Array2<usize>,
     problem: &Problem<L::Elem, L::State>,
@@ -22,9 +24,10 @@ pub(crate) fn run_tokens<L: TokenInput>(
     let (mut state, mut d_state) = (problem.state.clone(), problem.d_state.clone());
     let (mut tape, mut grads) = (L::Tape::default(), layer.zeros_like());
     let mut ys = nan(t, b, layer.output_size());
-    layer.forward_tokens(tokens.view(), ys.view_mut(), &mut state, Some(&mut tape));
-    let io = TokenIo { tokens: tokens.view(), y: ys.view(), d_y: problem.d_ys.view() };
-    layer.backward_tokens(io, &mut tape, &mut d_state, &mut grads);
+    let cx = Context::default();
+    layer.forward(cx, tokens.into(), ys.view_mut(), &mut state, Some(&mut tape));
+    let io = SeqGradIo { x: tokens.into(), y: ys.view(), d_y: problem.d_ys.view(), d_x: None };
+    layer.backward(cx, io, &mut tape, &mut d_state, &mut grads);
     assert!(tape.is_drained());
     let mut all = vec![wide("y", &ys)];
     all.extend(states("state", &state));
@@ -34,7 +37,7 @@ pub(crate) fn run_tokens<L: TokenInput>(
 }
 
 #[track_caller]
-fn one_hot_of<L: TokenInput>(name: &str, layer: &L, t: usize, b: usize, seed: u64) {
+fn one_hot_of<L: SeqLayer>(name: &str, layer: &L, t: usize, b: usize, seed: u64) {
     let tokens = tokens(t, b, layer.input_size(), seed);
     let mut problem = problem(layer, t, b, seed);
     problem.xs.fill(L::Elem::from_f64(0.0));
@@ -50,10 +53,11 @@ fn one_hot<F: Float>(t: usize, b: usize, d: usize, h: usize, seed: u64) {
         one_hot_of("Gru", &build(&Gru::<F>::spec(h).bias(bias), d, seed), t, b, seed);
         one_hot_of("Lstm", &build(&Lstm::<F>::spec(h).bias(bias), d, seed), t, b, seed);
     }
-    let stack = Stacked::builder(d).repeat(2, Gru::<F>::spec(h)).seed(seed).build().unwrap();
+    one_hot_of("GruResetBefore", &build(&GruResetBefore::<F>::spec(h), d, seed), t, b, seed);
+    let stack = Stacked::repeat(d, 2, &Gru::<F>::spec(h), seed).unwrap();
     one_hot_of("a stack", &stack, t, b, seed);
-    let chain = Chain::builder(d).layer(Lstm::<F>::spec(h)).layer(Linear::spec(3)).seed(seed).build().unwrap();
-    one_hot_of("a chain", &chain, t, b, seed);
+    let network = Network::<F>::builder(d).lstm(h).linear(3).seed(seed).build().unwrap();
+    one_hot_of("a network", &network, t, b, seed);
 }
 
 proptest! {

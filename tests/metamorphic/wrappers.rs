@@ -1,7 +1,10 @@
 //! Layers made of layers: reversed, bidirectional, stacked.
 
-use deep_rnn::{Bidirectional, Float, GradIo, Gru, Lstm, Merge, Params, Reversed, RnnCell, Stacked};
-use ndarray::{Array3, Axis, concatenate, s};
+use deep_rnn::{
+    Bidirectional, Boxed, Context, Float, Gru, Input, Lstm, Merge, Network, Params, Reversed, RnnCell, SeqGradIo,
+    Stacked,
+};
+use ndarray::{Array2, Array3, Axis, concatenate, s};
 use proptest::prelude::*;
 
 use crate::arrays::{params, same, states, wide};
@@ -74,7 +77,10 @@ fn bidirectional<F: Float>(t: usize, b: usize, d: usize, h: usize, seed: u64) {
 
 fn stacked<F: Float>(t: usize, b: usize, d: usize, h: usize, seed: u64) {
     let (bottom, top) = (build(&Lstm::<F>::spec(h), d, seed), build(&Gru::<F>::spec(h + 2), h, seed + 1));
-    let net = Stacked::new((bottom.clone(), top.clone())).unwrap();
+    let boxed = |bottom: &Lstm<F>, top: &Gru<F>| -> Network<F> {
+        Stacked::new(vec![Boxed::new(bottom.clone()), Boxed::new(top.clone())]).unwrap()
+    };
+    let net = boxed(&bottom, &top);
     let whole = problem(&net, t, b, seed);
     let ours = run(&net, &whole);
 
@@ -83,13 +89,17 @@ fn stacked<F: Float>(t: usize, b: usize, d: usize, h: usize, seed: u64) {
     let (mut g_0, mut g_1) = (bottom.zeros_like(), top.zeros_like());
     let (mut between, mut ys) = (nan(t, b, h), nan(t, b, h + 2));
     let (mut d_between, mut d_xs) = (nan(t, b, h), nan(t, b, d));
-    bottom.scan(whole.xs.view(), between.view_mut(), &mut state.0, Some(&mut tape_0));
-    top.scan(between.view(), ys.view_mut(), &mut state.1, Some(&mut tape_1));
-    let io = GradIo { x: between.view(), y: ys.view(), d_y: whole.d_ys.view(), d_x: d_between.view_mut() };
-    top.scan_backward(io, &mut tape_1, &mut d_state.1, &mut g_1);
-    let io = GradIo { x: whole.xs.view(), y: between.view(), d_y: d_between.view(), d_x: d_xs.view_mut() };
-    bottom.scan_backward(io, &mut tape_0, &mut d_state.0, &mut g_0);
-    let theirs = Outcome { ys, state, d_xs, d_state, grads: Stacked::new((g_0, g_1)).unwrap() };
+    let (cx, xs) = (Context::default(), Input::Rows(whole.xs.view()));
+    let h_c = state[0].downcast_mut::<[Array2<F>; 2]>().unwrap();
+    bottom.scan(cx, xs.reborrow(), between.view_mut(), h_c, Some(&mut tape_0));
+    let h_top = state[1].downcast_mut::<[Array2<F>; 1]>().unwrap();
+    top.scan(cx, (&between).into(), ys.view_mut(), h_top, Some(&mut tape_1));
+    let d_x = Some(d_between.view_mut());
+    let io = SeqGradIo { x: (&between).into(), y: ys.view(), d_y: whole.d_ys.view(), d_x };
+    top.scan_backward(cx, io, &mut tape_1, d_state[1].downcast_mut().unwrap(), &mut g_1);
+    let io = SeqGradIo { x: xs, y: between.view(), d_y: d_between.view(), d_x: Some(d_xs.view_mut()) };
+    bottom.scan_backward(cx, io, &mut tape_0, d_state[0].downcast_mut().unwrap(), &mut g_0);
+    let theirs = Outcome { ys, state, d_xs, d_state, grads: boxed(&g_0, &g_1) };
     same("a stack", &theirs.arrays(), &ours.arrays());
 }
 
