@@ -21,7 +21,7 @@ pub use learned_state::LearnedState;
 pub use linear::{Linear, LinearSpec};
 pub use residual::{Residual, ResidualTape};
 pub use reversed::Reversed;
-pub use weight_drop::WeightDrop;
+pub use weight_drop::{WeightDrop, WeightDropTape};
 pub use zoneout::{Zoneout, ZoneoutTape};
 
 use ndarray::ArrayViewMut3;

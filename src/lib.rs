@@ -155,7 +155,7 @@ pub use language::{LanguageModel, LanguageTape, Sampler, generate};
 pub use layer::{
     Bidirectional, BidirectionalSpec, BidirectionalTape, Causal, Dropout, DropoutSpec, Embedding, EmbeddingSpec, Last,
     LayerNorm, LearnedState, Linear, LinearSpec, Merge, Residual, ResidualTape, Reversed, Run, SeqLayer, WeightDrop,
-    Zoneout, ZoneoutTape,
+    WeightDropTape, Zoneout, ZoneoutTape,
 };
 pub use loss::{CrossEntropy, Loss, LossSum, MeanSquared};
 pub use memory::{Memory, Work};

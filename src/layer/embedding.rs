@@ -1,12 +1,15 @@
 //! A row of numbers for each token.
 
-use ndarray::{Array2, ArrayView2, ArrayViewMut3, s};
+use ndarray::{Array2, ArrayView2, ArrayViewMut3, Axis};
 
 use super::dropout::check_rate;
 use super::{Causal, Run, SeqLayer};
-use crate::kernel::views::kept;
+use crate::kernel::scratch;
+use crate::kernel::views::view_mut;
 use crate::philox::{Draw, Place};
-use crate::{Context, Describe, Error, Float, Init, Input, Linear, Memory, Params, Recurrent, SeqGradIo, Spec, Work};
+use crate::{
+    Context, Describe, Error, Float, Init, Input, Linear, Memory, Numeric, Params, Recurrent, SeqGradIo, Spec, ZipMut,
+};
 
 /// Token k becomes row k of `w`: `[T, B]` → `[T, B, E]`. Rows of numbers `[T, B, V]` are multiplied, x·w, so that a token is the same as
 /// its row with a one.
@@ -18,11 +21,26 @@ use crate::{Context, Describe, Error, Float, Init, Input, Linear, Memory, Params
 /// `w [V, E]`.
 #[derive(Clone)]
 pub struct Embedding<F> {
-    w: Array2<F>,
+    /// x·w, without a bias.
+    linear: Linear<F>,
     rate: f64,
 }
 
-crate::params!(Embedding<F> { w });
+impl<F: Float> Numeric for Embedding<F> {
+    type Elem = F;
+}
+
+impl<F: Float> Params for Embedding<F> {
+    fn visit<'a>(&'a self, f: &mut dyn FnMut(&str, ndarray::ArrayViewD<'a, F>)) {
+        self.linear.visit(f);
+    }
+    fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(&str, ndarray::ArrayViewMutD<'a, F>)) {
+        self.linear.visit_mut(f);
+    }
+    fn zip_mut(&mut self, other: &Self, f: ZipMut<'_, F>) {
+        self.linear.zip_mut(&other.linear, f);
+    }
+}
 
 /// Builds an [`Embedding`].
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +72,8 @@ impl EmbeddingSpec {
             let got = format!("{tokens} by {}", self.width);
             return Err(Error::value("embedding", "a matrix that memory can hold", got));
         }
-        Ok(Embedding { w: kept(init.normal((tokens, self.width), 1.0)), rate: self.rate })
+        let linear = Linear::from_arrays(init.normal((tokens, self.width), 1.0), None)?;
+        Ok(Embedding { linear, rate: self.rate })
     }
 }
 
@@ -76,35 +95,42 @@ impl<F: Float> Embedding<F> {
     /// # Errors
     /// If there is nothing in it.
     pub fn from_array(w: Array2<F>) -> Result<Self, Error> {
-        if w.is_empty() {
-            return Err(Error::shape("w", "[V, E], both at least 1", w.shape()));
-        }
-        Ok(Embedding { w: kept(w), rate: 0.0 })
+        Ok(Embedding { linear: Linear::from_arrays(w, None)?, rate: 0.0 })
     }
 
     /// `w [V, E]`.
     #[must_use]
     pub fn w(&self) -> ArrayView2<'_, F> {
-        self.w.view()
+        self.linear.w()
     }
 
-    /// The weight of this call, as that of a linear layer: words that are left out are rows of zeros.
-    fn linear(&self, cx: &Context<'_>) -> Linear<F> {
-        let mut w = self.w.clone();
-        if let Some(mask) = self.words(cx) {
-            for (mut row, m) in w.rows_mut().into_iter().zip(mask) {
-                row.iter_mut().for_each(|x| *x *= m);
-            }
-        }
-        Linear::from_arrays(w, None).expect("a weight that is there")
-    }
-
-    /// What each word is multiplied by.
+    /// What each word is multiplied by in this call.
     fn words(&self, cx: &Context<'_>) -> Option<Vec<F>> {
         Draw::new(cx, self.rate).map(|draw| {
-            let mut mask = vec![F::zero(); self.w.nrows()];
+            let mut mask = vec![F::zero(); self.input_size()];
             draw.mask(Place::of_array(0), &mut mask);
             mask
+        })
+    }
+
+    /// Calls `f` with the rows of the input, each word multiplied by its number.
+    fn with_words<R>(&self, words: &[F], xs: Input<'_, F>, f: impl FnOnce(Input<'_, F>) -> R) -> R {
+        let ((t, b), v) = (xs.dim(), self.input_size());
+        scratch::with(t * b * v, |rows| {
+            let mut rows = view_mut(rows, (t, b, v));
+            match xs {
+                Input::Rows(xs) => rows.assign(&xs),
+                Input::Tokens(tokens) => {
+                    rows.fill(F::zero());
+                    for (mut row, token) in rows.rows_mut().into_iter().zip(tokens) {
+                        row[*token] = F::one();
+                    }
+                }
+            }
+            for mut row in rows.rows_mut() {
+                row.iter_mut().zip(words).for_each(|(x, m)| *x *= *m);
+            }
+            f(Input::Rows(rows.view()))
         })
     }
 }
@@ -134,56 +160,37 @@ impl<F: Float> Recurrent for Embedding<F> {
     type Tape = ();
 
     fn input_size(&self) -> usize {
-        self.w.nrows()
+        self.linear.input_size()
     }
     fn output_size(&self) -> usize {
-        self.w.ncols()
+        self.linear.output_size()
     }
     fn zero_state(&self, _: usize) {}
     fn splits_itself(&self) -> bool {
         true
     }
     fn memory(&self, steps: usize, batch: usize) -> Option<Memory> {
-        // A linear layer of the weight, and its gradient.
-        let copy = crate::memory::bytes::<F>(self.w.len());
-        let linear = Linear::from_arrays(self.w.clone(), None).ok()?.memory(steps, batch)?;
-        Some(Memory { forward: linear.forward.inside(copy), backward: linear.backward.inside(2 * copy), ..linear })
+        let linear = self.linear.memory(steps, batch)?;
+        let rows = steps.saturating_mul(batch).saturating_mul(self.input_size());
+        let rows = scratch::bytes::<F, 1>([if self.rate > 0.0 { rows } else { 0 }]);
+        Some(Memory { forward: linear.forward.inside(rows), backward: linear.backward.inside(rows), ..linear })
     }
-    fn memory_for_tokens(&self, _: usize, _: usize) -> Option<Memory> {
-        Some(Memory::new(0, Work::of(0), Work::of(0)))
+    fn memory_for_tokens(&self, steps: usize, batch: usize) -> Option<Memory> {
+        if self.rate > 0.0 { self.memory(steps, batch) } else { self.linear.memory_for_tokens(steps, batch) }
     }
     fn describe(&self) -> Describe {
-        let all = Describe::new("Embedding", self.w.nrows(), self.w.ncols());
+        let all = Describe::new("Embedding", self.input_size(), self.output_size());
         if self.rate > 0.0 { all.option(format!("word dropout {}", self.rate)) } else { all }
     }
 }
 
 impl<F: Float> Run for Embedding<F> {
-    fn forward(
-        &self,
-        cx: Context<'_>,
-        xs: Input<'_, F>,
-        mut ys: ArrayViewMut3<'_, F>,
-        (): &mut (),
-        _: Option<&mut ()>,
-    ) {
-        xs.expect(self.w.nrows());
-        let tokens = match xs {
-            Input::Rows(_) => return self.linear(&cx).forward(cx, xs, ys, &mut (), None),
-            Input::Tokens(tokens) => tokens,
-        };
-        let (t, b) = tokens.dim();
-        assert_eq!(ys.dim(), (t, b, self.w.ncols()), "ys: [T, B, E] of this input and layer");
-        let words = self.words(&cx);
-        for b in 0..b {
-            for t in 0..cx.length(b, t) {
-                let token = tokens[[t, b]];
-                let m = words.as_ref().map_or(F::one(), |words| words[token]);
-                let mut y = ys.slice_mut(s![t, b, ..]);
-                y.iter_mut().zip(self.w.row(token)).for_each(|(y, w)| *y = *w * m);
-            }
+    fn forward(&self, cx: Context<'_>, xs: Input<'_, F>, ys: ArrayViewMut3<'_, F>, (): &mut (), _: Option<&mut ()>) {
+        xs.expect(self.input_size());
+        match self.words(&cx) {
+            None => self.linear.forward(cx, xs, ys, &mut (), None),
+            Some(words) => self.with_words(&words, xs, |xs| self.linear.forward(cx, xs, ys, &mut (), None)),
         }
-        cx.clear_padding(&mut ys);
     }
 
     fn is_causal(&self) -> bool {
@@ -194,28 +201,18 @@ impl<F: Float> Run for Embedding<F> {
 impl<F: Float> SeqLayer for Embedding<F> {
     fn backward(&self, cx: Context<'_>, io: SeqGradIo<'_, F>, (): &mut (), (): &mut (), grads: &mut Self) {
         io.expect(self);
-        let words = self.words(&cx);
-        let scale = |token: usize| words.as_ref().map_or(F::one(), |words| words[token]);
-        let tokens = match io.x {
-            Input::Rows(_) => {
-                let linear = self.linear(&cx);
-                let mut own = linear.zeros_like();
-                linear.backward(cx, io, &mut (), &mut (), &mut own);
-                for (token, (mut to, from)) in grads.w.rows_mut().into_iter().zip(own.w().rows()).enumerate() {
-                    let m = scale(token);
-                    to.iter_mut().zip(from).for_each(|(to, from)| *to += *from * m);
-                }
-                return;
-            }
-            Input::Tokens(tokens) => tokens,
+        let Some(words) = self.words(&cx) else {
+            return self.linear.backward(cx, io, &mut (), &mut (), &mut grads.linear);
         };
-        let (t, b) = tokens.dim();
-        for t in (0..t).rev() {
-            for b in (0..b).rev().filter(|b| cx.length(*b, t + 1) > t) {
-                let token = tokens[[t, b]];
-                let m = scale(token);
-                let d = io.d_y.slice(s![t, b, ..]);
-                grads.w.row_mut(token).iter_mut().zip(d).for_each(|(to, d)| *to += d.flush() * m);
+        let SeqGradIo { x, y, d_y, mut d_x } = io;
+        self.with_words(&words, x, |x| {
+            let d_x = d_x.as_mut().map(|d_x| d_x.view_mut());
+            let io = SeqGradIo { x: x.reborrow(), y: y.view(), d_y: d_y.view(), d_x };
+            self.linear.backward(cx, io, &mut (), &mut (), &mut grads.linear);
+        });
+        if let Some(d_x) = &mut d_x {
+            for (i, mut column) in d_x.axis_iter_mut(Axis(2)).enumerate() {
+                column.map_inplace(|d| *d *= words[i]);
             }
         }
     }

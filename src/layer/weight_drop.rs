@@ -6,7 +6,7 @@ use super::dropout::check_rate;
 use super::{Causal, Run, SeqLayer, recurrent_as_inner};
 use crate::memory::bytes;
 use crate::philox::{Draw, Place};
-use crate::{Context, Describe, Error, Float, Init, Input, Memory, Recurrent, SeqGradIo, Spec};
+use crate::{Context, Describe, Error, Float, Init, Input, Memory, Params, Recurrent, SeqGradIo, Spec, Tape};
 
 /// Weight drop (Merity, Keskar and Socher 2018): in training each entry of the recurrent weights is 0 with probability p for all steps
 /// and rows, and the others are multiplied by 1/(1 - p).
@@ -16,7 +16,7 @@ use crate::{Context, Describe, Error, Float, Init, Input, Memory, Recurrent, Seq
 /// # Parameters
 /// The inner layer's, under their names.
 /// # Memory
-/// The inner layer's, a copy of it, and on the way back its gradient once more.
+/// The inner layer's, a copy of it, and on the way back its gradient three times more.
 #[derive(Clone, Debug)]
 pub struct WeightDrop<L> {
     inner: L,
@@ -80,9 +80,46 @@ fn is_called(name: &str, array: &str) -> bool {
     name.rsplit('.').next() == Some(array)
 }
 
+/// The inner tape; and on the way back through pieces of a sequence the gradient by the dropped weights so far, which is scaled as a
+/// whole, so that the pieces sum to the bits of the whole.
+#[derive(Clone, Debug)]
+pub struct WeightDropTape<L: SeqLayer> {
+    inner: L::Tape,
+    sum: Option<Sum<L>>,
+}
+
+/// What there was before the first piece, what the pieces gave, and what came of it.
+#[derive(Clone, Debug)]
+struct Sum<L> {
+    base: L,
+    raw: L,
+    result: L,
+}
+
+impl<L: SeqLayer> Default for WeightDropTape<L> {
+    fn default() -> Self {
+        WeightDropTape { inner: L::Tape::default(), sum: None }
+    }
+}
+
+impl<L: SeqLayer> Tape for WeightDropTape<L> {
+    fn is_drained(&self) -> bool {
+        self.inner.is_drained()
+    }
+}
+
+/// Whether all numbers are the same bits.
+fn same<P: Params>(a: &P, b: &P) -> bool {
+    let mut all = Vec::new();
+    a.visit(&mut |_, array| all.push(array));
+    let (mut all, mut same) = (all.into_iter(), true);
+    b.visit(&mut |_, array| same &= all.next().is_some_and(|a| a == array));
+    same
+}
+
 impl<L: SeqLayer> Recurrent for WeightDrop<L> {
     type State = L::State;
-    type Tape = L::Tape;
+    type Tape = WeightDropTape<L>;
 
     recurrent_as_inner!();
 
@@ -108,7 +145,7 @@ impl<L: SeqLayer> Recurrent for WeightDrop<L> {
 impl<L: SeqLayer> WeightDrop<L> {
     fn with_copies(&self, memory: Memory) -> Memory {
         let copy = bytes::<L::Elem>(self.inner.num_params());
-        Memory { forward: memory.forward.inside(copy), backward: memory.backward.inside(2 * copy), ..memory }
+        Memory { forward: memory.forward.inside(copy), backward: memory.backward.inside(5 * copy), ..memory }
     }
 }
 
@@ -119,8 +156,9 @@ impl<L: SeqLayer> Run for WeightDrop<L> {
         xs: Input<'_, L::Elem>,
         ys: ArrayViewMut3<'_, L::Elem>,
         state: &mut L::State,
-        tape: Option<&mut L::Tape>,
+        tape: Option<&mut Self::Tape>,
     ) {
+        let tape = tape.map(|tape| &mut tape.inner);
         let inner_cx = cx.layer(0);
         match Draw::new(&cx, self.rate) {
             None => self.inner.forward(inner_cx, xs, ys, state, tape),
@@ -142,21 +180,29 @@ impl<L: SeqLayer> SeqLayer for WeightDrop<L> {
         &self,
         cx: Context<'_>,
         io: SeqGradIo<'_, L::Elem>,
-        tape: &mut L::Tape,
+        tape: &mut Self::Tape,
         d_state: &mut L::State,
         grads: &mut Self,
     ) {
         let inner_cx = cx.layer(0);
-        match Draw::new(&cx, self.rate) {
-            None => self.inner.backward(inner_cx, io, tape, d_state, &mut grads.inner),
-            Some(draw) => {
-                let (mut dropped, mut own) = (self.inner.clone(), self.inner.zeros_like());
-                self.mask(&draw, &mut dropped);
-                dropped.backward(inner_cx, io, tape, d_state, &mut own);
-                self.mask(&draw, &mut own);
-                grads.inner.add_scaled(&own, Float::from_f64(1.0));
-            }
-        }
+        let WeightDropTape { inner: tape, sum } = tape;
+        let Some(draw) = Draw::new(&cx, self.rate) else {
+            return self.inner.backward(inner_cx, io, tape, d_state, &mut grads.inner);
+        };
+        let mut dropped = self.inner.clone();
+        self.mask(&draw, &mut dropped);
+        // Another sum has begun where the gradients are not those that were left here.
+        let going = sum.take().filter(|sum| same(&sum.result, &grads.inner));
+        let mut going = going.unwrap_or_else(|| {
+            let base = grads.inner.clone();
+            Sum { raw: self.inner.zeros_like(), result: base.clone(), base }
+        });
+        dropped.backward(inner_cx, io, tape, d_state, &mut going.raw);
+        going.result.clone_from(&going.raw);
+        self.mask(&draw, &mut going.result);
+        going.result.add_scaled(&going.base, Float::from_f64(1.0));
+        grads.inner.clone_from(&going.result);
+        *sum = if tape.is_drained() { None } else { Some(going) };
     }
 
     fn initial_state_backward(&self, d_state: &L::State, grads: &mut Self) {

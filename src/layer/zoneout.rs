@@ -3,7 +3,6 @@
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Zip};
 
 use super::dropout::check_rate;
-use super::recurrent_as_inner;
 use crate::philox::{Draw, Place};
 use crate::{Context, Describe, Error, Float, GradIo, Init, Memory, Mode, Recurrent, RnnCell, Spec, State, Tape};
 
@@ -97,8 +96,15 @@ impl<C: RnnCell> Recurrent for Zoneout<C> {
     type State = C::State;
     type Tape = ZoneoutTape<C::Tape, C::Elem>;
 
-    recurrent_as_inner!();
-
+    fn input_size(&self) -> usize {
+        self.inner.input_size()
+    }
+    fn output_size(&self) -> usize {
+        self.inner.output_size()
+    }
+    fn zero_state(&self, batch: usize) -> C::State {
+        self.inner.zero_state(batch)
+    }
     fn initial_state(&self, batch: usize) -> C::State {
         self.inner.initial_state(batch)
     }

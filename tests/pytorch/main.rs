@@ -7,6 +7,7 @@ mod mixed;
 #[path = "../support/pass.rs"]
 mod pass;
 mod product;
+mod ragged;
 mod reset_before;
 mod shapes;
 mod tally;

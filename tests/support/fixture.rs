@@ -1,5 +1,5 @@
 //! The numbers of PyTorch that the gradients are held against: `tests/data/pytorch.safetensors`, made by
-//! `tests/data/gen.py`, whose header lists every case and tensor. Weights, inputs, initial states and cotangents are
+//! `tests/data/gen.py`, whose header lists every case and tensor, and `ragged.safetensors` likewise. Weights, inputs, initial states and cotangents are
 //! not in the file; they are made here by the same integer recurrence, to the bit.
 //!
 //! A test file takes it in with (and a folder of tests with `"../support/fixture.rs"`)
@@ -224,24 +224,31 @@ impl Case {
 fn file() -> &'static BTreeMap<String, ArrayD<f64>> {
     static FILE: OnceLock<BTreeMap<String, ArrayD<f64>>> = OnceLock::new();
     FILE.get_or_init(|| {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/pytorch.safetensors");
-        let bytes = std::fs::read(path).unwrap_or_else(|e| panic!("{path} ({e}): made by tests/data/gen.py"));
-        let tensors = safetensors::SafeTensors::deserialize(&bytes).expect("a safetensors file");
-        let read = |(name, view): (String, safetensors::tensor::TensorView<'_>)| {
-            assert_eq!(view.dtype(), safetensors::Dtype::F64, "{name}");
-            let (numbers, rest) = view.data().as_chunks::<8>();
-            assert!(rest.is_empty(), "{name}");
-            let numbers = numbers.iter().map(|b| f64::from_le_bytes(*b)).collect();
-            (name, ArrayD::from_shape_vec(IxDyn(view.shape()), numbers).expect("as many numbers as the shape holds"))
-        };
-        tensors.tensors().into_iter().map(read).collect()
+        let mut all = read("pytorch.safetensors", "gen.py");
+        all.append(&mut read("ragged.safetensors", "ragged.py"));
+        all
     })
+}
+
+/// The tensors of a file.
+fn read(file: &str, made_by: &str) -> BTreeMap<String, ArrayD<f64>> {
+    let path = format!("{}/tests/data/{file}", env!("CARGO_MANIFEST_DIR"));
+    let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{path} ({e}): made by tests/data/{made_by}"));
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).expect("a safetensors file");
+    let read = |(name, view): (String, safetensors::tensor::TensorView<'_>)| {
+        assert_eq!(view.dtype(), safetensors::Dtype::F64, "{name}");
+        let (numbers, rest) = view.data().as_chunks::<8>();
+        assert!(rest.is_empty(), "{name}");
+        let numbers = numbers.iter().map(|b| f64::from_le_bytes(*b)).collect();
+        (name, ArrayD::from_shape_vec(IxDyn(view.shape()), numbers).expect("as many numbers as the shape holds"))
+    };
+    tensors.tensors().into_iter().map(read).collect()
 }
 
 /// The stored tensor `<case>/<tensor>`. Panics where there is none.
 pub(crate) fn get(case: impl fmt::Display, tensor: &str) -> ArrayD<f64> {
     let name = format!("{case}/{tensor}");
-    file().get(&name).unwrap_or_else(|| panic!("{name} is not in pytorch.safetensors")).clone()
+    file().get(&name).unwrap_or_else(|| panic!("{name} is not in tests/data")).clone()
 }
 
 /// The names of all tensors stored for a case, so that a test can tell that it compared every one.
