@@ -5,9 +5,9 @@
 //! cargo run --release --example from_scratch
 //! ```
 
-use deep_rnn::ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis, Ix2};
+use deep_rnn::ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis};
 use deep_rnn::text::Corpus;
-use deep_rnn::{Bptt, Error, Float, GradIo, Init, LanguageModel, OneHot, Params, Recurrent, RnnCell, Sampler, Sgd};
+use deep_rnn::{Bptt, Context, Error, Float, GradIo, Init, LanguageModel, Params, Recurrent, RnnCell, Sampler, Sgd};
 use deep_rnn::{Stacked, add_outer, params};
 
 /// h' = tanh(x·w_x + h·w_h + b).
@@ -46,6 +46,7 @@ impl<F: Float> Recurrent for Vanilla<F> {
 impl<F: Float> RnnCell for Vanilla<F> {
     fn step(
         &self,
+        _: Context<'_>,
         x: ArrayView2<'_, F>,
         mut y: ArrayViewMut2<'_, F>,
         h: &mut Array2<F>,
@@ -62,7 +63,8 @@ impl<F: Float> RnnCell for Vanilla<F> {
     /// With a = x·w_x + h·w_h + b: da = (dy + dh')∘(1 - h'²), dh = da·w_hᵀ, dx = da·w_xᵀ.
     fn step_backward(
         &self,
-        mut io: GradIo<'_, F, Ix2>,
+        _: Context<'_>,
+        mut io: GradIo<'_, F>,
         tape: &mut Vec<Array2<F>>,
         dh: &mut Array2<F>,
         grads: &mut Self,
@@ -80,8 +82,8 @@ impl<F: Float> RnnCell for Vanilla<F> {
 fn main() -> Result<(), Error> {
     let corpus = Corpus::builder().text("De finibus, book 1", lipsum::LIBER_PRIMUS).max_tokens(10_000).build()?;
     let cell = |inputs: usize, init: &mut Init| Ok(Vanilla::<f32>::new(inputs, 128, init));
-    let net = Stacked::builder(corpus.vocab().len()).repeat(2, cell).seed(1).build()?;
-    let model = LanguageModel::new(OneHot::new(net), 1)?;
+    let net = Stacked::repeat(corpus.vocab().len(), 2, &cell, 1)?;
+    let model = LanguageModel::new(net, 1)?;
     println!("two layers of 128 units, {} parameters", model.num_params());
 
     let mut engine = Bptt::builder(model).optimizer(Sgd::new(1.0)).clip_norm(1.0).threads(2).build()?;

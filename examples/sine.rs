@@ -8,7 +8,7 @@
 use std::f64::consts::TAU;
 
 use deep_rnn::ndarray::{Array2, Array3};
-use deep_rnn::{Adam, Batch, Bptt, Chain, Error, Init, Linear, Loss, Lstm, MeanSquared, Params};
+use deep_rnn::{Adam, Batch, Bptt, Context, Error, Init, Loss, MeanSquared, Network};
 
 const STEPS: usize = 60;
 const ROWS: usize = 32;
@@ -26,19 +26,20 @@ fn sines(init: &mut Init) -> Batch<Numbers, Numbers> {
     };
     let x = Array3::from_shape_fn((STEPS, ROWS, 1), |(step, row, _)| value(step, row)) + noise;
     let y = Array3::from_shape_fn((STEPS, ROWS, 1), |(step, row, _)| value(step + 1, row));
-    Batch { x, y, continues: false }
+    Batch::new(x, y)
 }
 
 fn main() -> Result<(), Error> {
-    let net = Chain::builder(1).layer(Lstm::<f32>::spec(32)).layer(Linear::spec(1)).seed(1).build()?;
-    println!("{net:?}, {} parameters", net.num_params());
+    let net = Network::<f32>::builder(1).lstm(32).linear(1).seed(1).build()?;
+    println!("{net}");
     let mut engine =
         Bptt::builder(net).loss(MeanSquared).optimizer(Adam::new(0.01)).clip_norm(1.0).threads(2).build()?;
 
     let unseen = sines(&mut Init::seeded(2));
     // What saying the last value seen would cost, noise and all.
-    let naive = MeanSquared.evaluate(unseen.x.view(), &*unseen.y, Array3::zeros(unseen.x.dim()).view_mut());
-    println!("saying the last value again: mean squared error {naive:.4}");
+    let mut gradient = Array3::zeros(unseen.x.dim());
+    let naive = MeanSquared.evaluate(Context::default(), unseen.x.view(), &*unseen.y, gradient.view_mut());
+    println!("saying the last value again: mean squared error {:.4}", naive.mean());
     println!("before: {:.4}", engine.evaluate([unseen.clone()])?.loss());
     let mut init = Init::seeded(1);
     for epoch in 1..=10 {

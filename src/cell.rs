@@ -297,6 +297,12 @@ pub trait RnnCell: Recurrent + Params {
         let _ = (d_state, grads);
     }
 
+    /// Which array of the state, in the order of [`State::visit`], is the output, where one is: what changes states from outside,
+    /// as [`Zoneout`](crate::Zoneout) does, changes outputs with them.
+    fn output_in_state(&self) -> Option<usize> {
+        None
+    }
+
     #[doc(hidden)]
     fn prepare_boxed(&self, precision: Precision) -> Result<PreparedBox<Self::Elem>, Error>
     where

@@ -50,6 +50,8 @@ pub struct Context<'a> {
     behind: usize,
     lengths: Option<&'a [usize]>,
     resets: Option<Resets<'a>>,
+    /// No row has any step.
+    empty: bool,
 }
 
 /// Flags [T, B] as a slice with strides: a view of `ndarray` would tie a context to one lifetime.
@@ -161,21 +163,19 @@ impl<'a> Context<'a> {
     /// Without lengths and resets.
     #[must_use]
     pub fn whole(self) -> Context<'static> {
-        Context {
-            lengths: None,
-            resets: None,
-            mode: self.mode,
-            path: self.path,
-            step: self.step,
-            row: self.row,
-            behind: self.behind,
-        }
+        let Context { mode, path, step, row, behind, empty, .. } = self;
+        Context { mode, path, step, row, behind, empty, lengths: None, resets: None }
     }
 
     /// Without resets.
     #[must_use]
     pub fn without_resets(self) -> Self {
         Context { resets: None, ..self }
+    }
+
+    /// For what is above a layer that gathered a sequence of no steps: its one step counts for no row.
+    pub(crate) fn of_nothing(self) -> Self {
+        Context { empty: true, ..self }
     }
 
     /// With the same lengths, and the flags of another order of steps.
@@ -191,6 +191,9 @@ impl<'a> Context<'a> {
     /// How many of `steps` steps row `b` of the call has.
     #[must_use]
     pub fn length(&self, b: usize, steps: usize) -> usize {
+        if self.empty {
+            return 0;
+        }
         self.lengths.map_or(steps, |lengths| lengths[b].saturating_sub(self.behind).min(steps))
     }
 
@@ -198,7 +201,7 @@ impl<'a> Context<'a> {
     #[must_use]
     pub fn is_ragged(&self, steps: usize) -> bool {
         let end = self.behind.saturating_add(steps);
-        self.lengths.is_some_and(|lengths| lengths.iter().any(|length| *length < end))
+        self.empty && steps > 0 || self.lengths.is_some_and(|lengths| lengths.iter().any(|length| *length < end))
     }
 
     /// Whether row `b` starts afresh before step `t`. A row that is over does not.
@@ -222,7 +225,7 @@ impl<'a> Context<'a> {
     /// How many valid steps `rows` rows have in all.
     #[must_use]
     pub fn tokens(&self, steps: usize, rows: usize) -> usize {
-        if self.lengths.is_none() {
+        if self.lengths.is_none() && !self.empty {
             return steps * rows;
         }
         (0..rows).map(|b| self.length(b, steps)).sum()

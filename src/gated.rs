@@ -225,6 +225,10 @@ impl<F: Float, P: Pointwise<F>> RnnCell for Gated<F, P> {
         self.sequence_backward(cx, io, tape, d_state, grads);
     }
 
+    fn output_in_state(&self) -> Option<usize> {
+        Some(0)
+    }
+
     fn prepare_boxed(&self, precision: Precision) -> Result<PreparedBox<F>, Error>
     where
         P: 'static,

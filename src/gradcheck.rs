@@ -79,6 +79,8 @@ pub struct Options {
     pub coordinates: usize,
     /// The random numbers for inputs, states and gradients of the outputs.
     pub seed: u64,
+    /// The key of the calls: none evaluates; with one the layer trains, and what it draws by it is held fixed.
+    pub key: Option<u64>,
 }
 
 impl Options {
@@ -91,10 +93,10 @@ impl Options {
     }
 }
 
-/// For `f64`: `epsilon` 10⁻³, `atol` 10⁻¹⁰, `rtol` 10⁻⁷, 64 coordinates, seed 0.
+/// For `f64`: `epsilon` 10⁻³, `atol` 10⁻¹⁰, `rtol` 10⁻⁷, 64 coordinates, seed 0, no key.
 impl Default for Options {
     fn default() -> Self {
-        Options { epsilon: 1e-3, atol: 1e-10, rtol: 1e-7, coordinates: 64, seed: 0 }
+        Options { epsilon: 1e-3, atol: 1e-10, rtol: 1e-7, coordinates: 64, seed: 0, key: None }
     }
 }
 
@@ -195,7 +197,8 @@ fn checked<L: SeqLayer>(
     let mut report = Report::default();
     walks::walks(layer)?;
     walks::sizes(layer)?;
-    let problems: Vec<_> = dims().map(|dim| (case(dim), Problem::random(layer, dim, &mut init))).collect();
+    let problems: Vec<_> =
+        dims().map(|dim| (case(dim), Problem { key: options.key, ..Problem::random(layer, dim, &mut init) })).collect();
     for (case, problem) in &problems {
         walks::sizes_of_pass(layer, problem, case, &mut init)?;
         laws::overwrites(layer, problem, case)?;
@@ -228,7 +231,8 @@ fn checked<L: SeqLayer>(
         }
     }
     for t in RAGGED {
-        let (problem, case) = (Problem::random(layer, (t, 3), &mut init), case((t, 3)));
+        let problem = Problem { key: options.key, ..Problem::random(layer, (t, 3), &mut init) };
+        let case = case((t, 3));
         ragged::lengths_law(layer, &problem, &case)?;
         if !gathers {
             ragged::resets_law(layer, &problem, &case)?;
@@ -260,7 +264,7 @@ mod tests {
 
     #[test]
     fn options_not_said_are_the_documented_ones() {
-        let double = Options { epsilon: 1e-3, atol: 1e-10, rtol: 1e-7, coordinates: 64, seed: 0 };
+        let double = Options { epsilon: 1e-3, atol: 1e-10, rtol: 1e-7, coordinates: 64, seed: 0, key: None };
         assert_eq!((Options::default(), Options::of::<f64>()), (double, double));
         assert_eq!(Options::of::<f32>(), Options { epsilon: 0.03, atol: 2e-4, rtol: 1e-3, ..double });
     }

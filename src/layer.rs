@@ -1,16 +1,28 @@
 //! Layers: whatever maps a whole sequence to a whole sequence.
 
 mod bidirectional;
+mod dropout;
+mod embedding;
 mod last;
+mod layer_norm;
 mod learned_state;
 mod linear;
+mod residual;
 mod reversed;
+mod weight_drop;
+mod zoneout;
 
 pub use bidirectional::{Bidirectional, BidirectionalSpec, BidirectionalTape, Merge};
+pub use dropout::{Dropout, DropoutSpec};
+pub use embedding::{Embedding, EmbeddingSpec};
 pub use last::Last;
+pub use layer_norm::LayerNorm;
 pub use learned_state::LearnedState;
 pub use linear::{Linear, LinearSpec};
+pub use residual::{Residual, ResidualTape};
 pub use reversed::Reversed;
+pub use weight_drop::WeightDrop;
+pub use zoneout::{Zoneout, ZoneoutTape};
 
 use ndarray::ArrayViewMut3;
 

@@ -1,17 +1,16 @@
 //! Deep recurrent networks on a CPU, with gradients derived by hand.
 //!
-//! L layers of cells: the output of each step goes to the next step of its layer and to the next layer of its step; a
-//! linear head on top. Trained by back-propagation through time, without a general autodiff.
+//! L layers: the output of each step goes to the next step of its layer and to the next layer of its step; a linear head
+//! on top. Trained by back-propagation through time, without a general autodiff.
 //!
 //! ```
 //! use deep_rnn::prelude::*;
-//! use deep_rnn::MeanSquared;
 //! use ndarray::{Array3, Axis, s};
 //!
 //! // Learn to say the next value of a wave: [T, B, D] = [41, 4, 1].
 //! let wave = Array3::from_shape_fn((41, 4, 1), |(t, b, _)| (0.3 * t as f64 + b as f64).sin());
 //! let (xs, targets) = (wave.slice(s![..40, .., ..]), wave.slice(s![1.., .., ..]));
-//! let net = deep_rnn::Chain::builder(1).layer(Lstm::<f64>::spec(8)).layer(deep_rnn::Linear::spec(1)).seed(1).build()?;
+//! let net = Network::<f64>::builder(1).lstm(8).linear(1).seed(1).build()?;
 //! let mut bptt = Bptt::builder(net).loss(MeanSquared).optimizer(Adam::new(0.02)).build()?;
 //! let before = bptt.train(&xs, &targets)?.loss();
 //! for _ in 0..100 {
@@ -27,22 +26,25 @@
 //!
 //! | you want to | you use |
 //! | --- | --- |
-//! | train a language model on text | [`text::Corpus`], [`Stacked::builder`], [`LanguageModel`], [`Bptt`] |
-//! | train on rows of numbers | any [`SeqLayer`] (a stack, a [`Chain`] with a [`Linear`] on top), [`Bptt`], [`MeanSquared`] or a closure |
-//! | run a network step by step | [`RnnCell::step`] with a state of your own; [`LanguageModel::step`] |
-//! | serve many streams from one network, fast or small | [`infer`]: [`Prepare`](infer::Prepare), [`Infer`](infer::Infer) |
+//! | train a language model on text | [`text::Corpus`], [`Network`], [`LanguageModel`], [`Bptt`] |
+//! | train on rows of numbers | any [`SeqLayer`] (a [`Network`] with a [`Linear`] layer on top), [`Bptt`], [`MeanSquared`] or a closure |
+//! | train on sequences of several lengths | [`Batch::lengths`], [`Batch::resets`]; [`Last`] for one output a sequence |
+//! | run a network over a sequence | [`Run::forward`] with an [`Input`], a [`Context`] and a state of your own |
+//! | run a network step by step | [`Causal::step_rows`], [`Causal::step_tokens`]; [`generate`] |
+//! | serve many streams from one network, fast or small | [`infer`]: [`Prepare`](infer::Prepare), [`Packed`](infer::Packed) |
 //! | write a cell: the gate maths of one unit | [`Pointwise`] → [`Gated`] |
 //! | write a cell: anything else | [`RnnCell`], [`params!`], [`gradcheck::assert_cell`] |
-//! | write a layer that cannot be stepped | [`SeqLayer`] |
-//! | train something that is no layer | [`Model`] |
+//! | write a layer that cannot be stepped | [`Run`], [`SeqLayer`], [`gradcheck::assert_layer`] |
+//! | have gradients and do the rest yourself | [`Backprop`] |
 //!
 //! # The traits, from the bottom up
 //!
 //! [`Float`] (`f32`, `f64`; sealed) → [`Params`] (named arrays), [`State`] (arrays with a row for each sequence), [`Tape`] →
-//! [`Recurrent`] (sizes, state, tape) → [`RnnCell`] (a step and its derivative; every cell is a) [`SeqLayer`] (a
-//! whole sequence and its derivative; every layer is a) [`Model`] (what [`Bptt`] trains). [`TokenInput`] is a layer that can start
-//! from tokens, [`Spec`] what makes a layer once the width of its input is known, [`Layers`] and [`Cells`] are lists of
-//! layers and of cells.
+//! [`Recurrent`] (sizes, state, tape) → [`Run`] (a whole sequence) → [`SeqLayer`] (and its derivative; what [`Bptt`] trains).
+//! An [`RnnCell`] has a step and its derivative, and every cell is a [`SeqLayer`]. [`Causal`] is what can be stepped, packed networks
+//! too, [`Spec`] what makes a layer once the width of its input is known, [`Stacked`] layers of one type, [`Boxed`] a layer of
+//! any type and [`Network`] a stack of these. Every call has a [`Context`]: whether it trains, how long each row is, where one starts
+//! afresh.
 //!
 //! # Conventions
 //!
@@ -94,7 +96,7 @@
 //!
 //! Enums of options ([`Clip`], [`Bias`], [`Merge`], [`Scheme`], [`Activation`], [`Precision`](infer::Precision)), [`Error`] with
 //! the fields of its variants, what is reported ([`Report`], [`gradcheck::Report`]) and [`Memory`] are `#[non_exhaustive]`: match with
-//! a last arm for the rest, and make them by their functions. [`Batch`], [`GradIo`] and [`TokenIo`]
+//! a last arm for the rest, and make them by their functions; so is [`Batch`], which is made by [`Batch::new`]. [`GradIo`] and [`SeqGradIo`]
 //! are written as literals and taken apart by their fields, which stay the ones they are; a literal of
 //! [`gradcheck::Options`] ends with `..Options::default()`.
 
@@ -121,6 +123,7 @@ mod loss;
 mod memory;
 mod optim;
 mod params;
+mod philox;
 mod pointwise;
 pub mod prelude;
 mod record;
@@ -150,8 +153,9 @@ pub use kernel::dispatch::simd_level;
 pub use kernel::threads::Threads;
 pub use language::{LanguageModel, LanguageTape, Sampler, generate};
 pub use layer::{
-    Bidirectional, BidirectionalSpec, BidirectionalTape, Causal, Last, LearnedState, Linear, LinearSpec, Merge,
-    Reversed, Run, SeqLayer,
+    Bidirectional, BidirectionalSpec, BidirectionalTape, Causal, Dropout, DropoutSpec, Embedding, EmbeddingSpec, Last,
+    LayerNorm, LearnedState, Linear, LinearSpec, Merge, Residual, ResidualTape, Reversed, Run, SeqLayer, WeightDrop,
+    Zoneout, ZoneoutTape,
 };
 pub use loss::{CrossEntropy, Loss, LossSum, MeanSquared};
 pub use memory::{Memory, Work};

@@ -2,8 +2,8 @@
 
 use deep_rnn::gradcheck::{self, Law, Options, Report};
 use deep_rnn::{
-    Activation, Bias, Bidirectional, Chain, Float, Gated, GatedSpec, Gru, GruResetBefore, Init, Linear, Lstm, Merge,
-    OneHot, Pointwise, Reversed, Rnn, RnnCell, Scheme, SeqLayer, Spec, Stacked, TokenInput,
+    Activation, Bias, Bidirectional, Boxed, Float, Gated, GatedSpec, Gru, GruResetBefore, Init, LanguageModel, Last,
+    LearnedState, Linear, Lstm, Merge, Network, Pointwise, Reversed, Rnn, RnnCell, Scheme, SeqLayer, Spec, Stacked,
 };
 
 /// The worst of the central differences of several checks.
@@ -28,7 +28,7 @@ impl Worst {
     fn cell<C: RnnCell<Elem = f64>>(&mut self, what: &str, cell: &C) {
         match gradcheck::check_cell(cell) {
             Ok(report) => {
-                assert_eq!(report.laws.len(), 11, "ten laws, one of them in two halves");
+                assert_eq!(report.laws.len(), 15, "fourteen laws, one of them in two halves");
                 self.take(what, &report);
             }
             Err(violation) => panic!("{what}: {violation}"),
@@ -38,14 +38,6 @@ impl Worst {
     #[track_caller]
     fn layer<L: SeqLayer<Elem = f64>>(&mut self, what: &str, layer: &L) {
         match gradcheck::check_layer(layer) {
-            Ok(report) => self.take(what, &report),
-            Err(violation) => panic!("{what}: {violation}"),
-        }
-    }
-
-    #[track_caller]
-    fn tokens<L: TokenInput<Elem = f64>>(&mut self, what: &str, layer: &L) {
-        match gradcheck::check_tokens(layer) {
             Ok(report) => self.take(what, &report),
             Err(violation) => panic!("{what}: {violation}"),
         }
@@ -74,7 +66,6 @@ fn gated<P: Pointwise<f64>>(name: &str, spec: &GatedSpec<f64, P>) {
             let cell: Gated<f64, P> = spec.clone().bias(bias).build(d, &mut Init::seeded(1)).unwrap();
             let what = format!("{name}({d} -> {h}), {bias:?}");
             worst.cell(&what, &cell);
-            worst.tokens(&what, &cell);
         }
     }
     worst.print(name);
@@ -109,7 +100,6 @@ fn gru_reset_before() {
             let cell = build(&GruResetBefore::<f64>::spec(h).bias(bias), d, 1);
             let what = format!("{cell:?}, {bias:?}");
             worst.cell(&what, &cell);
-            worst.tokens(&what, &OneHot::new(cell));
         }
     }
     worst.print("GruResetBefore");
@@ -219,56 +209,74 @@ fn gate_maths_from_outside() {
 fn stacks_of_one_kind() {
     let mut worst = Worst::default();
     for depth in 1..=4 {
-        let rnn = Stacked::builder(3).repeat(depth, Rnn::<f64>::spec(4)).seed(1).build().unwrap();
-        worst.cell(&format!("{depth} Rnn"), &rnn);
-        let gru = Stacked::builder(3).repeat(depth, Gru::<f64>::spec(4)).seed(2).build().unwrap();
-        worst.cell(&format!("{depth} Gru"), &gru);
-        worst.tokens(&format!("{depth} Gru"), &gru);
-        let lstm = Stacked::builder(3).repeat(depth, Lstm::<f64>::spec(4).bias(Bias::Two)).seed(3).build().unwrap();
-        worst.cell(&format!("{depth} Lstm"), &lstm);
-        worst.tokens(&format!("{depth} Lstm"), &lstm);
-        let before = Stacked::builder(3).repeat(depth, GruResetBefore::<f64>::spec(4)).seed(4).build().unwrap();
-        worst.cell(&format!("{depth} GruResetBefore"), &before);
-        worst.tokens(&format!("{depth} GruResetBefore"), &OneHot::new(before));
+        worst.layer(&format!("{depth} Rnn"), &Stacked::repeat(3, depth, &Rnn::<f64>::spec(4), 1).unwrap());
+        worst.layer(&format!("{depth} Gru"), &Stacked::repeat(3, depth, &Gru::<f64>::spec(4), 2).unwrap());
+        let lstm = Stacked::repeat(3, depth, &Lstm::<f64>::spec(4).bias(Bias::Two), 3).unwrap();
+        worst.layer(&format!("{depth} Lstm"), &lstm);
+        let before = Stacked::repeat(3, depth, &GruResetBefore::<f64>::spec(4), 4).unwrap();
+        worst.layer(&format!("{depth} GruResetBefore"), &before);
     }
     worst.print("stacks of one kind");
 }
 
 #[test]
-fn stacks_of_many_kinds() {
+fn networks_of_many_kinds() {
     let mut worst = Worst::default();
-    let three = Stacked::builder(3).layer(Lstm::<f64>::spec(5)).layer(Gru::spec(3)).layer(Rnn::spec(2));
-    let three = three.seed(1).build().unwrap();
-    worst.cell("lstm, gru, rnn", &three);
-    worst.tokens("lstm, gru, rnn", &three);
-    let four = Stacked::builder(2).layer(Rnn::<f64>::spec(17)).layer(GruResetBefore::spec(3)).layer(Lstm::spec(1));
-    let four = four.layer(Gru::spec(6)).seed(2).build().unwrap();
-    worst.cell("rnn, gru before, lstm, gru", &four);
-    worst.tokens("rnn, gru before, lstm, gru", &four);
-    let one = Stacked::builder(3).layer(Gru::<f64>::spec(4)).build().unwrap();
-    worst.cell("a tuple of one", &one);
-    worst.tokens("a tuple of one", &one);
-    let one = || Rnn::<f64>::spec(3);
-    let eight = Stacked::builder(2).layer(one()).layer(one()).layer(one()).layer(one());
-    let eight = eight.layer(one()).layer(one()).layer(one()).layer(one()).build().unwrap();
-    worst.cell("a tuple of eight", &eight);
-    let gates = Stacked::builder(3).layer(GatedSpec::<f64, _>::new(Lanes3, 4)).layer(GatedSpec::new(NoProduct, 3));
-    worst.cell("gate maths from outside", &gates.build().unwrap());
-    worst.print("stacks of many kinds");
+    let three = Network::<f64>::builder(3).lstm(5).gru(3).rnn(2).seed(1).build().unwrap();
+    worst.layer("lstm, gru, rnn", &three);
+    let four = Network::<f64>::builder(2).rnn(17).layer(GruResetBefore::spec(3)).lstm(1).gru(6);
+    worst.layer("rnn, gru before, lstm, gru", &four.seed(2).build().unwrap());
+    worst.layer("one layer", &Network::<f64>::builder(3).gru(4).build().unwrap());
+    worst.layer("nine layers", &Network::<f64>::builder(2).repeat(9, Rnn::spec(3)).build().unwrap());
+    let gates = Network::<f64>::builder(3).layer(GatedSpec::new(Lanes3, 4)).layer(GatedSpec::new(NoProduct, 3));
+    worst.layer("gate maths from outside", &gates.build().unwrap());
+    worst.print("networks of many kinds");
 }
 
 #[test]
-fn stacks_of_stacks() {
+fn networks_of_networks() {
     let mut worst = Worst::default();
-    let pair = || Stacked::builder(0).repeat(2, Lstm::<f64>::spec(3));
-    let nested = Stacked::builder(3).layer(pair()).layer(Gru::spec(4)).layer(pair()).seed(1).build().unwrap();
-    worst.cell("lstms, gru, lstms", &nested);
-    worst.tokens("lstms, gru, lstms", &nested);
-    let many = Stacked::builder(2).repeat(2, Stacked::builder(0).layer(Rnn::<f64>::spec(3)).layer(Gru::spec(2)));
-    worst.cell("twice rnn and gru", &many.build().unwrap());
+    let pair = || Network::<f64>::builder(0).lstm(3).lstm(3);
+    let nested = Network::<f64>::builder(3).layer(pair()).gru(4).layer(pair()).seed(1).build().unwrap();
+    worst.layer("lstms, gru, lstms", &nested);
+    worst.layer("a box in a box", &Boxed::new(Boxed::new(nested)));
+    let many = Network::<f64>::builder(2).repeat(2, Network::builder(0).rnn(3).gru(2));
+    worst.layer("twice rnn and gru", &many.build().unwrap());
     let closure = |inputs: usize, init: &mut Init| Gru::<f64>::spec(inputs + 1).build(inputs, init);
-    worst.cell("closures", &Stacked::builder(2).repeat(3, closure).build().unwrap());
-    worst.print("stacks of stacks");
+    worst.layer("closures", &Network::<f64>::builder(2).repeat(3, closure).build().unwrap());
+    worst.print("networks of networks");
+}
+
+#[test]
+fn last_and_learned() {
+    let mut worst = Worst::default();
+    worst.layer("last", &Last::<f64>::new(3));
+    for seed in 0..2 {
+        let last = Network::<f64>::builder(3).lstm(4).last().linear(2).seed(seed).build().unwrap();
+        worst.layer("lstm, last, linear", &last);
+        let both = Network::<f64>::builder(3).bi(Gru::spec(4)).bi(Lstm::spec(2)).last().linear(2).seed(seed);
+        worst.layer("two directions twice, last, linear", &both.build().unwrap());
+    }
+    let learned = |cell: Lstm<f64>| {
+        let mut learned = LearnedState::new(cell).unwrap();
+        let mut init = Init::seeded(9);
+        deep_rnn::Params::visit_mut(&mut learned, &mut |_, mut array| {
+            let numbers: ndarray::ArrayD<f64> = init.uniform(array.raw_dim(), 0.5);
+            array.assign(&numbers);
+        });
+        learned
+    };
+    worst.layer("learned state", &learned(build(&Lstm::spec(4), 3, 1)));
+    let both =
+        Bidirectional::new(learned(build(&Lstm::spec(4), 3, 1)), learned(build(&Lstm::spec(4), 3, 2)), Merge::Sum);
+    worst.layer("learned states of two directions", &both.unwrap());
+    let stack = Stacked::new(vec![learned(build(&Lstm::spec(3), 3, 1)), learned(build(&Lstm::spec(3), 3, 2))]).unwrap();
+    worst.layer("learned states of a stack", &stack);
+    let before = LearnedState::new(build(&GruResetBefore::<f64>::spec(4), 3, 1)).unwrap();
+    worst.layer("learned state of a cell without gate maths", &before);
+    let model = LanguageModel::new(Network::<f64>::builder(5).gru(4).gru(3).build().unwrap(), 1).unwrap();
+    worst.layer("language model", &model);
+    worst.print("last, learned states, language model");
 }
 
 #[test]
@@ -279,7 +287,7 @@ fn reversed() {
     worst.layer("lstm", &Reversed::new(build(&Lstm::<f64>::spec(5), 3, 3)));
     worst.layer("gru before", &Reversed::new(build(&GruResetBefore::<f64>::spec(5), 3, 4)));
     worst.layer("twice", &Reversed::new(Reversed::new(build(&Lstm::<f64>::spec(5), 3, 3))));
-    let deep = Stacked::builder(3).repeat(2, Lstm::<f64>::spec(4)).build().unwrap();
+    let deep = Stacked::repeat(3, 2, &Lstm::<f64>::spec(4), 0).unwrap();
     worst.layer("a stack", &Reversed::new(deep));
     worst.print("reversed");
 }
@@ -302,46 +310,34 @@ fn bidirectional() {
 }
 
 #[test]
-fn chains() {
+fn networks_that_look_ahead() {
     let mut worst = Worst::default();
     for merge in [Merge::Concat, Merge::Sum] {
         for depth in 1..=3 {
-            let both = Bidirectional::spec(Lstm::<f64>::spec(3), merge);
-            let chain = Chain::builder(2).repeat(depth, both).seed(1).build().unwrap();
-            worst.layer(&format!("{depth} bidirectional, {merge:?}"), &chain);
-            worst.tokens(&format!("{depth} bidirectional, {merge:?}"), &OneHot::new(chain));
+            let both = Stacked::repeat(2, depth, &Bidirectional::spec(Lstm::<f64>::spec(3), merge), 1).unwrap();
+            worst.layer(&format!("{depth} bidirectional, {merge:?}"), &both);
         }
     }
-    let head =
-        Chain::builder(4).layer(Lstm::<f64>::spec(5)).layer(Gru::spec(3)).layer(Linear::spec(6)).build().unwrap();
+    let head = Network::<f64>::builder(4).lstm(5).gru(3).linear(6).build().unwrap();
     worst.layer("lstm, gru, linear", &head);
-    worst.tokens("lstm, gru, linear", &head);
-    let stack = Stacked::builder(0).repeat(2, Gru::<f64>::spec(3));
-    let mixed = Chain::builder(4).layer(Linear::<f64>::spec(3)).layer(stack).layer(Linear::spec(2)).build().unwrap();
-    worst.layer("linear, a stack, linear", &mixed);
-    let both = Bidirectional::spec(Gru::<f64>::spec(3), Merge::Concat);
-    let inner = Chain::builder(4).layer(both).layer(Linear::spec(3)).build().unwrap();
+    let mixed =
+        Network::<f64>::builder(4).linear(3).layer(Network::builder(0).gru(3).gru(3)).linear(2).build().unwrap();
+    worst.layer("linear, a network, linear", &mixed);
+    let inner = Network::<f64>::builder(4).bi(Gru::spec(3)).linear(3).build().unwrap();
     let turned = Reversed::new(build(&Lstm::<f64>::spec(5), 3, 7));
-    worst.layer("a chain in a chain", &Chain::new((inner, turned)).unwrap());
-    worst.print("chains");
+    let outer = Stacked::new(vec![Boxed::new(inner), Boxed::new(turned)]).unwrap();
+    worst.layer("a network in a network", &outer);
+    worst.print("networks that look ahead");
 }
 
 #[test]
-fn linear_and_one_hot() {
+fn linear() {
     let mut worst = Worst::default();
     for (d, v) in SIZES {
         worst.layer("linear", &build(&Linear::<f64>::spec(v), d, 1));
-        let bare = build(&Linear::<f64>::spec(v).bias(false), d, 1);
-        worst.layer("linear without bias", &bare);
-        worst.tokens("linear, one-hot", &OneHot::new(bare));
+        worst.layer("linear without bias", &build(&Linear::<f64>::spec(v).bias(false), d, 1));
     }
-    let cell = build(&GruResetBefore::<f64>::spec(4), 6, 1);
-    let hot = OneHot::new(cell);
-    worst.layer("one-hot", &hot);
-    worst.tokens("one-hot", &hot);
-    // The adapter around what knows tokens itself gives the same.
-    worst.tokens("one-hot around a Gated", &OneHot::new(build(&Lstm::<f64>::spec(4), 6, 1)));
-    worst.print("linear, one-hot");
+    worst.print("linear");
 }
 
 #[test]
@@ -349,16 +345,18 @@ fn reports_and_options() {
     let cell = build(&Gru::<f64>::spec(3), 2, 1);
     let report = gradcheck::check_cell(&cell).unwrap();
     assert_eq!(report.laws.first(), Some(&Law::Differences));
-    assert_eq!(report.laws.last(), Some(&Law::Sizes));
-    assert!(report.to_string().starts_with("laws 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 hold; "), "{report}");
+    assert_eq!(report.laws.last(), Some(&Law::FirstState));
+    assert!(report.to_string().starts_with("laws 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14 hold; "), "{report}");
     // 18 + 27 + 9 + 9 parameters in each of 6 runs; x and h of 10 steps in batches of 1 and 3.
-    assert_eq!(report.coordinates, 6 * 63 + 10 * 2 * 4 + 3 * 3 * 4);
+    // With rows of several lengths, two runs of three rows, and the parameters again from the first state.
+    assert_eq!(report.coordinates, 6 * 63 + 10 * 2 * 4 + 3 * 3 * 4 + 2 * 2 * 63 + 9 * 2 * 3 + 2 * 3 * 3);
     let few = Options { coordinates: 2, seed: 3, ..Options::default() };
     let report = gradcheck::check_cell_with(&cell, &few).unwrap();
-    assert_eq!(report.coordinates, 6 * 2 * 6);
+    assert_eq!(report.coordinates, 6 * 2 * 6 + 2 * (2 * 6 + 2 * 4));
     let layer = gradcheck::check_layer(&cell).unwrap();
-    assert!(!layer.laws.contains(&Law::Steps) && !layer.laws.contains(&Law::Pieces));
-    assert_eq!(gradcheck::check_tokens(&cell).unwrap().to_string(), "law 11 holds");
+    assert!(!layer.laws.contains(&Law::Steps) && layer.laws.contains(&Law::Pieces));
+    let ahead = gradcheck::check_layer(&Reversed::new(cell.clone())).unwrap();
+    assert!(!ahead.laws.contains(&Law::Pieces));
     // Another seed asks other numbers.
     let same = |seed| gradcheck::check_cell_with(&cell, &Options { seed, ..Options::default() }).unwrap().worst_error;
     assert_eq!(same(5), same(5));

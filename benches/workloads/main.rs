@@ -1,5 +1,6 @@
 //! Times the workloads W1 to W10 (docs/performance.md says what they are), and with `--only` W5 under a memory budget
-//! (`W5-budget`) and over sequences of other lengths (`W5-100`, `W5-1000`, `W5-10000`).
+//! (`W5-budget`), over sequences of other lengths (`W5-100`, `W5-1000`, `W5-10000`), and W1 and W8 as networks put together at
+//! run time (`W1-boxed`, `W8-boxed`).
 //!
 //! `cargo bench --bench workloads -- --only W1,W4 --threads 2 --seconds 3` prints for each: tokens per second or time of a
 //! step, GFLOP/s, the share of the measured peak of multiply-adds, and memory above the start; with `--json` a line of
@@ -56,7 +57,7 @@ fn main() {
     }
     for workload in WORKLOADS {
         // Memory is counted by the process, so what is not asked for by name stays out of the run of all.
-        let all = args.only.is_empty() && !workload.id.starts_with("W5-");
+        let all = args.only.is_empty() && !workload.id.starts_with("W5-") && !workload.id.ends_with("-boxed");
         if !all && !args.only.iter().any(|id| id == workload.id) {
             continue;
         }

@@ -2,9 +2,9 @@
 
 use std::hint::black_box;
 
-use deep_rnn::ndarray::{Array1, Array2, Array3, ArrayRef3, ArrayView3, ArrayViewMut3};
+use deep_rnn::Threads;
+use deep_rnn::ndarray::{Array1, Array2, Array3, ArrayRef3, ArrayView1, ArrayView3, ArrayViewMut3};
 use deep_rnn::prelude::*;
-use deep_rnn::{Bias, Bidirectional, Chain, Linear, Merge, Spec, Threads, TokenInput};
 
 use crate::measure::{Figures, measure, measure_steps, status_mib};
 
@@ -40,16 +40,19 @@ pub(crate) struct Workload {
     b: usize,
     t: usize,
     both_ways: bool,
+    /// Layers in boxes: a network put together at run time.
+    boxed: bool,
     /// MiB that the engine may hold.
     budget: Option<usize>,
 }
 
 const fn workload(id: &'static str, cell: Cell, kind: Kind, [l, h, d, b, t]: [usize; 5]) -> Workload {
-    Workload { id, cell, kind, l, h, d, b, t, both_ways: false, budget: None }
+    Workload { id, cell, kind, l, h, d, b, t, both_ways: false, boxed: false, budget: None }
 }
 
 pub(crate) const WORKLOADS: &[Workload] = &[
     workload("W1", Cell::Lstm, Kind::Train, [2, 256, 28, 32, 35]),
+    Workload { boxed: true, ..workload("W1-boxed", Cell::Lstm, Kind::Train, [2, 256, 28, 32, 35]) },
     workload("W2", Cell::Gru, Kind::Train, [2, 256, 28, 32, 35]),
     workload("W3", Cell::Rnn, Kind::Train, [2, 256, 28, 32, 35]),
     workload("W4", Cell::Lstm, Kind::Both, [2, 1024, 512, 64, 64]),
@@ -64,6 +67,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     workload("W6-cell", Cell::Lstm, Kind::Step, [2, 256, 28, 1, 1]),
     workload("W7", Cell::Lstm, Kind::Forward, [2, 256, 28, 1, 1000]),
     Workload { both_ways: true, ..workload("W8", Cell::Lstm, Kind::Both, [2, 256, 128, 32, 100]) },
+    Workload { both_ways: true, boxed: true, ..workload("W8-boxed", Cell::Lstm, Kind::Both, [2, 256, 128, 32, 100]) },
     workload("W9", Cell::Gru, Kind::Both, [4, 512, 512, 128, 50]),
     workload("W10-lstm-8", Cell::Lstm, Kind::Stream(Precision::Full), [1, 8, 1, 1, 1]),
     workload("W10-lstm-16", Cell::Lstm, Kind::Stream(Precision::Full), [1, 16, 1, 1, 1]),
@@ -126,77 +130,94 @@ impl Workload {
         }
     }
 
-    fn time_cell<S: Spec + Clone>(&self, spec: S, threads: usize, seconds: f64) -> Figures
+    fn time_cell<S>(&self, spec: S, threads: usize, seconds: f64) -> Figures
     where
-        S::Layer: RnnCell<Elem = f32> + TokenInput + Prepare,
+        S: Spec<Layer: RnnCell<Elem = f32> + Prepare + 'static> + Clone + Send + Sync + 'static,
     {
         let start = status_mib("VmRSS:");
         let built = "a workload's sizes are good";
         match self.kind {
+            Kind::Train if self.boxed => {
+                let net = Network::builder(self.d).repeat(self.l, spec).seed(1).build().expect(built);
+                self.time_train(net, threads, seconds, start)
+            }
             Kind::Train => {
-                let net = Stacked::builder(self.d).repeat(self.l, spec).seed(1).build().expect(built);
-                let model = LanguageModel::new(net, 1).expect(built);
-                let bptt = Bptt::builder(model).optimizer(Sgd::new(1.0)).clip_norm(1.0).threads(threads);
-                let mut bptt = bptt.build().expect(built);
-                let batches = pattern(self.d, self.b, self.t, 40);
-                let mut next = batches.iter().cycle();
-                measure(seconds, 5, start, || {
-                    if let Some((x, y)) = next.next() {
-                        bptt.train(x, y).expect("a finite loss");
-                    }
-                })
+                let net = Stacked::repeat(self.d, self.l, &spec, 1).expect(built);
+                self.time_train(net, threads, seconds, start)
             }
             Kind::Both if self.both_ways => {
                 let spec = Bidirectional::spec(spec, Merge::Concat);
-                let net = Chain::builder(self.d).repeat(self.l, spec).seed(1).build().expect(built);
-                self.time_both(&net, threads, seconds, start)
+                if self.boxed {
+                    let net = Network::builder(self.d).repeat(self.l, spec).seed(1).build().expect(built);
+                    self.time_both(&net, threads, seconds, start)
+                } else {
+                    let net = Stacked::repeat(self.d, self.l, &spec, 1).expect(built);
+                    self.time_both(&net, threads, seconds, start)
+                }
             }
             Kind::Both if self.budget.is_some() => {
-                let net = Stacked::builder(self.d).repeat(self.l, spec).seed(1).build().expect(built);
+                let net = Stacked::repeat(self.d, self.l, &spec, 1).expect(built);
                 self.time_budget(net, threads, seconds, start)
             }
             Kind::Both => {
-                let net = Stacked::builder(self.d).repeat(self.l, spec).seed(1).build().expect(built);
+                let net = Stacked::repeat(self.d, self.l, &spec, 1).expect(built);
                 self.time_both(&net, threads, seconds, start)
             }
             Kind::Step => {
-                let net = Stacked::builder(self.d).repeat(self.l, spec).seed(1).build().expect(built);
+                let net = Stacked::repeat(self.d, self.l, &spec, 1).expect(built);
                 let xs = dense(64, 1, self.d);
-                let mut state = net.zero_state(1);
-                let (mut y, mut i) = (Array2::zeros((1, self.h)), 0);
+                let xs: Vec<&[f32]> = xs.outer_iter().filter_map(|x| x.to_slice()).collect();
+                let (mut state, mut y) = (net.zero_state(1), vec![0.0; self.h]);
+                let mut next = xs.iter().cycle();
                 let head = Linear::<f32>::spec(1).build(self.h, &mut Init::seeded(2)).expect(built);
                 let w: Array1<f32> = head.w().column(0).to_owned();
                 let with_head = self.id.starts_with("W10");
                 measure_steps(seconds, start, || {
-                    net.step(xs.index_axis(deep_rnn::ndarray::Axis(0), i), y.view_mut(), &mut state, None);
-                    if with_head {
-                        black_box(y.row(0).dot(&w));
+                    if let Some(x) = next.next() {
+                        net.step_rows(x, &mut y, &mut state).expect(FITS);
                     }
-                    i = (i + 1) % 64;
+                    if with_head {
+                        black_box(ArrayView1::from(&y[..]).dot(&w));
+                    }
                 })
             }
             Kind::Stream(precision) => {
                 let xs = dense(64, 1, self.d);
                 if self.id.starts_with("W10") {
-                    let net = Chain::builder(self.d).layer(spec).layer(Linear::spec(1)).seed(1).build().expect(built);
+                    let net = Network::builder(self.d).layer(spec).linear(1).seed(1).build().expect(built);
                     stream(&net.prepare(precision).expect(built), &xs, seconds, start)
                 } else {
-                    let net = Stacked::builder(self.d).repeat(self.l, spec).seed(1).build().expect(built);
+                    let net = Stacked::repeat(self.d, self.l, &spec, 1).expect(built);
                     stream(&net.prepare(precision).expect(built), &xs, seconds, start)
                 }
             }
             Kind::Forward => {
-                let net = Stacked::builder(self.d).repeat(self.l, spec).seed(1).build().expect(built);
+                let net = Stacked::repeat(self.d, self.l, &spec, 1).expect(built);
                 let xs = dense(self.t, self.b, self.d);
                 let mut ys = Array3::zeros((self.t, self.b, self.h));
                 let threads = Threads::new(threads).expect("threads to be had");
                 threads.install(|| {
                     measure(seconds, 3, start, || {
-                        net.forward(xs.view(), ys.view_mut(), &mut net.zero_state(self.b), None);
+                        let mut state = net.zero_state(self.b);
+                        net.forward(Context::default(), (&xs).into(), ys.view_mut(), &mut state, None);
                     })
                 })
             }
         }
+    }
+
+    fn time_train<N: SeqLayer<Elem = f32>>(&self, net: N, threads: usize, seconds: f64, start: f64) -> Figures {
+        let built = "a workload's sizes are good";
+        let model = LanguageModel::new(net, 1).expect(built);
+        let bptt = Bptt::builder(model).optimizer(Sgd::new(1.0)).clip_norm(1.0).threads(threads);
+        let mut bptt = bptt.build().expect(built);
+        let batches = pattern(self.d, self.b, self.t, 40);
+        let mut next = batches.iter().cycle();
+        measure(seconds, 5, start, || {
+            if let Some((x, y)) = next.next() {
+                bptt.train(x, y).expect("a finite loss");
+            }
+        })
     }
 
     fn time_both<N: SeqLayer<Elem = f32>>(&self, net: &N, threads: usize, seconds: f64, start: f64) -> Figures {
@@ -209,12 +230,12 @@ impl Workload {
         let mut both = |ys: ArrayViewMut3<'_, f32>, d_ys: ArrayViewMut3<'_, f32>| {
             let (mut ys, mut d_ys) = (ys, d_ys);
             let mut state = net.zero_state(self.b);
-            net.forward(xs.view(), ys.view_mut(), &mut state, Some(&mut tape));
+            net.forward(Context::default(), (&xs).into(), ys.view_mut(), &mut state, Some(&mut tape));
             let ys: ArrayView3<'_, f32> = ys.view();
             black_box(mean_square(ys, d_ys.view_mut()));
             grads.set_zero();
-            let io = GradIo { x: xs.view(), y: ys, d_y: d_ys.view(), d_x: d_xs.view_mut() };
-            net.backward(io, &mut tape, &mut net.zero_state(self.b), &mut grads);
+            let io = SeqGradIo { x: (&xs).into(), y: ys, d_y: d_ys.view(), d_x: Some(d_xs.view_mut()) };
+            net.backward(Context::default(), io, &mut tape, &mut net.zero_state(self.b), &mut grads);
         };
         threads.install(|| measure(seconds, 2, start, || both(ys.view_mut(), d_ys.view_mut())))
     }
@@ -236,6 +257,9 @@ impl Workload {
     }
 }
 
+/// A step of a state, an input and an output of the network's own sizes.
+const FITS: &str = "a step that fits";
+
 /// The mean of the squares, and its gradient.
 fn mean_square(ys: ArrayView3<'_, f32>, mut d_ys: ArrayViewMut3<'_, f32>) -> f64 {
     let (k, mut sum) = (2.0 / ys.len() as f32, 0.0);
@@ -247,13 +271,13 @@ fn mean_square(ys: ArrayView3<'_, f32>, mut d_ys: ArrayViewMut3<'_, f32>) -> f64
 }
 
 /// One stream through a packed network.
-fn stream<I: Infer<Elem = f32>>(net: &I, xs: &Array3<f32>, seconds: f64, start: f64) -> Figures {
+fn stream<N: Causal<Elem = f32>>(net: &N, xs: &Array3<f32>, seconds: f64, start: f64) -> Figures {
     let xs: Vec<&[f32]> = xs.outer_iter().filter_map(|x| x.to_slice()).collect();
     let (mut state, mut y) = (net.zero_state(1), vec![0.0; net.output_size()]);
     let mut next = xs.iter().cycle();
     measure_steps(seconds, start, || {
         if let Some(x) = next.next() {
-            net.step_rows(x, &mut y, &mut state);
+            net.step_rows(x, &mut y, &mut state).expect(FITS);
             black_box(&mut y);
         }
     })

@@ -61,18 +61,17 @@ fn stream<P: Pointwise<f32>>(
 fn packed<P: Pointwise<f32>>(what: &str, cell: &Gated<f32, P>, h: usize, precision: Precision) -> Result<(), Error> {
     let net = cell.prepare(precision)?;
     let (mut state, mut y) = (net.zero_state(1), vec![0.0; h]);
+    let mut step = |x| net.step_rows(&[x], &mut y, &mut state).expect("a step that fits");
     let mut t = 0;
     let steps = 2_000_000 / (h * h + 1000);
     let loud = least(20, || {
         for _ in 0..steps {
             t += 1;
-            net.step_rows(&[(t as f32 * 0.1).sin() + 1.5], &mut y, &mut state);
+            step((t as f32 * 0.1).sin() + 1.5);
         }
     });
-    for _ in 0..ZEROS {
-        net.step_rows(&[0.0], &mut y, &mut state);
-    }
-    let silent = least(20, || (0..steps).for_each(|_| net.step_rows(&[0.0], &mut y, &mut state)));
+    (0..ZEROS).for_each(|_| step(0.0));
+    let silent = least(20, || (0..steps).for_each(|_| step(0.0)));
     let nanoseconds = 1e9 / steps as f64;
     row(&format!("{what}, H = {h}, {precision}"), loud * nanoseconds, silent * nanoseconds);
     Ok(())

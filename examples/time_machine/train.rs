@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use deep_rnn::prelude::*;
 use deep_rnn::text::{Batches, Corpus};
-use deep_rnn::{Bias, GatedSpec, Pointwise};
 
 use crate::args::{Args, Cell};
 use crate::progress::Progress;
@@ -42,15 +41,18 @@ impl Outcome {
     }
 }
 
-pub(crate) fn run(args: &Args, corpus: &Corpus) -> Result<Outcome, Box<dyn Error>> {
+/// The layers that were asked for; two biases each, as in PyTorch: with one, each step of the descent is another.
+fn network(args: &Args, vocabulary: usize) -> Result<Network<f32>, deep_rnn::Error> {
+    let builder = Network::builder(vocabulary).seed(args.seed);
     match args.cell {
-        Cell::Rnn => train(args, corpus, Rnn::spec(args.hidden)),
-        Cell::Gru => train(args, corpus, Gru::spec(args.hidden)),
-        Cell::Lstm => train(args, corpus, Lstm::spec(args.hidden)),
+        Cell::Rnn => builder.repeat(args.layers, Rnn::spec(args.hidden).bias(Bias::Two)),
+        Cell::Gru => builder.repeat(args.layers, Gru::spec(args.hidden).bias(Bias::Two)),
+        Cell::Lstm => builder.repeat(args.layers, Lstm::spec(args.hidden).bias(Bias::Two)),
     }
+    .build()
 }
 
-fn train<P: Pointwise<f32>>(args: &Args, corpus: &Corpus, cell: GatedSpec<f32, P>) -> Result<Outcome, Box<dyn Error>> {
+pub(crate) fn run(args: &Args, corpus: &Corpus) -> Result<Outcome, Box<dyn Error>> {
     let (training, held_out) = match args.validation {
         Some(fraction) => {
             let (training, held_out) = corpus.split(fraction)?;
@@ -64,9 +66,7 @@ fn train<P: Pointwise<f32>>(args: &Args, corpus: &Corpus, cell: GatedSpec<f32, P
     };
 
     let vocab = corpus.vocab();
-    let cell = cell.bias(Bias::Two); // as in PyTorch: with one, each step of the descent is another
-    let net = Stacked::builder(vocab.len()).repeat(args.layers, cell).seed(args.seed).build()?;
-    let model = LanguageModel::new(net, args.seed)?;
+    let model = LanguageModel::new(network(args, vocab.len())?, args.seed)?;
     let parameters = model.num_params();
     let mut engine = Bptt::builder(model).optimizer(Sgd::new(args.lr)).threads(args.threads);
     if args.clip > 0.0 {

@@ -222,4 +222,8 @@ impl<F: Float> RnnCell for GruResetBefore<F> {
         }
         io.d_x.assign(&da.dot(&self.w_x.t()));
     }
+
+    fn output_in_state(&self) -> Option<usize> {
+        Some(0)
+    }
 }

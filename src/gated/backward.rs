@@ -4,7 +4,7 @@
 use ndarray::{ArrayView2, ArrayView3, ArrayViewMut3, Axis};
 
 use super::ragged::Rows as Ragged;
-use super::sequence::{Widths, piece};
+use super::sequence::{Widths, is_rows, piece};
 use super::{Gated, GatedTape};
 use crate::blocks::{BLOCK_ROWS, BlockSum, block_steps, in_blocks};
 use crate::kernel::matmul::{matmul, matmul_transposed};
@@ -136,7 +136,7 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         let SeqGradIo { x: input, y: ys, d_y: d_ys, d_x: mut d_xs } = io;
         let Widths { x, u, more, saved: kept } = self.widths();
         let piece = piece(t, b);
-        scratch::with_each(self.backward_lengths(t, b, d_xs.is_some()), |memory| {
+        scratch::with_each(self.backward_lengths(t, b, is_rows(&input), d_xs.is_some()), |memory| {
             let [w_h, w_x, packed, packed_x, d_h, d_rest, d_as, d_us, h_copy, copy, d_x_copy] = memory;
             let w_h = pack_transposed(flat(&self.w_h), u, units, w_h);
             let w_x = d_xs.is_some().then(|| pack_transposed(flat(&self.w_x), x, d, w_x));

@@ -33,6 +33,10 @@ impl<'a> Rows<'a> {
                 rows.lengths.extend(rows.order.iter().map(|row| cx.length(*row, steps)));
             }
         }
+        if cx.is_ragged(steps) && rows.order.is_empty() {
+            rows.order.extend(0..batch);
+            rows.lengths.resize(batch, 0);
+        }
         rows
     }
 

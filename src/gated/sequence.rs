@@ -134,7 +134,7 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
 
     /// Lengths of the buffers of a backward call: packed weights and gradients, d_h and the other d_state, the gradients
     /// of the gates, copies of h before the steps of a piece, of d_y and later of x, and of d_x.
-    pub(super) fn backward_lengths(&self, steps: usize, batch: usize, rows_in: bool) -> [usize; 11] {
+    pub(super) fn backward_lengths(&self, steps: usize, batch: usize, rows_in: bool, d_x: bool) -> [usize; 11] {
         let (units, d) = (self.units(), self.w_x.nrows());
         let Widths { x, u, more, .. } = self.widths();
         let rows = piece_rows(steps, batch);
@@ -142,7 +142,7 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         let if_so = |so: bool, len: usize| if so { len } else { 0 };
         [
             packed_len::<F>(u, units),
-            if_so(rows_in, packed_len::<F>(x, d)),
+            if_so(d_x, packed_len::<F>(x, d)),
             packed_len::<F>(rows, u),
             if_so(rows_in && !P::SUMMED, packed_len::<F>(rows, x)),
             of(batch, units),
@@ -151,7 +151,7 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
             if_so(!P::SUMMED, of(rows, u)),
             of(rows, units),
             of(rows, if rows_in { d.max(units) } else { units }),
-            if_so(rows_in, of(rows, d)),
+            if_so(d_x, of(rows, d)),
         ]
     }
 
@@ -184,7 +184,8 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         let forward = forward.inside(scratch::bytes::<F, 1>([batch.saturating_mul(units + more)]));
         // With the gradients of a block.
         let block = if in_blocks(steps, batch) { COPIES * bytes::<F>(self.num_params()) } else { 0 };
-        let backward = scratch::bytes::<F, 11>(self.backward_lengths(steps, batch, rows_in)).saturating_add(block);
+        let backward =
+            scratch::bytes::<F, 11>(self.backward_lengths(steps, batch, rows_in, rows_in)).saturating_add(block);
         Memory { tape, forward, backward: Work::of(backward) }
     }
 }

@@ -55,7 +55,7 @@ pub(super) fn drains<L: SeqLayer>(
         if tape.is_drained() { Ok(()) } else { Err(Violation::of(Law::Drains, case, "tape", "drained", "not drained")) }
     };
     drained(&tape, &format!("{case}, before the first pass"))?;
-    let later = Problem::random(layer, (t, b), init);
+    let later = Problem { key: problem.key, ..Problem::random(layer, (t, b), init) };
     let forward = |problem: &Problem<L::Elem, L::State>, tape: &mut L::Tape| {
         let mut state = problem.state.clone();
         let ys = run::forward(layer, problem.context(), (&problem.xs).into(), &mut state, Some(tape), 0.0);
@@ -116,6 +116,9 @@ pub(super) fn rows<L: SeqLayer>(layer: &L, problem: &Problem<L::Elem, L::State>,
         &compare::params("grads", &sum),
         &compare::params("grads", &whole.grads),
     )?;
+    if problem.key.is_some() {
+        return Ok(()); // in another order a row draws other numbers
+    }
     let order: Vec<usize> = (0..batch).map(|row| (row + 1) % batch).rev().collect();
     let moved = run::run(layer, &problem.rows(layer, &order));
     let case = format!("{case}, rows in the order {order:?}");

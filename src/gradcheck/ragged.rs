@@ -163,6 +163,8 @@ fn piece<L: SeqLayer>(
         d_state,
         lengths: None,
         resets: None,
+        key: row.key,
+        origin: (row.origin.0 + from, row.origin.1),
     };
     run::run(layer, &problem)
 }

@@ -15,6 +15,10 @@ pub(super) struct Problem<F, S> {
     pub(super) d_state: S,
     pub(super) lengths: Option<Vec<usize>>,
     pub(super) resets: Option<Array2<bool>>,
+    /// What random layers draw by, if they draw.
+    pub(super) key: Option<u64>,
+    /// The step and the row of a whole that this begins at.
+    pub(super) origin: (usize, usize),
 }
 
 /// What comes out.
@@ -55,23 +59,26 @@ impl<F: Float, S: State<F>> Problem<F, S> {
             d_state: random_state(layer.zero_state(b), init),
             lengths: None,
             resets: None,
+            key: None,
+            origin: (0, 0),
         }
     }
 
     /// What its calls are told.
     pub(super) fn context(&self) -> Context<'_> {
-        let cx = Context::default();
+        let cx = self.key.map_or(Context::default(), Context::train).with_origin(self.origin.0, self.origin.1);
         let cx = self.lengths.as_ref().map_or(cx, |lengths| cx.with_lengths(lengths));
         self.resets.as_ref().map_or(cx, |resets| cx.with_resets(resets).expect("flags without gaps"))
     }
 
-    /// The problem of these rows of the batch, in this order.
+    /// The problem of these rows of the batch, in this order. What is drawn follows the first of them.
     pub(super) fn rows<L: SeqLayer<Elem = F, State = S>>(&self, layer: &L, rows: &[usize]) -> Self {
         let (xs, d_ys) = (array_rows(&self.xs, rows), array_rows(&self.d_ys, rows));
         let (state, d_state) = (state_rows(layer, &self.state, rows), state_rows(layer, &self.d_state, rows));
         let lengths = self.lengths.as_ref().map(|lengths| rows.iter().map(|row| lengths[*row]).collect());
         let resets = self.resets.as_ref().map(|resets| resets.select(Axis(1), rows).as_standard_layout().into_owned());
-        Problem { xs, state, d_ys, d_state, lengths, resets }
+        let origin = (self.origin.0, self.origin.1 + rows.first().copied().unwrap_or(0));
+        Problem { xs, state, d_ys, d_state, lengths, resets, key: self.key, origin }
     }
 }
 

@@ -231,8 +231,10 @@ impl<F: Float> SeqLayer for Linear<F> {
     fn backward(&self, cx: Context<'_>, io: SeqGradIo<'_, F>, (): &mut (), (): &mut (), grads: &mut Self) {
         io.expect(self);
         let (t, b) = io.x.dim();
-        let SeqGradIo { x, d_y, d_x, .. } = io;
-        let mut d_x = d_x;
+        if t * b == 0 {
+            return;
+        }
+        let SeqGradIo { x, d_y, mut d_x, .. } = io;
         if let Some(d_x) = &mut d_x {
             cx.clear_padding(d_x);
         }

@@ -3,8 +3,10 @@
 use std::fmt;
 
 use super::Stacked;
-use crate::layer::Last;
-use crate::{Bidirectional, Boxed, Error, Float, Gru, Init, Linear, Lstm, Merge, Recurrent, Rnn, SeqLayer, Spec};
+use crate::{
+    Bidirectional, Boxed, Dropout, Embedding, Error, Float, Gru, Init, Last, LayerNorm, Linear, Lstm, Merge, Recurrent,
+    Rnn, SeqLayer, Spec,
+};
 
 /// Layers of any kinds on top of each other, chosen at run time.
 ///
@@ -22,7 +24,7 @@ use crate::{Bidirectional, Boxed, Error, Float, Gru, Init, Linear, Lstm, Merge, 
 /// }
 /// let net = builder.linear(10).seed(1).build()?;
 /// println!("{net}");
-/// # assert!(net.to_string().contains("Bidirectional(28 → 128, Gru)  [T, B, 128]   36,096"), "{net}");
+/// # assert!(net.to_string().contains("Bidirectional(28 → 128, Gru)   [T, B, 128]   36,096"), "{net}");
 /// # Ok::<(), deep_rnn::Error>(())
 /// ```
 pub type Network<F> = Stacked<Boxed<F>>;
@@ -98,6 +100,30 @@ impl<F: Float> Builder<F> {
     #[must_use]
     pub fn linear(self, outputs: usize) -> Self {
         self.layer(Linear::spec(outputs))
+    }
+
+    /// Numbers left out with probability `rate`, in training.
+    #[must_use]
+    pub fn dropout(self, rate: f64) -> Self {
+        self.layer(Dropout::spec(rate))
+    }
+
+    /// The same, the same units at all steps of a row.
+    #[must_use]
+    pub fn locked_dropout(self, rate: f64) -> Self {
+        self.layer(Dropout::locked(rate))
+    }
+
+    /// A row of `width` numbers for each token.
+    #[must_use]
+    pub fn embedding(self, width: usize) -> Self {
+        self.layer(Embedding::spec(width))
+    }
+
+    /// Rows brought to mean 0 and variance 1.
+    #[must_use]
+    pub fn layer_norm(self) -> Self {
+        self.layer(LayerNorm::spec())
     }
 
     /// The last step of each row alone.

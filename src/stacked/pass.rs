@@ -54,10 +54,15 @@ fn passing<L: SeqLayer>(layers: &[L], steps: usize, batch: usize) -> [usize; 2] 
     most
 }
 
-/// What a layer above one that gathers its steps sees of the context: resets are for steps that are gone.
-fn context_of<'a>(cx: &Context<'a>, index: usize, gathered: bool) -> Context<'a> {
+/// What layer `index` sees of the context of `steps` steps. Above a layer that gathers them to `here`, resets are for steps that are
+/// gone.
+fn context_of<'a>(cx: &Context<'a>, index: usize, steps: usize, here: usize) -> Context<'a> {
     let cx = cx.layer(index);
-    if gathered { cx.without_resets() } else { cx }
+    if here == steps {
+        return cx;
+    }
+    let cx = cx.without_resets();
+    if steps == 0 { cx.of_nothing() } else { cx }
 }
 
 /// What the layers' passes take: their own, what goes from each to the next kept on the tape, and a buffer or two of it.
@@ -121,7 +126,7 @@ fn kept<L: SeqLayer>(
             Some(record) => view_mut(record.push(after * b * h), (after, b, h)),
             None => ys.view_mut(),
         };
-        let cx = context_of(&cx, i, before != t);
+        let cx = context_of(&cx, i, t, before);
         layer.forward(cx, x, y.view_mut(), &mut states[i], Some(&mut tapes[i]));
         cx.clear_padding(&mut y);
     }
@@ -142,7 +147,7 @@ fn passed<L: SeqLayer>(
         let x = if i == 0 { xs.reborrow() } else { Input::Rows(view(&from[..before * b * d], (before, b, d))) };
         let last = i + 1 == layers.len();
         let mut y = if last { ys.view_mut() } else { view_mut(&mut to[..after * b * h], (after, b, h)) };
-        let cx = context_of(&cx, i, before != t);
+        let cx = context_of(&cx, i, t, before);
         layer.forward(cx, x, y.view_mut(), &mut states[i], None);
         cx.clear_padding(&mut y);
         std::mem::swap(&mut to, &mut from);
@@ -182,7 +187,7 @@ pub(super) fn backward<L: SeqLayer>(
                 d_x if i == 0 => d_x.as_mut().map(|d_x| d_x.view_mut()),
                 _ => Some(view_mut(&mut below[..before * b * d], (before, b, d))),
             };
-            let cx = context_of(&cx, i, before != t);
+            let cx = context_of(&cx, i, t, before);
             let io = SeqGradIo { x, y, d_y, d_x: d_x.as_mut().map(|d_x| d_x.view_mut()) };
             layer.backward(cx, io, &mut tapes[i], &mut d_states[i], &mut grads[i]);
             if let Some(d_x) = &mut d_x {

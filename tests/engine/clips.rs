@@ -84,7 +84,7 @@ fn a_clip_begins_at_its_bound() {
         // Only what is above comes down to the bound.
         let (_, gradients) = train(Clip::Value(largest.next_down()));
         let mut moved = 0;
-        gradients.clone().zip_mut(&free, &mut |ours, free| {
+        gradients.clone().zip_mut(&free, &mut |_, ours, free| {
             for (ours, free) in ours.iter().zip(free) {
                 moved += usize::from(ours != free);
                 assert!(ours == free || ours.abs() == largest.next_down());

@@ -1,8 +1,8 @@
 //! What reads a window from its end starts from zeros in every one; what reads it from the start goes on.
 
-use deep_rnn::ndarray::{Array3, ArrayView3, Axis, Slice, s};
+use deep_rnn::ndarray::{Array2, Array3, ArrayView3, Axis, Slice, s};
 use deep_rnn::prelude::*;
-use deep_rnn::{Bidirectional, Chain, Linear, MeanSquared, Merge, OneHot, Reversed, SeqLayer};
+use deep_rnn::{Boxed, BoxedState, Reversed};
 
 use crate::bits::{state_bits, weights};
 use crate::small_model::{Frozen, V, batch, text};
@@ -36,7 +36,7 @@ fn by_hand<L: SeqLayer<Elem = f64>>(
     let outputs = STEPS.map(|steps| {
         start_anew(&mut state);
         let mut ys = Array3::zeros((steps, xs.len_of(Axis(1)), net.output_size()));
-        net.forward(part(xs, first, steps), ys.view_mut(), &mut state, None);
+        net.forward(Context::default(), part(xs, first, steps).into(), ys.view_mut(), &mut state, None);
         first += steps;
         ys
     });
@@ -61,9 +61,9 @@ fn windows<L: SeqLayer<Elem = f64>>(net: &L, start_anew: impl Fn(&mut L::State))
     let report = bptt.train(&xs, &targets).unwrap();
     assert_eq!(bptt.outputs(), outputs[2]);
     assert_eq!(state_bits(bptt.state().unwrap()), state_bits(&last));
-    assert!((report.loss_sum - losses).abs() < 1e-12 * losses);
-    let evaluated = bptt.evaluate([Batch { x: &*xs, y: &*targets, continues: false }]).unwrap();
-    assert_eq!((evaluated.loss_sum, evaluated.tokens), (report.loss_sum, report.tokens));
+    assert!((report.losses.sum - losses).abs() < 1e-12 * losses);
+    let evaluated = bptt.evaluate([Batch::new(&xs, &targets)]).unwrap();
+    assert_eq!((evaluated.losses.sum, evaluated.tokens), (report.losses.sum, report.tokens));
     assert_eq!(bptt.outputs(), outputs[2]);
 
     // Batches that continue each other instead of windows.
@@ -73,11 +73,11 @@ fn windows<L: SeqLayer<Elem = f64>>(net: &L, start_anew: impl Fn(&mut L::State))
         (part(&xs, first - steps, steps), part(&targets, first - steps, steps))
     });
     let batches =
-        || parts.iter().enumerate().map(|(i, (x, y))| Batch { x: x.to_owned(), y: y.to_owned(), continues: i > 0 });
+        || parts.iter().enumerate().map(|(i, (x, y))| Batch::new(x.to_owned(), y.to_owned()).continues(i > 0));
     let mut bptt = engine(usize::MAX);
-    assert_eq!(bptt.epoch(batches()).unwrap().loss_sum, report.loss_sum);
+    assert_eq!(bptt.epoch(batches()).unwrap().losses.sum, report.losses.sum);
     assert_eq!(bptt.outputs(), outputs[2]);
-    assert_eq!(bptt.evaluate(batches()).unwrap().loss_sum, report.loss_sum);
+    assert_eq!(bptt.evaluate(batches()).unwrap().losses.sum, report.losses.sum);
 
     let mut state = net.zero_state(2);
     for ((x, _), expected) in parts.iter().zip(&outputs) {
@@ -88,6 +88,12 @@ fn windows<L: SeqLayer<Elem = f64>>(net: &L, start_anew: impl Fn(&mut L::State))
 
 fn zero<S: State<f64>>(state: &mut S) {
     state.set_zero();
+}
+
+/// Of a bidirectional layer of LSTMs in a box: the second direction's.
+fn zero_behind(state: &mut BoxedState<f64>) {
+    let (_, behind) = state.downcast_mut::<([Array2<f64>; 2], [Array2<f64>; 2])>().unwrap();
+    zero(behind);
 }
 
 #[test]
@@ -105,36 +111,38 @@ fn layers_in_layers_each_carry_what_is_read_from_the_start() {
     windows(&Reversed::new(Reversed::new(lstm(3, D))), |_| ());
     // What goes backward inside a layer that is turned round goes forward.
     windows(&Reversed::new(both(D)), |(ahead, _)| zero(ahead));
-    windows(&Chain::new((both(D), Reversed::new(gru(4, 5)), both(4))).unwrap(), |(first, second, third)| {
-        zero(&mut first.1);
-        zero(second);
-        zero(&mut third.1);
+    let three = vec![Boxed::new(both(D)), Boxed::new(Reversed::new(gru(4, 5))), Boxed::new(both(4))];
+    windows(&Stacked::new(three).unwrap(), |states| {
+        zero_behind(&mut states[0]);
+        zero(&mut states[1]);
+        zero_behind(&mut states[2]);
     });
-    windows(&Chain::new(vec![both(D)]).unwrap(), |states| states.iter_mut().for_each(|(_, behind)| zero(behind)));
-    let stack = |inputs: usize| Stacked::new((gru(4, inputs), lstm(3, 4))).unwrap();
+    windows(&Stacked::new(vec![both(D)]).unwrap(), |states| states.iter_mut().for_each(|(_, behind)| zero(behind)));
+    let stack = |inputs: usize| Stacked::new(vec![Boxed::new(gru(4, inputs)), Boxed::new(lstm(3, 4))]).unwrap();
     windows(&Bidirectional::new(stack(D), stack(D), Merge::Sum).unwrap(), |(_, behind)| zero(behind));
-    let nested = Bidirectional::new(both(D), Chain::new((both(D), lstm(2, 5))).unwrap(), Merge::Concat).unwrap();
-    windows(&nested, |(ahead, (behind, above))| {
+    let inner = Stacked::new(vec![Boxed::new(both(D)), Boxed::new(lstm(2, 5))]).unwrap();
+    windows(&Bidirectional::new(both(D), inner, Merge::Concat).unwrap(), |(ahead, behind)| {
         zero(&mut ahead.1);
-        zero(&mut behind.0);
-        zero(above);
+        let (first, _) = behind[0].downcast_mut::<([Array2<f64>; 2], [Array2<f64>; 2])>().unwrap();
+        zero(first);
+        zero(&mut behind[1]);
     });
 }
 
 #[test]
 fn a_language_model_over_both_directions() {
     let both = Bidirectional::new(lstm(4, V), lstm(4, V), Merge::Sum).unwrap();
-    let model = LanguageModel::new(OneHot::new(both.clone()), 1).unwrap();
+    let model = LanguageModel::new(both.clone(), 1).unwrap();
     let mut bptt = Bptt::builder(model).optimizer(Frozen).window(4).build().unwrap();
     bptt.train(&text(0, 8, 2), &text(1, 8, 2)).unwrap();
     let rows = Array3::from_shape_fn((8, 2, V), |(t, b, v)| f64::from(u8::from(text(0, 8, 2)[[t, b]] == v)));
     let (mut state, mut hidden) = (both.zero_state(2), Array3::zeros((4, 2, 4)));
-    both.forward(rows.slice(s![..4, .., ..]), hidden.view_mut(), &mut state, None);
+    both.forward(Context::default(), rows.slice(s![..4, .., ..]).into(), hidden.view_mut(), &mut state, None);
     zero(&mut state.1);
-    both.forward(rows.slice(s![4.., .., ..]), hidden.view_mut(), &mut state, None);
+    both.forward(Context::default(), rows.slice(s![4.., .., ..]).into(), hidden.view_mut(), &mut state, None);
     let head: &Linear<f64> = bptt.model().head();
     let mut logits = Array3::zeros((4, 2, V));
-    head.forward(hidden.view(), logits.view_mut(), &mut (), None);
+    head.forward(Context::default(), (&hidden).into(), logits.view_mut(), &mut (), None);
     assert_eq!(bptt.outputs(), logits);
 }
 
@@ -160,6 +168,6 @@ fn an_evaluation_in_windows_is_the_training_loss_in_windows() {
         let model = crate::small_model::lstm::<f64>(5, 1);
         let mut bptt = Bptt::builder(model).optimizer(Frozen).window(window).build().unwrap();
         let batches = || [batch(0, 7, 2, false), batch(7, 7, 2, true), batch(90, 5, 2, false)];
-        assert_eq!(bptt.evaluate(batches()).unwrap().loss_sum, bptt.epoch(batches()).unwrap().loss_sum);
+        assert_eq!(bptt.evaluate(batches()).unwrap().losses.sum, bptt.epoch(batches()).unwrap().losses.sum);
     }
 }

@@ -29,5 +29,5 @@ fn evaluation_carries_its_own_state_and_equals_the_training_loss_of_frozen_weigh
     let batches = || [batch(0, 4, 2, false), batch(4, 4, 2, true), batch(8, 4, 2, true), batch(30, 3, 2, false)];
     let mut bptt = Bptt::builder(lstm::<f64>(5, 1)).optimizer(Frozen).build().unwrap();
     let (evaluated, trained) = (bptt.evaluate(batches()).unwrap(), bptt.epoch(batches()).unwrap());
-    assert_eq!(evaluated.loss_sum, trained.loss_sum);
+    assert_eq!(evaluated.losses.sum, trained.losses.sum);
 }

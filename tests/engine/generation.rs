@@ -24,10 +24,10 @@ fn a_step_at_a_time_equals_the_sequence() {
     let bptt = Bptt::builder(model.clone()).threads(2).build().unwrap();
     let (mut state, mut own) = (model.zero_state(1), model.zero_state(1));
     let all = bptt.predict(&tokens, &mut state).unwrap();
-    let mut logits = Array1::zeros(V);
+    let mut logits = [0.0_f32; V];
     for (token, expected) in tokens.iter().zip(all.outer_iter()) {
-        model.step(*token, &mut own, logits.view_mut()).unwrap();
-        assert_eq!(logits.mapv(f32::to_bits), expected.row(0).mapv(f32::to_bits));
+        model.step_tokens(&[*token], &mut logits, &mut own).unwrap();
+        assert_eq!(logits.map(f32::to_bits)[..], expected.row(0).mapv(f32::to_bits).to_vec());
     }
     assert_eq!(state_bits(&state), state_bits(&own));
 }

@@ -1,9 +1,9 @@
 //! Losses: a closure, extreme logits, PyTorch's numbers.
 
 use approx::{assert_abs_diff_eq, relative_eq};
-use deep_rnn::ndarray::{Array2, Array3, ArrayRef2, ArrayView3, ArrayViewMut3, aview1};
+use deep_rnn::Loss;
+use deep_rnn::ndarray::{Array2, Array3, ArrayRef2, ArrayView3, ArrayViewMut3, Ix2, aview1};
 use deep_rnn::prelude::*;
-use deep_rnn::{Loss, MeanSquared};
 
 use crate::fixture::{self, get, max_rel_error};
 use crate::small_model::{lstm, text};
@@ -52,7 +52,7 @@ fn the_loss_of_extreme_logits() {
     for (logits, target, expected) in cases {
         let ys = Array3::from_shape_vec((1, 1, 3), logits.to_vec()).unwrap();
         let (mut d_ys, targets) = (Array3::from_elem((1, 1, 3), f64::NAN), Array2::from_elem((1, 1), target));
-        let loss = CrossEntropy.evaluate(ys.view(), &*targets, d_ys.view_mut());
+        let loss = CrossEntropy.evaluate(Context::default(), ys.view(), &*targets, d_ys.view_mut()).mean();
         let near = relative_eq!(loss, expected, epsilon = 1e-14, max_relative = 1e-14);
         assert!(near, "{logits:?}: {loss}");
         assert!(d_ys.iter().all(|d| d.is_finite()));
@@ -64,9 +64,9 @@ fn the_loss_of_extreme_logits() {
 #[test]
 fn losses_of_pytorch() {
     let logits = get("softmax", "logits").into_dimensionality().unwrap();
-    let targets = get("softmax", "targets").into_dimensionality().unwrap().mapv(|t: f64| t as usize);
+    let targets = get("softmax", "targets").into_dimensionality::<Ix2>().unwrap().mapv(|t: f64| t as usize);
     let mut d_ys = Array3::zeros(logits.raw_dim());
-    let loss = CrossEntropy.evaluate(logits.view(), &*targets, d_ys.view_mut());
+    let loss = CrossEntropy.evaluate(Context::default(), logits.view(), &*targets, d_ys.view_mut()).mean();
     let error = max_rel_error(aview1(&[loss]).into_dyn(), get("softmax", "loss").view());
     let slope = max_rel_error(d_ys.view().into_dyn(), get("softmax", "d_logits").view());
     println!("softmax: loss {error:.1e}, gradient {slope:.1e}");
@@ -75,7 +75,7 @@ fn losses_of_pytorch() {
     let prediction = fixture::array3(fixture::stream(203, 0), [4, 3, 2], 2.0);
     let target = fixture::array3(fixture::stream(203, 1), [4, 3, 2], 2.0);
     let mut d_ys = Array3::zeros(prediction.raw_dim());
-    let loss = MeanSquared.evaluate(prediction.view(), &*target, d_ys.view_mut());
+    let loss = MeanSquared.evaluate(Context::default(), prediction.view(), &*target, d_ys.view_mut()).mean();
     let error = max_rel_error(aview1(&[loss]).into_dyn(), get("mse", "loss").view());
     let slope = max_rel_error(d_ys.view().into_dyn(), get("mse", "d_pred").view());
     println!("mse: loss {error:.1e}, gradient {slope:.1e}");

@@ -1,8 +1,8 @@
 //! The training runs of PyTorch.
 
+use deep_rnn::Optimizer;
 use deep_rnn::ndarray::{Array1, ArrayViewD, Axis, s, stack};
 use deep_rnn::prelude::*;
-use deep_rnn::{Bias, Linear, Optimizer};
 
 use crate::fixture::{self, Part, get, max_rel_error};
 use crate::small_model::Lm;
@@ -25,7 +25,7 @@ fn pytorch_name(name: &str) -> String {
 fn pytorch_run(case: &str, optimizer: impl Optimizer<Lm<f64>>, clip: Option<f64>) -> f64 {
     const TOKENS: usize = 6;
     let spec = Lstm::<f64>::spec(8).bias(Bias::Two);
-    let net = Stacked::builder(TOKENS).repeat(2, spec).build().unwrap();
+    let net = Stacked::repeat(TOKENS, 2, &spec, 0).unwrap();
     let mut model = LanguageModel::with_head(net, &Linear::spec(TOKENS), 0).unwrap();
     model.visit_mut(&mut |name, mut array| {
         let name = pytorch_name(name);

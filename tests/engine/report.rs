@@ -23,7 +23,7 @@ fn the_report_by_hand() {
     assert_eq!((report.tokens, report.updates), (24, 2));
     assert_eq!(report.clipped, norms.iter().filter(|norm| **norm > 0.2).count());
     assert_relative_eq!(report.loss(), (V as f64).ln(), max_relative = 1e-14);
-    assert_relative_eq!(report.loss_sum, 24.0 * (V as f64).ln(), max_relative = 1e-14);
+    assert_relative_eq!(report.losses.sum, 24.0 * (V as f64).ln(), max_relative = 1e-14);
     assert_relative_eq!(report.perplexity(), V as f64, max_relative = 1e-14);
     assert_relative_eq!(report.bits_per_character(), (V as f64).log2(), max_relative = 1e-14);
     assert_relative_eq!(report.gradient_norm(), (norms[0] + norms[1]) / 2.0, max_relative = 1e-14);
@@ -51,7 +51,7 @@ fn windows_add_up() {
         assert_eq!(report.largest_norm, largest);
         let sum = |f: fn(&Report) -> f64| alone.iter().map(f).sum::<f64>();
         assert_relative_eq!(report.norm_sum, sum(|report| report.norm_sum), max_relative = 1e-14);
-        assert_relative_eq!(report.loss_sum, sum(|report| report.loss_sum), max_relative = 1e-14);
+        assert_relative_eq!(report.losses.sum, sum(|report| report.losses.sum), max_relative = 1e-14);
         assert_relative_eq!(report.gradient_norm(), report.norm_sum / 3.0, max_relative = 1e-15);
     }
     assert!(Report::default().gradient_norm().is_nan());

@@ -6,10 +6,10 @@ use deep_rnn::{Error, Optimizer};
 
 pub(crate) const V: usize = 7;
 
-pub(crate) type Lm<F> = LanguageModel<Stacked<Vec<Lstm<F>>>>;
+pub(crate) type Lm<F> = LanguageModel<Stacked<Lstm<F>>>;
 
 pub(crate) fn lstm<F: Float>(units: usize, seed: u64) -> Lm<F> {
-    LanguageModel::new(Stacked::builder(V).repeat(2, Lstm::spec(units)).seed(seed).build().unwrap(), seed).unwrap()
+    LanguageModel::new(Stacked::repeat(V, 2, &Lstm::spec(units), seed).unwrap(), seed).unwrap()
 }
 
 /// Some text, `[T, B]`, from place `start` on.
@@ -22,7 +22,7 @@ pub(crate) fn text(start: usize, t: usize, b: usize) -> Array2<usize> {
 
 /// What follows each token of a text.
 pub(crate) fn batch(start: usize, t: usize, b: usize, continues: bool) -> Batch<Array2<usize>, Array2<usize>> {
-    Batch { x: text(start, t, b), y: text(start + 1, t, b), continues }
+    Batch::new(text(start, t, b), text(start + 1, t, b)).continues(continues)
 }
 
 /// An optimiser that leaves everything where it is.

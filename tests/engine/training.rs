@@ -11,7 +11,7 @@ use crate::small_model::{Lm, lstm, text};
 #[test]
 fn same_bits_for_any_number_of_threads() {
     let trained = |threads: usize| {
-        let net = Stacked::builder(28).layer(Lstm::<f32>::spec(128)).seed(3).build().unwrap();
+        let net = Network::<f32>::builder(28).lstm(128).seed(3).build().unwrap();
         let model = LanguageModel::new(net, 3).unwrap();
         let mut bptt = Bptt::builder(model).clip_norm(1.0).threads(threads).build().unwrap();
         for k in 0..20 {

@@ -36,10 +36,10 @@ fn windows_of_a_batch_equal_calls_one_after_the_other() {
     let mut sum = 0.0;
     for steps in [0..4, 4..8, 8..9] {
         let report = calls.train(&x.slice(s![steps.clone(), ..]), &y.slice(s![steps, ..])).unwrap();
-        sum += report.loss_sum;
+        sum += report.losses.sum;
     }
     assert_eq!((one.updates, one.tokens), (3, 27));
-    assert_eq!(one.loss_sum, sum);
+    assert_eq!(one.losses.sum, sum);
     assert_eq!(weights(windows.model()), weights(calls.model()));
 }
 

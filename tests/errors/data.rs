@@ -2,7 +2,6 @@
 
 use deep_rnn::ndarray::{Array1, Array2, Array3};
 use deep_rnn::prelude::*;
-use deep_rnn::{Chain, Linear, MeanSquared};
 
 use crate::bits::weights;
 use crate::refused;
@@ -18,12 +17,12 @@ fn tokens_and_targets() {
         let got = format!("got {token}");
         refused(bptt.train(&bad, &good), &["tokens: expected below 5", &got]);
         refused(bptt.train(&good, &bad), &["targets: expected tokens below 5, the width of the output", &got]);
-        let batch = Batch { x: bad.clone(), y: good.clone(), continues: false };
+        let batch = Batch::new(bad.clone(), good.clone());
         refused(bptt.evaluate([batch]), &["tokens: expected below 5", &got]);
         refused(bptt.predict(&bad, &mut bptt.model().zero_state(3)), &["tokens: expected below 5", &got]);
         let model = bptt.model();
-        let (mut state, mut logits) = (model.zero_state(1), Array1::zeros(V));
-        refused(model.step(token, &mut state, logits.view_mut()), &["token: expected below 5", &got]);
+        let (mut state, mut logits) = (model.zero_state(1), [0.0; V]);
+        refused(model.step_tokens(&[token], &mut logits, &mut state), &["tokens: expected below 5", &got]);
         for prefix in [&[0, token][..], &[token, 0], &[token]] {
             refused(model.generate(prefix, 3, &mut Sampler::greedy()), &["token", "below 5", &got]);
         }
@@ -32,7 +31,7 @@ fn tokens_and_targets() {
     for (t, b) in [(3, 3), (5, 3), (4, 2), (3, 4), (0, 3), (4, 0)] {
         let parts = ["targets: expected shape [4, 3, ..] as the inputs", &format!("got [{t}, {b}]")];
         refused(bptt.train(&good, &text(t, b)), &parts);
-        refused(bptt.evaluate([Batch { x: good.clone(), y: text(t, b), continues: false }]), &parts);
+        refused(bptt.evaluate([Batch::new(good.clone(), text(t, b))]), &parts);
     }
     refused(bptt.model().generate(&[], 3, &mut Sampler::greedy()), &["prefix: expected at least one token, got none"]);
     assert_eq!(weights(bptt.model()), before);
@@ -41,7 +40,7 @@ fn tokens_and_targets() {
 
 #[test]
 fn numbers_and_targets() {
-    let net = Chain::builder(3).layer(spec(4)).layer(Linear::spec(2)).build().unwrap();
+    let net = Network::builder(3).layer(spec(4)).layer(Linear::spec(2)).build().unwrap();
     let mut bptt = Bptt::builder(net).loss(MeanSquared).build().unwrap();
     let (x, y) = (Array3::zeros((4, 2, 3)), Array3::zeros((4, 2, 2)));
     for width in [0, 2, 4] {
@@ -55,7 +54,7 @@ fn numbers_and_targets() {
         bptt.train(&x, &Array3::zeros((2, 4, 2))),
         &["targets: expected shape [4, 2, ..] as the inputs, got [2, 4]"],
     );
-    let classes = Chain::builder(3).layer(spec(4)).layer(Linear::spec(2)).build().unwrap();
+    let classes = Network::builder(3).layer(spec(4)).layer(Linear::spec(2)).build().unwrap();
     let mut bptt = Bptt::builder(classes).build().unwrap();
     refused(bptt.train(&x, &Array2::from_elem((4, 2), 2)), &["targets: expected tokens below 2", "got 2"]);
 }
@@ -63,8 +62,8 @@ fn numbers_and_targets() {
 #[test]
 fn states() {
     let mut bptt = Bptt::builder(model()).build().unwrap();
-    let wider = LanguageModel::new(Stacked::builder(V).repeat(2, spec(5)).build().unwrap(), 1).unwrap();
-    let deeper = LanguageModel::new(Stacked::builder(V).repeat(3, spec(4)).build().unwrap(), 1).unwrap();
+    let wider = LanguageModel::new(Stacked::repeat(V, 2, &spec(5), 0).unwrap(), 1).unwrap();
+    let deeper = LanguageModel::new(Stacked::repeat(V, 3, &spec(4), 0).unwrap(), 1).unwrap();
     let expected = "state: expected arrays of shapes [[2, 4], [2, 4], [2, 4], [2, 4]], got [[";
     for wrong in [model().zero_state(3), wider.zero_state(2), deeper.zero_state(2), Vec::new()] {
         let got = format!("got {:?}", wrong.shapes());
@@ -77,7 +76,7 @@ fn states() {
     }
     assert!(bptt.state().is_none());
     let model = model();
-    let mut logits = Array1::zeros(V);
+    let mut logits = [0.0; V];
     for (mut state, got) in [
         (model.zero_state(2), "[2, 4]"),
         (model.zero_state(0), "[0, 4]"),
@@ -85,17 +84,18 @@ fn states() {
         (deeper.zero_state(1), "[1, 4]"),
         (Vec::new(), "[]"),
     ] {
-        refused(model.step(0, &mut state, logits.view_mut()), &["state: expected", got]);
+        refused(model.step_tokens(&[0], &mut logits, &mut state), &["state: expected", got]);
     }
-    let mut short = Array1::zeros(V - 1);
-    refused(model.step(0, &mut model.zero_state(1), short.view_mut()), &["logits: expected shape [5], got [4]"]);
-    let mut long = Array1::zeros(V + 1);
-    refused(model.step(0, &mut model.zero_state(1), long.view_mut()), &["logits: expected shape [5], got [6]"]);
+    for wrong in [V - 1, V + 1, 0] {
+        let (mut logits, got) = (vec![0.0; wrong], format!("got 1 for {wrong}"));
+        let result = model.step_tokens(&[0], &mut logits, &mut model.zero_state(1));
+        refused(result, &["tokens: expected B·1 numbers of tokens for B·5 of y", &got]);
+    }
 }
 
 #[test]
 fn the_batch_size_between_batches_that_continue() {
-    let batch = |b, continues| Batch { x: text(3, b), y: text(3, b), continues };
+    let batch = |b, continues| Batch::new(text(3, b), text(3, b)).continues(continues);
     let mut bptt = Bptt::builder(model()).build().unwrap();
     let parts = ["batch: expected 2 rows, as in the batch it continues, got 3"];
     refused(bptt.epoch([batch(2, false), batch(3, true)]), &parts);

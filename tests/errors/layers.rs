@@ -2,7 +2,7 @@
 
 use deep_rnn::ndarray::{Array1, Array2};
 use deep_rnn::prelude::*;
-use deep_rnn::{Bias, Bidirectional, Chain, Linear, LstmGates, Merge, Scheme, Spec};
+use deep_rnn::{Boxed, LstmGates};
 
 use crate::refused;
 use crate::small_model::{HUGE, V, seeded, spec};
@@ -11,13 +11,16 @@ use crate::small_model::{HUGE, V, seeded, spec};
 fn layers_that_do_not_fit() {
     let lstm = |inputs, units| spec(units).build(inputs, &mut seeded()).unwrap();
     let gru = |inputs, units| Gru::<f64>::spec(units).build(inputs, &mut seeded()).unwrap();
-    let parts = ["layer 1: expected inputs of 4 columns, the width of layer 0 below it, got 5"];
-    refused(Stacked::new((lstm(3, 4), gru(5, 2))), &parts);
-    refused(Stacked::new(vec![lstm(3, 4), lstm(5, 2)]), &parts);
-    refused(Chain::new((lstm(3, 4), gru(5, 2))), &parts);
-    refused(Chain::new((lstm(3, 4), gru(4, 6), lstm(1, 1))), &["layer 2: expected inputs of 6 columns", "got 1"]);
+    let parts = |kind: &str| {
+        format!("layer 1, {kind}(5 → 2): expected inputs of 4 columns, the width of layer 0 below it, got 5")
+    };
+    refused(Stacked::new(vec![lstm(3, 4), lstm(5, 2)]), &[&parts("Lstm")]);
+    refused(Stacked::new(vec![Boxed::new(lstm(3, 4)), Boxed::new(gru(5, 2))]), &[&parts("Gru")]);
+    let three = vec![Boxed::new(lstm(3, 4)), Boxed::new(gru(4, 6)), Boxed::new(lstm(1, 1))];
+    refused(Stacked::new(three), &["layer 2, Lstm(1 → 1): expected inputs of 6 columns", "got 1"]);
     refused(Stacked::new(Vec::<Lstm<f64>>::new()), &["layers: expected at least 1, got 0"]);
-    refused(Chain::new(Vec::<Lstm<f64>>::new()), &["layers: expected at least 1, got 0"]);
+    refused(Stacked::new(Vec::<Boxed<f64>>::new()), &["layers: expected at least 1, got 0"]);
+    refused(Network::<f64>::builder(3).build(), &["layers: expected 1 to 10000, got 0"]);
     refused(
         Bidirectional::new(lstm(3, 4), gru(2, 4), Merge::Concat),
         &["input_size of the backward", "expected 3", "got 2"],
@@ -35,8 +38,8 @@ fn layers_that_do_not_fit() {
 fn sizes_of_zero() {
     for repeat in [0, 10_001, usize::MAX] {
         let got = format!("layers: expected 1 to 10000, got {repeat}");
-        refused(Stacked::builder(3).repeat(repeat, spec(4)).build(), &[&got]);
-        refused(Chain::builder(3).repeat(repeat, spec(4)).build(), &[&got]);
+        refused(Stacked::repeat(3, repeat, &spec(4), 0), &[&got]);
+        refused(Network::builder(3).repeat(repeat, spec(4)).build(), &[&got]);
     }
     let (units, inputs) = (["units: expected at least 1, got 0"], ["input_size: expected at least 1, got 0"]);
     fn both(spec: impl Spec, units: &[&str]) {
@@ -48,13 +51,15 @@ fn sizes_of_zero() {
     both(GruResetBefore::<f64>::spec(0), &units);
     both(Bidirectional::spec(spec(0), Merge::Sum), &units);
     both(Linear::<f64>::spec(0), &["outputs: expected at least 1, got 0"]);
-    both(Stacked::builder(1).layer(spec(2)).layer(spec(0)), &units);
-    both(Stacked::builder(1).repeat(0, spec(2)), &["layers: expected 1 to 10000, got 0"]);
+    both(Network::builder(1).layer(spec(2)).layer(spec(0)), &["layer 1: units: expected at least 1, got 0"]);
+    both(Network::builder(1).repeat(0, spec(2)), &["layers: expected 1 to 10000, got 0"]);
     refused(spec(4).build(0, &mut seeded()), &inputs);
     refused(GruResetBefore::<f64>::spec(4).build(0, &mut seeded()), &inputs);
     refused(Linear::<f64>::spec(4).build(0, &mut seeded()), &inputs);
-    refused(Stacked::builder(0).layer(spec(4)).build(), &inputs);
-    refused(Chain::builder(0).layer(Linear::<f64>::spec(4)).build(), &inputs);
+    let inputs = ["layer 0: input_size: expected at least 1, got 0"];
+    refused(Stacked::repeat(0, 1, &spec(4), 0), &inputs);
+    refused(Network::builder(0).layer(spec(4)).build(), &inputs);
+    refused(Network::<f64>::builder(0).linear(4).build(), &inputs);
 }
 
 #[test]
@@ -71,7 +76,8 @@ fn sizes_beyond_memory() {
             Linear::<f64>::spec(n).build(1 << 24, &mut seeded()),
             &["outputs: expected a matrix that memory can hold"],
         );
-        refused(Stacked::builder(n).repeat(2, spec(1 << 24)).build(), &parts);
+        refused(Stacked::repeat(n, 2, &spec(1 << 24), 0), &parts);
+        refused(Network::builder(n).repeat(2, spec(1 << 24)).build(), &parts);
     }
 }
 

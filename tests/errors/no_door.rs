@@ -2,9 +2,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use deep_rnn::ndarray::{Array1, Array2, Array3, s};
+use deep_rnn::ndarray::{Array2, Array3, ArrayView1, s};
 use deep_rnn::prelude::*;
-use deep_rnn::{Bias, Bidirectional, Chain, Linear, MeanSquared, Merge, Model, OneHot, Scheme, Spec, TokenInput};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
@@ -87,7 +86,7 @@ impl Wild {
         }
     }
 
-    fn engine<M: Model<Elem = f64>, L>(&self, model: M, loss: L) -> Result<Bptt<M, L, Adam<f64>>, Error> {
+    fn engine<N: SeqLayer<Elem = f64>, L>(&self, model: N, loss: L) -> Result<Bptt<N, L, Adam<f64>>, Error> {
         let mut builder = Bptt::builder(model).loss(loss).optimizer(Adam::new(self.rate)).threads(self.threads);
         builder = match self.clip {
             Some(clip) if self.reversed => builder.clip_value(clip),
@@ -99,7 +98,7 @@ impl Wild {
     }
 
     /// Every door of a language model and its engine.
-    fn language<N: TokenInput<Elem = f64>>(&self, net: Result<N, Error>) -> Result<(), String> {
+    fn language<N: SeqLayer<Elem = f64> + Causal>(&self, net: Result<N, Error>) -> Result<(), String> {
         let model = match net.and_then(|net| LanguageModel::new(net, 1)) {
             Ok(model) => model,
             Err(error) => return self.count(&[Err(error)]),
@@ -115,19 +114,21 @@ impl Wild {
             bptt.train(&x, &y).map(drop),
             bptt.predict(&x, &mut model.zero_state(self.rows)).map(drop),
         ];
-        let batch = |continues| Batch { x: x.clone(), y: y.clone(), continues };
-        let other = Batch { x: self.tokens([2, self.rows], v), y: self.tokens([2, self.rows], v), continues: true };
+        let batch = |continues| Batch::new(x.clone(), y.clone()).continues(continues);
+        let other = Batch::new(self.tokens([2, self.rows], v), self.tokens([2, self.rows], v)).continues(true);
         let batches = || [batch(true), batch(false), other.clone(), batch(true)];
         outcomes.extend([bptt.epoch(batches()).map(drop), bptt.evaluate(batches()).map(drop)]);
-        let mut logits = Array1::zeros(if self.rows == 0 { v + 1 } else { v });
-        outcomes.push(bptt.model().step(self.token, &mut model.zero_state(self.rows.min(2)), logits.view_mut()));
+        let mut logits = vec![0.0; if self.rows == 0 { v + 1 } else { v }];
+        let mut state = model.zero_state(self.rows.min(2));
+        outcomes.push(bptt.model().step_tokens(&[self.token], &mut logits, &mut state));
         let sampler = Sampler::temperature(self.temperature, 1).and_then(|sampler| sampler.top_k(self.top_k));
         let mut sampler = sampler.unwrap_or_else(|_| Sampler::greedy());
         let prefix = [0, self.token, 0];
         for n in 0..3 {
             outcomes.push(bptt.model().generate(&prefix[..n], self.rows, &mut sampler).map(drop));
         }
-        outcomes.push(sampler.choose((logits * self.scale).view()).map(drop));
+        logits.iter_mut().for_each(|logit| *logit *= self.scale);
+        outcomes.push(sampler.choose(ArrayView1::from(&logits)).map(drop));
         self.count(&outcomes)
     }
 
@@ -151,7 +152,7 @@ impl Wild {
             bptt.train(&x, &y).map(drop),
             bptt.train(&x.slice(s![..;-1, .., ..]), &y).map(drop),
             bptt.predict(&x, &mut layer.zero_state(self.rows)).map(drop),
-            bptt.evaluate([Batch { x, y, continues: true }]).map(drop),
+            bptt.evaluate([Batch::new(x, y).continues(true)]).map(drop),
         ];
         self.count(&outcomes)
     }
@@ -184,13 +185,14 @@ fn no_door_of(wild: &Wild) -> Result<(), String> {
     let rnn = if wild.top_k == 0 { rnn.lane_bias(wild.rows, wild.scale) } else { rnn };
     let both_ways = Bidirectional::spec(rnn.clone(), if wild.reversed { Merge::Sum } else { Merge::Concat });
     let head = Linear::<f64>::spec(second).bias(bias != Bias::None).init(scheme);
-    let inner = Stacked::builder(1).repeat(layers, gru.clone());
-    wild.language(Stacked::builder(inputs).repeat(layers, lstm(first)).build())?;
-    wild.language(Stacked::builder(inputs).layer(lstm(first)).layer(gru.clone()).layer(before).seed(7).build())?;
-    wild.language(Chain::builder(inputs).layer(gru.clone()).layer(both_ways.clone()).build())?;
-    wild.language(Chain::builder(inputs).layer(both_ways.clone()).layer(head).build().map(OneHot::new))?;
-    wild.layer(Chain::builder(inputs).layer(both_ways).layer(rnn).layer(head).build())?;
-    wild.layer(Stacked::builder(inputs).layer(before).layer(inner).build())?;
+    let inner = Network::builder(1).repeat(layers, gru.clone());
+    wild.language(Stacked::repeat(inputs, layers, &lstm(first), 0))?;
+    wild.language(Network::builder(inputs).repeat(layers, lstm(first)).build())?;
+    wild.language(Network::builder(inputs).layer(lstm(first)).layer(gru.clone()).layer(before).seed(7).build())?;
+    wild.language(Network::builder(inputs).layer(gru.clone()).layer(both_ways.clone()).build())?;
+    wild.language(Network::builder(inputs).layer(both_ways.clone()).layer(head).build())?;
+    wild.layer(Network::builder(inputs).layer(both_ways).layer(rnn).layer(head).build())?;
+    wild.layer(Network::builder(inputs).layer(before).layer(inner).build())?;
     wild.layer(head.build(inputs, &mut seeded()))
 }
 

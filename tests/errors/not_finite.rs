@@ -1,8 +1,8 @@
 //! Numbers that are not finite: in a batch, a loss, a weight or a state.
 
-use deep_rnn::ndarray::{Array2, Array3, ArrayRef3, ArrayView3, ArrayViewMut3};
+use deep_rnn::Loss;
+use deep_rnn::ndarray::{Array3, ArrayRef3, ArrayView3, ArrayViewMut3};
 use deep_rnn::prelude::*;
-use deep_rnn::{Chain, Linear, MeanSquared, Model};
 
 use crate::bits::{state_bits, weights};
 use crate::refused;
@@ -18,11 +18,11 @@ enum Spoilt {
 }
 
 /// Trains on good batches with the spoilt one between them, and on the good ones alone.
-fn refused_batch_leaves_no_trace<M: Model<Elem = f64, Input = ArrayRef3<f64>>>(model: &M, rows: usize, spoilt: Spoilt) {
+fn refused_batch_leaves_no_trace<N: SeqLayer<Elem = f64>>(model: &N, rows: usize, spoilt: Spoilt) {
     use std::cell::Cell;
     let spoil = Cell::new(None);
     let loss = |ys: ArrayView3<'_, f64>, targets: &ArrayRef3<f64>, mut d_ys: ArrayViewMut3<'_, f64>| {
-        let loss = deep_rnn::Loss::evaluate(&MeanSquared, ys, targets, d_ys.view_mut());
+        let loss = MeanSquared.evaluate(Context::default(), ys, targets, d_ys.view_mut()).mean();
         match spoil.get() {
             Some(Spoilt::Loss(x)) => x,
             Some(Spoilt::Gradient(x)) => {
@@ -64,8 +64,8 @@ fn refused_batch_leaves_no_trace<M: Model<Elem = f64, Input = ArrayRef3<f64>>>(m
 
 #[test]
 fn numbers_that_are_not_finite_are_refused_and_leave_no_trace() {
-    let whole = Chain::builder(3).layer(spec(6)).layer(Linear::spec(2)).build().unwrap();
-    let sharded = Chain::builder(3).layer(GruResetBefore::<f64>::spec(6)).layer(Linear::spec(2)).build().unwrap();
+    let whole = Network::builder(3).layer(spec(6)).layer(Linear::spec(2)).build().unwrap();
+    let sharded = Network::builder(3).layer(GruResetBefore::<f64>::spec(6)).layer(Linear::spec(2)).build().unwrap();
     assert!(whole.splits_itself() && !sharded.splits_itself());
     for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         for spoilt in [Spoilt::Input(bad), Spoilt::Target(bad), Spoilt::Loss(bad), Spoilt::Gradient(bad)] {
@@ -91,10 +91,7 @@ fn a_weight_or_a_state_that_is_not_finite_is_refused_until_it_is_put_right() {
     });
     let before = (weights(bptt.model()), bptt.state().map(state_bits));
     refused(bptt.train(&x, &y), &["loss: expected a finite number, got NaN"]);
-    refused(
-        bptt.evaluate([Batch { x: &x, y: &y, continues: false }].map(to_owned)),
-        &["loss: expected a finite number"],
-    );
+    refused(bptt.evaluate([Batch::new(&x, &y)]), &["loss: expected a finite number"]);
     assert!((weights(bptt.model()), bptt.state().map(state_bits)) == before);
     *bptt.model_mut() = good;
     let mut state = bptt.state().unwrap().clone();
@@ -103,8 +100,4 @@ fn a_weight_or_a_state_that_is_not_finite_is_refused_until_it_is_put_right() {
     refused(bptt.train(&x, &y), &["loss: expected a finite number, got NaN"]);
     bptt.reset_state();
     bptt.train(&x, &y).unwrap();
-}
-
-fn to_owned(batch: Batch<&Array2<usize>, &Array2<usize>>) -> Batch<Array2<usize>, Array2<usize>> {
-    Batch { x: batch.x.clone(), y: batch.y.clone(), continues: batch.continues }
 }

@@ -2,13 +2,12 @@
 
 use deep_rnn::ndarray::{Array2, ArrayRef2, ArrayView3, ArrayViewMut3};
 use deep_rnn::prelude::*;
-use deep_rnn::{Bidirectional, Chain, Linear, Merge, OneHot, TokenInput};
 
 use crate::bits::{state_bits, weights};
 use crate::small_model::{V, model, spec, text};
 
 /// No steps, no rows or neither is legal and does nothing.
-fn nothing<N: TokenInput<Elem = f64>>(net: N) {
+fn nothing<N: SeqLayer<Elem = f64>>(net: N) {
     let model = LanguageModel::new(net, 1).unwrap();
     for window in [1, 3, usize::MAX] {
         let mut bptt = Bptt::builder(model.clone()).window(window).threads(2).build().unwrap();
@@ -17,8 +16,8 @@ fn nothing<N: TokenInput<Elem = f64>>(net: N) {
         for (t, b) in [(0, 3), (4, 0), (0, 0), (0, 9)] {
             let (x, y) = (text(t, b), text(t, b));
             let report = bptt.train(&x, &y).unwrap();
-            assert_eq!((report.tokens, report.updates, report.loss_sum), (0, 0, 0.0));
-            let batch = || [Batch { x: x.clone(), y: y.clone(), continues: true }];
+            assert_eq!((report.tokens, report.updates, report.losses.sum), (0, 0, 0.0));
+            let batch = || [Batch::new(x.clone(), y.clone()).continues(true)];
             assert_eq!(bptt.epoch(batch()).unwrap().tokens, 0);
             assert_eq!(bptt.evaluate(batch()).unwrap().tokens, 0);
             let ys = bptt.predict(&x, &mut bptt.model().zero_state(b)).unwrap();
@@ -36,10 +35,10 @@ fn nothing<N: TokenInput<Elem = f64>>(net: N) {
 
 #[test]
 fn nothing_to_do() {
-    nothing(Stacked::builder(V).repeat(2, spec(4)).build().unwrap());
-    nothing(OneHot::new(Stacked::builder(V).layer(GruResetBefore::<f64>::spec(4)).layer(spec(3)).build().unwrap()));
+    nothing(Stacked::repeat(V, 2, &spec(4), 0).unwrap());
+    nothing(Network::builder(V).layer(GruResetBefore::<f64>::spec(4)).layer(spec(3)).build().unwrap());
     let both_ways = Bidirectional::spec(Gru::<f64>::spec(3), Merge::Sum);
-    nothing(OneHot::new(Chain::builder(V).layer(both_ways).layer(Linear::spec(4)).build().unwrap()));
+    nothing(Network::builder(V).layer(both_ways).linear(4).build().unwrap());
 }
 
 #[test]
@@ -50,6 +49,6 @@ fn nothing_to_evaluate_is_no_loss_of_a_closure_either() {
     };
     let mut bptt = Bptt::builder(model()).loss(mean).build().unwrap();
     assert_eq!(bptt.train(&text(0, 2), &text(0, 2)).unwrap().tokens, 0);
-    let batch = Batch { x: text(0, 2), y: text(0, 2), continues: false };
+    let batch = Batch::new(text(0, 2), text(0, 2));
     assert_eq!(bptt.evaluate([batch]).unwrap().tokens, 0);
 }

@@ -21,7 +21,7 @@ fn settings_of_an_engine() {
         refused(Sampler::temperature(x, 1), &["temperature: expected a finite number above 0", &got]);
     }
     // Finite and above 0, but not in f32.
-    let single = || LanguageModel::new(Stacked::builder(V).layer(Lstm::<f32>::spec(2)).build().unwrap(), 1).unwrap();
+    let single = || LanguageModel::new(Network::<f32>::builder(V).lstm(2).build().unwrap(), 1).unwrap();
     for (x, got) in [(1e300, "got 1000"), (1e-300, "got 0.000")] {
         let parts = ["lr: expected a finite number above 0 in f32", got];
         refused(Bptt::builder(single()).optimizer(Sgd::new(x)).build(), &parts);
@@ -52,17 +52,21 @@ fn settings_of_an_engine() {
         with(Adam::new(0.1).betas(x, 0.9), &parts);
         with(Adam::new(0.1).betas(0.9, x), &parts);
     }
-    refused(Bptt::builder(model()).window(0).build(), &["window: expected at least 1 step, got 0"]);
+    refused(Bptt::builder(model()).window(0).build(), &["window: expected at least 1, got 0"]);
+    refused(Bptt::builder(model()).accumulate(0).build(), &["accumulate: expected at least 1, got 0"]);
     for threads in [0, 1025, usize::MAX] {
         let got = format!("threads: expected 1 to 1024, got {threads}");
         refused(Bptt::builder(model()).threads(threads).build(), &[&got]);
         refused(Threads::new(threads), &[&got]);
     }
     assert_eq!([1, 2, 1024].map(|number| Threads::new(number).unwrap().number()), [1, 2, 1024]);
-    let stack = |count| Stacked::builder(1).repeat(count, Rnn::<f32>::spec(1)).build();
+    let stack = |count| Stacked::repeat(1, count, &Rnn::<f32>::spec(1), 0);
+    let network = |count| Network::builder(1).repeat(count, Rnn::<f32>::spec(1)).build();
     assert_eq!(stack(10_000).unwrap().num_params(), 30_000);
+    assert_eq!(network(10_000).unwrap().num_params(), 30_000);
     for count in [0, 10_001, usize::MAX] {
         refused(stack(count), &[&format!("layers: expected 1 to 10000, got {count}")]);
+        refused(network(count), &[&format!("layers: expected 1 to 10000, got {count}")]);
     }
     refused(Sampler::greedy().top_k(0), &["top_k: expected at least 1, got 0"]);
     assert_eq!(Clip::default(), Clip::None);

@@ -17,10 +17,10 @@ pub(crate) fn seeded() -> Init {
     Init::seeded(1)
 }
 
-pub(crate) type Lm = LanguageModel<Stacked<Vec<Lstm<f64>>>>;
+pub(crate) type Lm = LanguageModel<Stacked<Lstm<f64>>>;
 
 pub(crate) fn model() -> Lm {
-    LanguageModel::new(Stacked::builder(V).repeat(2, spec(4)).build().unwrap(), 1).unwrap()
+    LanguageModel::new(Stacked::repeat(V, 2, &spec(4), 0).unwrap(), 1).unwrap()
 }
 
 pub(crate) fn text(t: usize, b: usize) -> Array2<usize> {

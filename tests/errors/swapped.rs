@@ -2,14 +2,13 @@
 
 use deep_rnn::ndarray::{Array2, Array3};
 use deep_rnn::prelude::*;
-use deep_rnn::{Bias, Bidirectional, Linear, MeanSquared, Merge, Spec};
 
 use crate::bits::weights;
 use crate::refused;
 use crate::small_model::{Lm, V, model, spec, text};
 
 fn lm(units: usize, layers: usize) -> Lm {
-    LanguageModel::new(Stacked::builder(V).repeat(layers, spec(units)).seed(2).build().unwrap(), 1).unwrap()
+    LanguageModel::new(Stacked::repeat(V, layers, &spec(units), 2).unwrap(), 1).unwrap()
 }
 
 #[test]
@@ -26,7 +25,7 @@ fn a_language_model_of_another_size() {
         let fewer = ["model: expected net.1.w_x [4, 16]", "got head.w [4, 5]"];
         back_and_forth(engine(threads), &tokens, lm(4, 1), &fewer);
     }
-    let biases = Stacked::builder(V).repeat(2, spec(4).bias(Bias::Two)).build().unwrap();
+    let biases = Stacked::repeat(V, 2, &spec(4).bias(Bias::Two), 0).unwrap();
     let words = ["expected net.1.w_x [4, 16]", "got net.0.b_h [16]"];
     back_and_forth(engine(1), &tokens, LanguageModel::new(biases, 1).unwrap(), &words);
 }
@@ -47,7 +46,7 @@ fn back_and_forth(
         let state = bptt.state().cloned();
         let old = std::mem::replace(bptt.model_mut(), other.clone());
         for _ in 0..2 {
-            let batch = || [Batch { x: tokens.view(), y: tokens.view(), continues: true }];
+            let batch = || [Batch::new(tokens.view(), tokens.view()).continues(true)];
             refused(bptt.train(tokens, tokens), words);
             refused(bptt.epoch(batch()), words);
             refused(bptt.evaluate(batch()), words);
@@ -57,7 +56,7 @@ fn back_and_forth(
         assert_eq!(bptt.state().cloned(), state);
         *bptt.model_mut() = old;
         for _ in 0..2 {
-            assert_eq!(bptt.train(tokens, tokens).unwrap().loss_sum, twin.train(tokens, tokens).unwrap().loss_sum);
+            assert_eq!(bptt.train(tokens, tokens).unwrap().losses.sum, twin.train(tokens, tokens).unwrap().losses.sum);
         }
         assert_eq!(weights(bptt.model()), weights(twin.model()));
     }

@@ -5,7 +5,7 @@ use ndarray::{ArrayView3, ArrayViewMut3, Axis, s};
 use super::{Gathered, Rows};
 use crate::blocks::{BLOCK_ROWS, BlockSum, block_steps, in_blocks};
 use crate::gated::backward::{Piece, PieceInput};
-use crate::gated::sequence::{Widths, piece_rows};
+use crate::gated::sequence::{Widths, is_rows, piece_rows};
 use crate::gated::{Gated, GatedTape};
 use crate::kernel::matmul::matmul;
 use crate::kernel::pack::{Packed, pack_transposed};
@@ -106,7 +106,7 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         if let Some(d_x) = &mut d_x {
             rows.cx.clear_padding(d_x);
         }
-        scratch::with_each(self.backward_lengths(t, b, d_x.is_some()), |memory| {
+        scratch::with_each(self.backward_lengths(t, b, is_rows(&input), d_x.is_some()), |memory| {
             let [w_h, w_x, packed, packed_x, d_h, d_rest, d_as, d_us, h_copy, copy, d_x_copy] = memory;
             let w_h = pack_transposed(flat(&self.w_h), u, units, w_h);
             let w_x = d_x.is_some().then(|| pack_transposed(flat(&self.w_x), x, d, w_x));

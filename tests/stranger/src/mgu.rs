@@ -3,8 +3,8 @@
 //! f = σ(x·w_f + h·u_f + b_f)   n = tanh(x·w_n + (f∘h)·u_n + b_n)   y = h' = h + f∘(n - h)
 
 use deep_rnn::infer::{Precision, Prepare, Unprepared};
-use deep_rnn::ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis, Ix2};
-use deep_rnn::{Error, Float, GradIo, Init, Memory, Recurrent, RnnCell, Work, add_outer, params};
+use deep_rnn::ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis};
+use deep_rnn::{Context, Error, Float, GradIo, Init, Memory, Recurrent, RnnCell, Work, add_outer, params};
 
 #[rustfmt::skip]
 #[derive(Clone, Debug)]
@@ -40,7 +40,10 @@ impl<F: Float> Recurrent for Mgu<F> {
 
 #[rustfmt::skip]
 impl<F: Float> RnnCell for Mgu<F> {
-    fn step(&self, x: ArrayView2<'_, F>, mut y: ArrayViewMut2<'_, F>, h: &mut Array2<F>, tape: Option<&mut Self::Tape>) {
+    fn step(
+        &self, _: Context<'_>, x: ArrayView2<'_, F>, mut y: ArrayViewMut2<'_, F>, h: &mut Array2<F>,
+        tape: Option<&mut Self::Tape>,
+    ) {
         let f = (x.dot(&self.w_f) + h.dot(&self.u_f) + &self.b_f).mapv_into(F::sigmoid);
         let n = (x.dot(&self.w_n) + (&f * &*h).dot(&self.u_n) + &self.b_n).mapv_into(F::tanh);
         y.assign(&(&*h + &f * (&n - &*h)));
@@ -48,7 +51,9 @@ impl<F: Float> RnnCell for Mgu<F> {
         if let Some(tape) = tape { tape.push([before, f, n]); }
     }
 
-    fn step_backward(&self, mut io: GradIo<'_, F, Ix2>, tape: &mut Self::Tape, d_h: &mut Array2<F>, grads: &mut Self) {
+    fn step_backward(
+        &self, _: Context<'_>, mut io: GradIo<'_, F>, tape: &mut Self::Tape, d_h: &mut Array2<F>, grads: &mut Self,
+    ) {
         let [h, f, n] = tape.pop().expect("a step to undo");
         *d_h += &io.d_y;
         let da_n = &*d_h * &f * n.mapv(F::tanh_slope);

@@ -2,8 +2,8 @@
 
 use std::marker::PhantomData;
 
-use deep_rnn::ndarray::{Array2, ArrayView2, ArrayViewMut2, Ix2, Zip};
-use deep_rnn::{Float, GradIo, Recurrent, RnnCell, params};
+use deep_rnn::ndarray::{Array2, ArrayView2, ArrayViewMut2, Zip};
+use deep_rnn::{Context, Float, GradIo, Recurrent, RnnCell, params};
 
 #[derive(Clone, Debug)]
 pub struct Smooth<F> {
@@ -35,13 +35,20 @@ impl<F: Float> Recurrent for Smooth<F> {
 }
 
 impl<F: Float> RnnCell for Smooth<F> {
-    fn step(&self, x: ArrayView2<'_, F>, mut y: ArrayViewMut2<'_, F>, last: &mut Array2<F>, _: Option<&mut ()>) {
+    fn step(
+        &self,
+        _: Context<'_>,
+        x: ArrayView2<'_, F>,
+        mut y: ArrayViewMut2<'_, F>,
+        last: &mut Array2<F>,
+        _: Option<&mut ()>,
+    ) {
         let half = F::from_f64(0.5);
         Zip::from(&mut y).and(&x).and(&*last).for_each(|y, &x, &last| *y = half * (x + last));
         last.assign(&x);
     }
 
-    fn step_backward(&self, mut io: GradIo<'_, F, Ix2>, (): &mut (), d_last: &mut Array2<F>, _: &mut Self) {
+    fn step_backward(&self, _: Context<'_>, mut io: GradIo<'_, F>, (): &mut (), d_last: &mut Array2<F>, _: &mut Self) {
         let half = F::from_f64(0.5);
         Zip::from(&mut io.d_x).and(&io.d_y).and(d_last).for_each(|d_x, &d_y, d_last| {
             *d_x = half * d_y + *d_last;

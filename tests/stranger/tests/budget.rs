@@ -2,7 +2,6 @@
 
 use deep_rnn::ndarray::{Array2, Array3};
 use deep_rnn::prelude::*;
-use deep_rnn::{Chain, MeanSquared, OneHot};
 use stranger::{Mgu, Residual, Smooth};
 
 const V: usize = 11;
@@ -11,15 +10,15 @@ const V: usize = 11;
 fn bits(share: Option<f64>, threads: usize) -> Vec<u32> {
     let mgu = |inputs: usize, init: &mut Init| Residual::new(Mgu::new(inputs, V, init));
     let builder = || {
-        let net = Chain::builder(V).layer(mgu).layer(Lstm::<f32>::spec(6)).seed(1).build().unwrap();
-        Bptt::builder(LanguageModel::new(OneHot::new(net), 3).unwrap()).clip_norm(1.0).window(20).threads(threads)
+        let net = Network::<f32>::builder(V).layer(mgu).lstm(6).seed(1).build().unwrap();
+        Bptt::builder(LanguageModel::new(net, 3).unwrap()).clip_norm(1.0).window(20).threads(threads)
     };
     let mut bptt = builder().build().unwrap();
     assert!(!bptt.model().splits_itself());
     if let Some(share) = share {
-        let budget = (bptt.memory_estimate(45, 19).unwrap() as f64 * share) as usize;
+        let budget = (bptt.memory_estimate_for_tokens(45, 19).unwrap() as f64 * share) as usize;
         bptt = builder().memory_budget(budget).build().unwrap();
-        assert!(bptt.memory_estimate(45, 19).unwrap() <= budget);
+        assert!(bptt.memory_estimate_for_tokens(45, 19).unwrap() <= budget);
     }
     let tokens = Array2::from_shape_fn((45, 19), |(t, b)| (t * t + 3 * t * b + b * b) % V);
     assert_eq!(bptt.train(&tokens, &tokens).unwrap().updates, 3);
@@ -42,7 +41,7 @@ fn the_same_bits() {
 fn a_cell_that_does_not_tell_its_memory() {
     let net = || {
         let smooth = |inputs: usize, _: &mut Init| Ok(Smooth::new(inputs));
-        Stacked::builder(4).layer(Lstm::<f32>::spec(3)).layer(smooth).build().unwrap()
+        Network::<f32>::builder(4).lstm(3).layer(smooth).build().unwrap()
     };
     let mut bptt = Bptt::builder(net()).loss(MeanSquared).build().unwrap();
     let error = bptt.memory_estimate(5, 2).unwrap_err().to_string();

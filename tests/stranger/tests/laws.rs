@@ -1,8 +1,8 @@
 //! The stranger's cells keep the laws, alone and stacked with the crate's own, either way up.
 
-use deep_rnn::gradcheck::{assert_cell, assert_layer, assert_tokens, check_cell};
+use deep_rnn::gradcheck::{Law, assert_cell, assert_layer, check_cell, check_layer};
 use deep_rnn::prelude::*;
-use deep_rnn::{Bidirectional, Chain, GatedSpec, Linear, Merge, OneHot, Reversed, Spec};
+use deep_rnn::{GatedSpec, Last, LearnedState, Reversed};
 use stranger::{Cifg, Mgu, Residual, Smooth};
 
 fn mgu(units: usize) -> impl Spec<Layer = Mgu<f64>> + Clone {
@@ -23,23 +23,30 @@ fn alone() {
 
 #[test]
 fn stacked() {
-    assert_cell(&Stacked::builder(3).layer(Lstm::<f64>::spec(5)).layer(mgu(4)).seed(1).build().unwrap());
-    assert_cell(&Stacked::builder(3).layer(mgu(5)).layer(Lstm::<f64>::spec(4)).seed(2).build().unwrap());
-    assert_cell(&Stacked::builder(3).layer(Gru::<f64>::spec(4)).layer(cifg(5)).seed(3).build().unwrap());
-    assert_cell(&Stacked::builder(3).layer(cifg(2)).layer(GruResetBefore::<f64>::spec(4)).seed(4).build().unwrap());
-    assert_cell(&Stacked::builder(3).repeat(3, mgu(4)).seed(5).build().unwrap());
-    assert_cell(&Stacked::new(vec![Smooth::<f64>::new(4), Smooth::new(4)]).unwrap());
-    let inner = Stacked::builder(4).layer(mgu(4)).layer(cifg(3));
-    assert_cell(&Stacked::builder(3).layer(Rnn::<f64>::spec(4)).layer(inner).seed(6).build().unwrap());
+    let builder = |inputs| Network::<f64>::builder(inputs);
+    assert_layer(&builder(3).lstm(5).layer(mgu(4)).seed(1).build().unwrap());
+    assert_layer(&builder(3).layer(mgu(5)).lstm(4).seed(2).build().unwrap());
+    assert_layer(&builder(3).gru(4).layer(cifg(5)).seed(3).build().unwrap());
+    assert_layer(&builder(3).layer(cifg(2)).layer(GruResetBefore::<f64>::spec(4)).seed(4).build().unwrap());
+    assert_layer(&Stacked::repeat(3, 3, &mgu(4), 5).unwrap());
+    assert_layer(&Stacked::new(vec![Smooth::<f64>::new(4), Smooth::new(4)]).unwrap());
+    assert_layer(&builder(3).rnn(4).layer(builder(4).layer(mgu(4)).layer(cifg(3))).seed(6).build().unwrap());
 }
 
 #[test]
-fn from_tokens() {
+fn from_tokens_and_rows_of_several_lengths() {
+    let holds = |laws: &[Law]| {
+        for law in [Law::Tokens, Law::Lengths, Law::Resets] {
+            assert!(laws.contains(&law), "{law}");
+        }
+    };
     let mut init = Init::seeded(3);
-    assert_tokens(&OneHot::new(Mgu::<f64>::new(5, 4, &mut init)));
-    assert_tokens(&cifg(4).build(5, &mut init).unwrap());
-    assert_tokens(&OneHot::new(Stacked::builder(5).layer(mgu(4)).layer(Gru::<f64>::spec(3)).build().unwrap()));
-    assert_tokens(&Stacked::builder(5).layer(Gru::<f64>::spec(3)).layer(mgu(4)).build().unwrap());
+    holds(&check_cell(&Mgu::<f64>::new(5, 4, &mut init)).unwrap().laws);
+    holds(&check_cell(&cifg(4).build(5, &mut init).unwrap()).unwrap().laws);
+    let over = Network::<f64>::builder(5).layer(mgu(4)).gru(3).build().unwrap();
+    holds(&check_layer(&over).unwrap().laws);
+    let under = Network::<f64>::builder(5).gru(3).layer(mgu(4)).build().unwrap();
+    holds(&check_layer(&under).unwrap().laws);
 }
 
 #[test]
@@ -48,14 +55,21 @@ fn layers_of_the_strangers() {
     assert_layer(&Residual::new(Mgu::<f64>::new(3, 3, &mut Init::seeded(4))).unwrap());
     assert_layer(&Reversed::new(Mgu::<f64>::new(3, 4, &mut Init::seeded(4))));
     let smooth = |inputs: usize, _: &mut Init| Ok(Smooth::<f64>::new(inputs));
-    let both_ways = Bidirectional::spec(mgu(3), Merge::Concat);
-    let chain = Chain::builder(4).layer(residual).layer(smooth).layer(both_ways).layer(residual).layer(Linear::spec(2));
-    assert_layer(&chain.seed(5).build().unwrap());
+    let network = Network::<f64>::builder(4).layer(residual).layer(smooth).bi(mgu(3)).layer(residual).linear(2);
+    assert_layer(&network.seed(5).build().unwrap());
+    // What is inside may look ahead, or learn its first state.
+    let both_ways = Bidirectional::spec(mgu(2), Merge::Concat).build(4, &mut Init::seeded(6)).unwrap();
+    assert_layer(&Residual::new(both_ways).unwrap());
+    let learned = LearnedState::new(Mgu::<f64>::new(3, 3, &mut Init::seeded(7))).unwrap();
+    assert_layer(&Residual::new(learned).unwrap());
 }
 
 #[test]
 fn a_refusal_of_the_strangers_comes_through_the_builder() {
     let narrowing = |inputs: usize, init: &mut Init| Residual::new(Lstm::<f64>::spec(2).build(inputs, init)?);
-    let error = Chain::builder(3).layer(narrowing).build().unwrap_err();
-    assert_eq!(error.to_string(), "output_size: expected 3, as the input, got 2");
+    let error = Network::<f64>::builder(3).layer(narrowing).build().unwrap_err();
+    assert_eq!(error.to_string(), "layer 0: output_size: expected 3, as the input, got 2");
+    let gathering = |inputs: usize, _: &mut Init| Residual::new(Last::<f64>::new(inputs));
+    let error = Network::<f64>::builder(3).layer(gathering).build().unwrap_err();
+    assert_eq!(error.to_string(), "layer 0: output_steps: expected 2, as the input, got 1");
 }

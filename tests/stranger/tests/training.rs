@@ -1,8 +1,8 @@
 //! The stranger's cells learn, each stacked with one of the crate's own.
 
+use deep_rnn::GatedSpec;
 use deep_rnn::prelude::*;
 use deep_rnn::text::Corpus;
-use deep_rnn::{GatedSpec, OneHot, TokenInput};
 use stranger::{Cifg, Mgu, TEXT};
 
 /// Perplexity of the first epoch and after thirty.
@@ -17,7 +17,7 @@ fn corpus() -> Corpus {
     Corpus::builder().text("the miller", TEXT).build().unwrap()
 }
 
-fn run<N: TokenInput<Elem = f32>>(net: N) -> Result<(f64, f64), Error> {
+fn run(net: Network<f32>) -> Result<(f64, f64), Error> {
     let mut batches = corpus().sequential(4, 16, 1)?;
     let model = LanguageModel::new(net, 1)?;
     let mut bptt = Bptt::builder(model).optimizer(Adam::new(0.01)).clip_norm(1.0).build()?;
@@ -32,7 +32,7 @@ fn run<N: TokenInput<Elem = f32>>(net: N) -> Result<(f64, f64), Error> {
 fn mgu_over_lstm() {
     trained("MGU over LSTM", |vocabulary| {
         let mgu = |inputs: usize, init: &mut Init| Ok(Mgu::new(inputs, 32, init));
-        run(Stacked::builder(vocabulary).layer(Lstm::<f32>::spec(32)).layer(mgu).seed(1).build()?)
+        run(Network::builder(vocabulary).lstm(32).layer(mgu).seed(1).build()?)
     });
 }
 
@@ -40,13 +40,13 @@ fn mgu_over_lstm() {
 fn lstm_over_mgu() {
     trained("LSTM over MGU", |vocabulary| {
         let mgu = |inputs: usize, init: &mut Init| Ok(Mgu::new(inputs, 32, init));
-        run(OneHot::new(Stacked::builder(vocabulary).layer(mgu).layer(Lstm::<f32>::spec(32)).seed(1).build()?))
+        run(Network::builder(vocabulary).layer(mgu).lstm(32).seed(1).build()?)
     });
 }
 
 #[test]
 fn cifg_over_gru() {
     trained("CIFG over GRU", |vocabulary| {
-        run(Stacked::builder(vocabulary).layer(Gru::<f32>::spec(32)).layer(GatedSpec::new(Cifg, 32)).seed(1).build()?)
+        run(Network::builder(vocabulary).gru(32).layer(GatedSpec::new(Cifg, 32)).seed(1).build()?)
     });
 }

@@ -1,0 +1,175 @@
+//! Weights left out at random in training.
+
+use ndarray::ArrayViewMut3;
+
+use super::dropout::check_rate;
+use super::{Causal, Run, SeqLayer, recurrent_as_inner};
+use crate::memory::bytes;
+use crate::philox::{Draw, Place};
+use crate::{Context, Describe, Error, Float, Init, Input, Memory, Recurrent, SeqGradIo, Spec};
+
+/// Weight drop (Merity, Keskar and Socher 2018): in training each entry of the recurrent weights is 0 with probability p for all steps
+/// and rows, and the others are multiplied by 1/(1 - p).
+///
+/// It drops the arrays called `w_h`, wherever they are in the inner layer; or those of [another name](WeightDrop::of).
+///
+/// # Parameters
+/// The inner layer's, under their names.
+/// # Memory
+/// The inner layer's, a copy of it, and on the way back its gradient once more.
+#[derive(Clone, Debug)]
+pub struct WeightDrop<L> {
+    inner: L,
+    array: String,
+    rate: f64,
+}
+
+crate::params!([L: SeqLayer] WeightDrop<L>, L::Elem => inner);
+
+impl<L: SeqLayer> WeightDrop<L> {
+    /// Drops the recurrent weights of `inner`, those called `w_h`.
+    ///
+    /// # Errors
+    /// If there are none, or the rate is no probability below 1.
+    pub fn new(inner: L, rate: f64) -> Result<Self, Error> {
+        Self::of(inner, "w_h", rate)
+    }
+
+    /// Drops the arrays whose name, or the last part of it, is `array`.
+    ///
+    /// # Errors
+    /// If there are none, or the rate is no probability below 1.
+    pub fn of(inner: L, array: &str, rate: f64) -> Result<Self, Error> {
+        check_rate("weight drop", rate)?;
+        let mut names = Vec::new();
+        inner.visit(&mut |name, _| names.push(name.to_string()));
+        if !names.iter().any(|name| is_called(name, array)) {
+            let expected = format!("the name of an array of {}: one of {}", inner.describe(), names.join(", "));
+            return Err(Error::value("weight drop", expected, array));
+        }
+        Ok(WeightDrop { inner, array: array.to_string(), rate })
+    }
+
+    /// Over the layer that `spec` makes.
+    pub fn spec<S: Spec<Layer = L>>(spec: S, rate: f64) -> impl Spec<Layer = WeightDrop<L>> {
+        move |width: usize, init: &mut Init| -> Result<WeightDrop<L>, Error> {
+            WeightDrop::new(spec.build(width, init)?, rate)
+        }
+    }
+
+    /// The layer itself.
+    pub fn inner(&self) -> &L {
+        &self.inner
+    }
+
+    /// Multiplies what is dropped and kept.
+    fn mask(&self, draw: &Draw, layer: &mut L) {
+        let (mut index, mut mask) = (0, Vec::new());
+        layer.visit_mut(&mut |name, mut array| {
+            if is_called(name, &self.array) {
+                mask.resize(array.len(), Float::from_f64(0.0));
+                draw.mask(Place::of_array(index), &mut mask);
+                array.iter_mut().zip(&mask).for_each(|(x, m)| *x *= *m);
+            }
+            index += 1;
+        });
+    }
+}
+
+fn is_called(name: &str, array: &str) -> bool {
+    name.rsplit('.').next() == Some(array)
+}
+
+impl<L: SeqLayer> Recurrent for WeightDrop<L> {
+    type State = L::State;
+    type Tape = L::Tape;
+
+    recurrent_as_inner!();
+
+    fn initial_state(&self, batch: usize) -> L::State {
+        self.inner.initial_state(batch)
+    }
+    fn carry(&self, state: &mut L::State, reversed: bool) {
+        self.inner.carry(state, reversed);
+    }
+    fn memory(&self, steps: usize, batch: usize) -> Option<Memory> {
+        self.inner.memory(steps, batch).map(|memory| self.with_copies(memory))
+    }
+    fn memory_for_tokens(&self, steps: usize, batch: usize) -> Option<Memory> {
+        self.inner.memory_for_tokens(steps, batch).map(|memory| self.with_copies(memory))
+    }
+    fn describe(&self) -> Describe {
+        let mut inner = self.inner.describe();
+        inner.options.push(format!("weight drop {}", self.rate));
+        inner
+    }
+}
+
+impl<L: SeqLayer> WeightDrop<L> {
+    fn with_copies(&self, memory: Memory) -> Memory {
+        let copy = bytes::<L::Elem>(self.inner.num_params());
+        Memory { forward: memory.forward.inside(copy), backward: memory.backward.inside(2 * copy), ..memory }
+    }
+}
+
+impl<L: SeqLayer> Run for WeightDrop<L> {
+    fn forward(
+        &self,
+        cx: Context<'_>,
+        xs: Input<'_, L::Elem>,
+        ys: ArrayViewMut3<'_, L::Elem>,
+        state: &mut L::State,
+        tape: Option<&mut L::Tape>,
+    ) {
+        let inner_cx = cx.layer(0);
+        match Draw::new(&cx, self.rate) {
+            None => self.inner.forward(inner_cx, xs, ys, state, tape),
+            Some(draw) => {
+                let mut dropped = self.inner.clone();
+                self.mask(&draw, &mut dropped);
+                dropped.forward(inner_cx, xs, ys, state, tape);
+            }
+        }
+    }
+
+    fn is_causal(&self) -> bool {
+        self.inner.is_causal()
+    }
+}
+
+impl<L: SeqLayer> SeqLayer for WeightDrop<L> {
+    fn backward(
+        &self,
+        cx: Context<'_>,
+        io: SeqGradIo<'_, L::Elem>,
+        tape: &mut L::Tape,
+        d_state: &mut L::State,
+        grads: &mut Self,
+    ) {
+        let inner_cx = cx.layer(0);
+        match Draw::new(&cx, self.rate) {
+            None => self.inner.backward(inner_cx, io, tape, d_state, &mut grads.inner),
+            Some(draw) => {
+                let (mut dropped, mut own) = (self.inner.clone(), self.inner.zeros_like());
+                self.mask(&draw, &mut dropped);
+                dropped.backward(inner_cx, io, tape, d_state, &mut own);
+                self.mask(&draw, &mut own);
+                grads.inner.add_scaled(&own, Float::from_f64(1.0));
+            }
+        }
+    }
+
+    fn initial_state_backward(&self, d_state: &L::State, grads: &mut Self) {
+        self.inner.initial_state_backward(d_state, &mut grads.inner);
+    }
+
+    fn carry_backward(&self, d_state: &L::State, reversed: bool, grads: &mut Self) {
+        self.inner.carry_backward(d_state, reversed, &mut grads.inner);
+    }
+}
+
+impl<L: SeqLayer + Causal> Causal for WeightDrop<L> {
+    fn check_causal(&self) -> Result<(), Error> {
+        self.inner.check_causal()
+    }
+}
