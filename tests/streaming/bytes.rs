@@ -5,8 +5,8 @@ use deep_rnn::prelude::*;
 use crate::networks::build;
 
 /// Bytes in full, bf16, int8 over those of the network's own numbers.
-fn shares<P: Prepare>(net: &P) -> [f64; 3] {
-    let own = (net.num_params() * size_of::<P::Elem>()) as f64;
+fn shares<L: SeqLayer + Prepare>(net: &L) -> [f64; 3] {
+    let own = (net.num_params() * size_of::<L::Elem>()) as f64;
     [Precision::Full, Precision::Bf16, Precision::Int8].map(|form| net.prepare(form).unwrap().bytes() as f64 / own)
 }
 
@@ -14,7 +14,7 @@ fn shares<P: Prepare>(net: &P) -> [f64; 3] {
 #[test]
 fn half_and_a_quarter() {
     let within = |share: f64, expected: f64| (expected..1.1 * expected).contains(&share);
-    let lstm = Stacked::builder(28).repeat(2, Lstm::<f32>::spec(256)).build().unwrap();
+    let lstm = Stacked::repeat(28, 2, &Lstm::<f32>::spec(256), 0).unwrap();
     let gru = build(&Gru::<f32>::spec(256), 28, 1);
     let linear = build(&Linear::<f32>::spec(256), 256, 1);
     for [full, bf16, int8] in [shares(&lstm), shares(&gru), shares(&linear)] {
@@ -30,11 +30,12 @@ fn half_and_a_quarter() {
 /// A whole is the sum of its parts.
 #[test]
 fn a_language_model_is_its_network_and_its_head() {
-    let net = Stacked::builder(28).layer(Lstm::<f32>::spec(16)).layer(Gru::spec(32)).build().unwrap();
+    let net = Network::<f32>::builder(28).lstm(16).gru(32).build().unwrap();
     let model = LanguageModel::new(net, 1).unwrap();
     for form in [Precision::Full, Precision::Bf16, Precision::Int8] {
-        let (lstm, gru) = model.net().layers();
-        let parts = lstm.prepare(form).unwrap().bytes() + gru.prepare(form).unwrap().bytes();
+        let lstm = model.net().layers()[0].downcast_ref::<Lstm<f32>>().unwrap().prepare(form).unwrap();
+        let gru = model.net().layers()[1].downcast_ref::<Gru<f32>>().unwrap().prepare(form).unwrap();
+        let parts = lstm.bytes() + gru.bytes();
         let prepared = model.prepare(form).unwrap();
         assert_eq!(prepared.net().bytes(), parts);
         assert_eq!(prepared.bytes(), parts + model.head().prepare(form).unwrap().bytes());

@@ -5,20 +5,23 @@ use deep_rnn::prelude::*;
 
 use crate::bits::weights;
 use crate::networks::{Check, build, each_packed};
-use crate::run::{Problem, batch_first, cell_steps, forward, nan, problem, row_steps, same, scan, view_steps};
+use crate::run::{Problem, batch_first, cell_steps, forward, nan, problem, row_steps, same, view_steps};
 
 struct Bits {
     t: usize,
     b: usize,
 }
 impl Check for Bits {
-    fn net<L: SeqLayer + Prepare>(&mut self, name: &str, net: &L) {
+    fn net<L: SeqLayer + Causal + Prepare>(&mut self, name: &str, net: &L) {
         let name = &format!("{name}<{}>, B = {}, {} -> {}", L::Elem::NAME, self.b, net.input_size(), net.output_size());
         let problem = problem(net, self.t, self.b, 5);
         let expected = forward(net, &problem);
+        same(&format!("{name}: rows of the network itself"), &row_steps(net, &problem), &expected);
+        let sizes = (net.input_size(), net.output_size(), net.zero_state(self.b).shapes());
         let net = net.prepare(Precision::Full).unwrap();
+        assert_eq!((net.input_size(), net.output_size(), net.zero_state(self.b).shapes()), sizes, "{name}");
         same(&format!("{name}: rows"), &row_steps(&net, &problem), &expected);
-        same(&format!("{name}: scan"), &scan(&net, &problem), &expected);
+        same(&format!("{name}: scan"), &forward(&net, &problem), &expected);
         same(&format!("{name}: views"), &view_steps(&net, &problem), &expected);
         if self.b > 1 {
             same(&format!("{name}: batch first"), &batch_first(&net, &problem), &expected);
@@ -27,8 +30,6 @@ impl Check for Bits {
     fn cell<C: RnnCell + Prepare>(&mut self, name: &str, cell: &C) {
         let problem = problem(cell, self.t, self.b, 5);
         let net = cell.prepare(Precision::Full).unwrap();
-        assert_eq!((net.input_size(), net.output_size()), (cell.input_size(), cell.output_size()));
-        assert_eq!(net.zero_state(self.b).shapes(), cell.zero_state(self.b).shapes());
         same(&format!("{name}: steps of the cell"), &row_steps(&net, &problem), &cell_steps(cell, &problem));
         self.net(name, cell);
     }
@@ -70,9 +71,8 @@ fn a_cell_that_is_not_packed() {
                 let outcome = row_steps(&cell.prepare(precision).unwrap(), &problem);
                 same("GruResetBefore", &outcome, &row_steps(&expected, &problem));
             }
-            let stack =
-                Stacked::builder(4).layer(Lstm::<F>::spec(5)).layer(GruResetBefore::spec(9)).layer(Rnn::spec(3));
-            Bits { t: 12, b }.cell("a stack with a GruResetBefore", &stack.build().unwrap());
+            let stack = Network::<F>::builder(4).lstm(5).layer(GruResetBefore::spec(9)).rnn(3);
+            Bits { t: 12, b }.net("a stack with a GruResetBefore", &stack.build().unwrap());
         }
     }
     of::<f32>();
@@ -82,18 +82,22 @@ fn a_cell_that_is_not_packed() {
 /// A stream that goes from the network to its prepared form and back.
 #[test]
 fn a_state_goes_from_one_to_the_other() {
-    let net = Stacked::builder(3).repeat(2, Lstm::<f32>::spec(17)).seed(2).build().unwrap();
-    let prepared = net.prepare(Precision::Full).unwrap();
-    let problem = problem(&net, 30, 2, 4);
-    let (mut ys, mut state) = (nan(30, 2, 17), problem.state.clone());
-    for (t, (x, y)) in problem.xs.outer_iter().zip(ys.outer_iter_mut()).enumerate() {
-        if t / 3 % 2 == 0 {
-            net.step(x, y, &mut state, None);
-        } else {
-            prepared.step(x, y, &mut state);
+    fn check<L: SeqLayer + Causal + Prepare>(name: &str, net: &L) {
+        let prepared = net.prepare(Precision::Full).unwrap();
+        let problem = problem(net, 30, 2, 4);
+        let (mut ys, mut state) = (nan(30, 2, 17), problem.state.clone());
+        for (t, (x, mut y)) in problem.xs.outer_iter().zip(ys.outer_iter_mut()).enumerate() {
+            let (x, y) = (x.to_slice().unwrap(), y.as_slice_mut().unwrap());
+            if t / 3 % 2 == 0 {
+                net.step_rows(x, y, &mut state).unwrap();
+            } else {
+                prepared.step_rows(x, y, &mut state).unwrap();
+            }
         }
+        same(&format!("{name}: to and fro"), &(ys, state), &forward(net, &problem));
     }
-    same("to and fro", &(ys, state), &forward(&net, &problem));
+    check("of one type", &Stacked::repeat(3, 2, &Lstm::<f32>::spec(17), 2).unwrap());
+    check("of any", &Network::<f32>::builder(3).repeat(2, Lstm::spec(17)).seed(2).build().unwrap());
 }
 
 /// The arrays of a state may lie in memory column by column.

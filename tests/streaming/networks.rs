@@ -1,4 +1,4 @@
-//! What the tests are made on: cells of each kind, two that are nobody's but the test's, stacks and chains.
+//! What the tests are made on: cells of each kind, two that are nobody's but the test's, stacks of one kind and of several.
 
 use deep_rnn::prelude::*;
 use deep_rnn::{GatedSpec, Pointwise};
@@ -50,15 +50,15 @@ pub(crate) fn build<S: Spec>(spec: &S, inputs: usize, seed: u64) -> S::Layer {
 
 /// Something that holds for any network that can be prepared.
 pub(crate) trait Check {
-    fn net<L: SeqLayer + Prepare>(&mut self, name: &str, net: &L);
+    fn net<L: SeqLayer + Causal + Prepare>(&mut self, name: &str, net: &L);
 
-    /// For what has steps of its own.
+    /// For what has steps with a derivative.
     fn cell<C: RnnCell + Prepare>(&mut self, name: &str, cell: &C) {
         self.net(name, cell);
     }
 }
 
-/// Cells, stacks and chains whose weights are all packed.
+/// Cells and stacks whose weights are all packed.
 pub(crate) fn each_packed<F: Float>(d: usize, h: usize, seed: u64, check: &mut impl Check) {
     for bias in [Bias::None, Bias::One, Bias::Two] {
         check.cell(&format!("Rnn {bias:?}"), &build(&Rnn::<F>::spec(h).bias(bias), d, seed));
@@ -68,13 +68,10 @@ pub(crate) fn each_packed<F: Float>(d: usize, h: usize, seed: u64, check: &mut i
     check.cell("relu", &build(&Rnn::<F>::spec(h).activation(Activation::Relu), d, seed));
     check.cell("Cifg", &build(&GatedSpec::<F, Cifg>::new(Cifg, h).bias(Bias::Two), d, seed));
     check.cell("MinGru", &build(&GatedSpec::<F, MinGru>::new(MinGru, h), d, seed));
-    check.cell("a stack", &Stacked::builder(d).repeat(3, Lstm::<F>::spec(h)).seed(seed).build().unwrap());
-    let mixed = Stacked::builder(d).layer(Gru::<F>::spec(h)).layer(Rnn::spec(2)).layer(Lstm::spec(h + 1));
-    check.cell("a mixed stack", &mixed.seed(seed).build().unwrap());
-    let chain = Chain::builder(d).layer(Lstm::<F>::spec(h)).layer(Linear::spec(3));
-    check.net("a chain", &chain.seed(seed).build().unwrap());
-    let between =
-        Chain::builder(d).layer(Linear::<F>::spec(2 * h).bias(false)).layer(Gru::spec(h)).layer(Linear::spec(19));
-    check.net("a chain that begins with a linear layer", &between.seed(seed).build().unwrap());
+    check.net("a stack", &Stacked::repeat(d, 3, &Lstm::<F>::spec(h), seed).unwrap());
+    check.net("a mixed stack", &Network::<F>::builder(d).gru(h).rnn(2).lstm(h + 1).seed(seed).build().unwrap());
+    check.net("a stack with a head", &Network::<F>::builder(d).lstm(h).linear(3).seed(seed).build().unwrap());
+    let between = Network::<F>::builder(d).layer(Linear::spec(2 * h).bias(false)).gru(h).linear(19);
+    check.net("a stack that begins with a linear layer", &between.seed(seed).build().unwrap());
     check.net("a linear layer", &build(&Linear::<F>::spec(h), d, seed));
 }

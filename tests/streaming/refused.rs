@@ -1,6 +1,4 @@
-//! What cannot be packed gives an `Err` that names it, and rows that do not fit panic.
-
-use std::panic::{AssertUnwindSafe, catch_unwind};
+//! What cannot be packed and rows that do not fit give an `Err` that names them.
 
 use deep_rnn::Error;
 use deep_rnn::prelude::*;
@@ -31,7 +29,7 @@ fn with<P: Params>(params: &P, array: &str, value: f64) -> P {
 }
 
 #[track_caller]
-fn refuses<P: Prepare>(net: &P, array: &str, value: f64, got: &str) {
+fn refuses<P: Params + Prepare>(net: &P, array: &str, value: f64, got: &str) {
     let last = array.rsplit('.').next().unwrap();
     for form in FORMS {
         refused(with(net, array, value).prepare(form), &[&format!("{last}: expected"), "finite", got]);
@@ -42,8 +40,8 @@ fn not_finite<F: Float>() {
     let gru = build(&Gru::<F>::spec(5).bias(Bias::Two), 3, 1);
     let lstm = build(&Lstm::<F>::spec(17).bias(Bias::Two), 3, 1);
     let linear = build(&Linear::<F>::spec(5), 3, 1);
-    let stack = Stacked::builder(3).repeat(2, Lstm::<F>::spec(4)).build().unwrap();
-    let chain = Chain::builder(3).layer(Gru::<F>::spec(4)).layer(Linear::spec(2)).build().unwrap();
+    let stack = Stacked::repeat(3, 2, &Lstm::<F>::spec(4), 0).unwrap();
+    let mixed = Network::<F>::builder(3).gru(4).linear(2).build().unwrap();
     for (value, got) in [(f64::NAN, "got NaN"), (f64::INFINITY, "got inf"), (f64::NEG_INFINITY, "got -inf")] {
         for array in ["w_x", "w_h", "b", "b_h"] {
             refuses(&gru, array, value, got);
@@ -53,8 +51,8 @@ fn not_finite<F: Float>() {
         refuses(&linear, "b", value, got);
         refuses(&stack, "0.w_x", value, got);
         refuses(&stack, "1.w_h", value, got);
-        refuses(&chain, "0.b_h", value, got);
-        refuses(&chain, "1.w", value, got);
+        refuses(&mixed, "0.b_h", value, got);
+        refuses(&mixed, "1.w", value, got);
         let model = LanguageModel::new(stack.clone(), 1).unwrap();
         for (array, last) in [("net.1.w_x", "w_x: expected"), ("head.w", "w: expected"), ("head.b", "b: expected")] {
             for form in FORMS {
@@ -103,32 +101,45 @@ fn names_of_precisions() {
 
 /// Rows of other lengths than the state's.
 #[test]
-fn rows_that_do_not_fit_panic() {
-    fn check<P: Prepare<Elem = f32>>(name: &str, net: &P, has_state: bool) {
-        let (d, h) = (net.input_size(), net.output_size());
+fn rows_that_do_not_fit() {
+    fn check<P: Prepare<Elem = f32> + Causal>(name: &str, net: &P, has_state: bool) {
+        of(name, net, has_state);
         for form in FORMS {
-            let net = net.prepare(form).unwrap();
-            let panics = |x: usize, y: usize, rows: usize| {
-                let (x, mut y, mut state) = (vec![0.0; x], vec![0.0; y], net.zero_state(rows));
-                catch_unwind(AssertUnwindSafe(|| net.step_rows(&x, &mut y, &mut state))).is_err()
-            };
-            assert!(!panics(2 * d, 2 * h, 2) && !panics(0, 0, 0), "{name}");
-            assert!(panics(2 * d + 1, 2 * h, 2) && panics(2 * d - 1, 2 * h, 2) && panics(d, 2 * h, 2), "{name}: x");
-            assert!(panics(2 * d, 2 * h + 1, 2) && panics(2 * d, 2 * h - 1, 2) && panics(2 * d, h, 2), "{name}: y");
-            assert!(!has_state || panics(2 * d, 2 * h, 1) && panics(2 * d, 2 * h, 3), "{name}: state");
+            of(&format!("{name}, {form}"), &net.prepare(form).unwrap(), has_state);
+        }
+    }
+    fn of<N: Causal<Elem = f32>>(name: &str, net: &N, has_state: bool) {
+        let (d, h) = (net.input_size(), net.output_size());
+        let step = |x: usize, y: usize, rows: usize| {
+            let (x, mut y, mut state) = (vec![0.0; x], vec![7.0; y], net.zero_state(rows));
+            let result = net.step_rows(&x, &mut y, &mut state);
+            assert!(result.is_ok() || y.iter().all(|y| *y == 7.0), "{name}: y is written");
+            result
+        };
+        assert!(step(2 * d, 2 * h, 2).is_ok() && step(0, 0, 0).is_ok(), "{name}");
+        for (x, y) in
+            [(2 * d + 1, 2 * h), (2 * d - 1, 2 * h), (d, 2 * h), (2 * d, 2 * h + 1), (2 * d, 2 * h - 1), (2 * d, h)]
+        {
+            let expected = format!("B·{d} numbers of x for B·{h} of y, got {x} for {y}");
+            refused(step(x, y, 2), &["x: expected", &expected]);
+        }
+        for rows in [1, 3] {
+            match step(2 * d, 2 * h, rows) {
+                Ok(()) => assert!(!has_state, "{name}: a state of {rows} rows"),
+                result => refused(result, &["state: expected arrays of 2 rows", &format!("[{rows}, ")]),
+            }
         }
     }
     check("a cell", &build(&Lstm::spec(5), 3, 1), true);
     check("a linear layer", &build(&Linear::spec(5), 3, 1), false);
     check("not packed", &build(&GruResetBefore::spec(5), 3, 1), true);
-    check("a stack", &Stacked::builder(3).repeat(2, Gru::spec(5)).build().unwrap(), true);
-    check("a chain", &Chain::builder(3).layer(Gru::spec(5)).layer(Linear::spec(4)).build().unwrap(), true);
+    check("a stack", &Stacked::repeat(3, 2, &Gru::spec(5), 0).unwrap(), true);
+    check("a network", &Network::builder(3).gru(5).linear(4).build().unwrap(), true);
 
     let net = build(&Gru::<f32>::spec(5), 3, 1).prepare(Precision::Bf16).unwrap();
-    let panics = |token: usize| {
-        let (mut y, mut state) = ([0.0; 5], net.zero_state(1));
-        catch_unwind(AssertUnwindSafe(|| net.step_tokens(&[token], &mut y, &mut state))).is_err()
-    };
+    let step = |token: usize| net.step_tokens(&[token], &mut [0.0; 5], &mut net.zero_state(1));
     // There is room for four in the pairs of three weights.
-    assert!(!panics(2) && panics(3) && panics(usize::MAX));
+    assert!(step(2).is_ok());
+    refused(step(3), &["tokens", "below 3", "got 3"]);
+    refused(step(usize::MAX), &["tokens", "below 3"]);
 }

@@ -4,7 +4,7 @@ use deep_rnn::ndarray::ArrayViewMutD;
 use deep_rnn::prelude::*;
 
 use crate::networks::{Check, each_packed};
-use crate::run::{difference, forward, problem, row_steps, same, scan, view_steps};
+use crate::run::{difference, forward, problem, row_steps, same, view_steps};
 
 /// The nearest of the neighbours that have 16 bits; of two equally near ones the one with an even last bit.
 fn nearest_of_16_bits(w: f64) -> f64 {
@@ -40,14 +40,14 @@ struct Bf16 {
     b: usize,
 }
 impl Check for Bf16 {
-    fn net<L: SeqLayer + Prepare>(&mut self, name: &str, net: &L) {
+    fn net<L: SeqLayer + Causal + Prepare>(&mut self, name: &str, net: &L) {
         let name = &format!("{name}<{}>, B = {}, {} -> {}", L::Elem::NAME, self.b, net.input_size(), net.output_size());
         let problem = problem(net, 8, self.b, 3);
         let rounded = with_weights(net, |w| w.map_inplace(|w| *w = L::Elem::from_f64(nearest_of_16_bits(w.as_f64()))));
         let expected = forward(&rounded, &problem);
         let prepared = net.prepare(Precision::Bf16).unwrap();
         same(name, &row_steps(&prepared, &problem), &expected);
-        same(&format!("{name}: scan"), &scan(&prepared, &problem), &expected);
+        same(&format!("{name}: scan"), &forward(&prepared, &problem), &expected);
         same(&format!("{name}: views"), &view_steps(&prepared, &problem), &expected);
         same(
             &format!("{name}: rounded before"),
@@ -64,13 +64,13 @@ struct Int8 {
     largest: f64,
 }
 impl Check for Int8 {
-    fn net<L: SeqLayer + Prepare>(&mut self, name: &str, net: &L) {
+    fn net<L: SeqLayer + Causal + Prepare>(&mut self, name: &str, net: &L) {
         let name = &format!("{name}<{}>, B = {}, {} -> {}", L::Elem::NAME, self.b, net.input_size(), net.output_size());
         let problem = problem(net, 8, self.b, 3);
         let expected = forward(&with_weights(net, whole_multiples), &problem);
         let prepared = net.prepare(Precision::Int8).unwrap();
         let outcome = row_steps(&prepared, &problem);
-        same(&format!("{name}: scan"), &scan(&prepared, &problem), &outcome);
+        same(&format!("{name}: scan"), &forward(&prepared, &problem), &outcome);
         let roundings = difference(&outcome, &expected) / epsilon::<L::Elem>();
         assert!(roundings <= INT8_ROUNDINGS, "{name}: {roundings} roundings from the network of rounded weights");
         self.largest = self.largest.max(roundings);

@@ -30,11 +30,11 @@ pub(crate) fn nan<F: Float>(t: usize, b: usize, width: usize) -> Array3<F> {
     Array3::from_elem((t, b, width), F::nan())
 }
 
-/// The network itself, the sequence at once.
-pub(crate) fn forward<L: SeqLayer>(net: &L, problem: &Problem<L::Elem, L::State>) -> Outcome<L::Elem, L::State> {
+/// The sequence at once.
+pub(crate) fn forward<L: Run>(net: &L, problem: &Problem<L::Elem, L::State>) -> Outcome<L::Elem, L::State> {
     let (t, b, _) = problem.xs.dim();
     let (mut ys, mut state) = (nan(t, b, net.output_size()), problem.state.clone());
-    net.forward(problem.xs.view(), ys.view_mut(), &mut state, None);
+    net.forward(Context::default(), (&problem.xs).into(), ys.view_mut(), &mut state, None);
     (ys, state)
 }
 
@@ -43,37 +43,30 @@ pub(crate) fn cell_steps<C: RnnCell>(cell: &C, problem: &Problem<C::Elem, C::Sta
     let (t, b, _) = problem.xs.dim();
     let (mut ys, mut state) = (nan(t, b, cell.output_size()), problem.state.clone());
     for (x, y) in problem.xs.outer_iter().zip(ys.outer_iter_mut()) {
-        cell.step(x, y, &mut state, None);
+        cell.step(Context::default(), x, y, &mut state, None);
     }
     (ys, state)
 }
 
-/// The prepared form, by [`Infer::step_rows`].
-pub(crate) fn row_steps<I: Infer>(net: &I, problem: &Problem<I::Elem, I::State>) -> Outcome<I::Elem, I::State> {
+/// The network or its prepared form, by [`Causal::step_rows`].
+pub(crate) fn row_steps<N: Causal>(net: &N, problem: &Problem<N::Elem, N::State>) -> Outcome<N::Elem, N::State> {
     let (t, b, _) = problem.xs.dim();
     let (mut ys, mut state) = (nan(t, b, net.output_size()), problem.state.clone());
     for (x, mut y) in problem.xs.outer_iter().zip(ys.outer_iter_mut()) {
-        net.step_rows(x.to_slice().unwrap(), y.as_slice_mut().unwrap(), &mut state);
+        net.step_rows(x.to_slice().unwrap(), y.as_slice_mut().unwrap(), &mut state).unwrap();
     }
     (ys, state)
 }
 
-/// The prepared form, by [`Infer::scan`].
-pub(crate) fn scan<I: Infer>(net: &I, problem: &Problem<I::Elem, I::State>) -> Outcome<I::Elem, I::State> {
-    let (t, b, _) = problem.xs.dim();
-    let (mut ys, mut state) = (nan(t, b, net.output_size()), problem.state.clone());
-    net.scan(problem.xs.view(), ys.view_mut(), &mut state);
-    (ys, state)
-}
-
-/// The prepared form, by [`Infer::step`] on views of every second row and every third column, from the end.
-pub(crate) fn view_steps<I: Infer>(net: &I, problem: &Problem<I::Elem, I::State>) -> Outcome<I::Elem, I::State> {
+/// Sequences of one step, on views of every second row and every third column, from the end.
+pub(crate) fn view_steps<N: Run>(net: &N, problem: &Problem<N::Elem, N::State>) -> Outcome<N::Elem, N::State> {
     let (t, b, d) = problem.xs.dim();
     let (mut xs, mut ys) = (nan(t, 2 * b, 3 * d), nan(t, 2 * b, 3 * net.output_size()));
     xs.slice_mut(s![.., ..;-2, ..;-3]).assign(&problem.xs);
     let mut state = problem.state.clone();
     for t in 0..t {
-        net.step(xs.slice(s![t, ..;-2, ..;-3]), ys.slice_mut(s![t, ..;-2, ..;-3]), &mut state);
+        let here = s![t..=t, ..;-2, ..;-3];
+        net.forward(Context::default(), xs.slice(here).into(), ys.slice_mut(here), &mut state, None);
     }
     let written = ys.iter().filter(|y| !y.as_f64().is_nan()).count();
     let ys = ys.slice(s![.., ..;-2, ..;-3]).to_owned();
@@ -81,12 +74,13 @@ pub(crate) fn view_steps<I: Infer>(net: &I, problem: &Problem<I::Elem, I::State>
     (ys, state)
 }
 
-/// The prepared form, by [`Infer::scan`] on arrays that have the batch first in memory.
-pub(crate) fn batch_first<I: Infer>(net: &I, problem: &Problem<I::Elem, I::State>) -> Outcome<I::Elem, I::State> {
+/// The sequence at once, on arrays that have the batch first in memory.
+pub(crate) fn batch_first<N: Run>(net: &N, problem: &Problem<N::Elem, N::State>) -> Outcome<N::Elem, N::State> {
     let (t, b, _) = problem.xs.dim();
     let xs = problem.xs.view().permuted_axes([1, 0, 2]).as_standard_layout().into_owned();
     let (mut ys, mut state) = (nan(b, t, net.output_size()), problem.state.clone());
-    net.scan(xs.view().permuted_axes([1, 0, 2]), ys.view_mut().permuted_axes([1, 0, 2]), &mut state);
+    let (x, y) = (xs.view().permuted_axes([1, 0, 2]), ys.view_mut().permuted_axes([1, 0, 2]));
+    net.forward(Context::default(), x.into(), y, &mut state, None);
     (ys.permuted_axes([1, 0, 2]), state)
 }
 

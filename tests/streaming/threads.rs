@@ -1,9 +1,8 @@
 //! One prepared network, streams on threads.
 
 use deep_rnn::infer::{
-    PreparedGated, PreparedLanguageModel, PreparedLayers, PreparedLinear, PreparedOneHot, Unprepared,
+    PreparedBox, PreparedGated, PreparedLanguageModel, PreparedLinear, PreparedNetwork, PreparedStack, Unprepared,
 };
-use deep_rnn::ndarray::Array1;
 use deep_rnn::prelude::*;
 use deep_rnn::{GruGates, LstmGates};
 
@@ -17,10 +16,10 @@ const _: fn() = || {
     fn of<F: Float>() {
         shared::<PreparedGated<F, LstmGates>>();
         shared::<PreparedLinear<F>>();
-        shared::<PreparedLayers<Vec<PreparedGated<F, GruGates>>>>();
-        shared::<PreparedLayers<(PreparedGated<F, GruGates>, PreparedLinear<F>)>>();
+        shared::<PreparedStack<PreparedGated<F, GruGates>>>();
+        shared::<PreparedBox<F>>();
+        shared::<PreparedNetwork<F>>();
         shared::<Unprepared<GruResetBefore<F>>>();
-        shared::<PreparedOneHot<PreparedGated<F, GruGates>>>();
         shared::<PreparedLanguageModel<PreparedGated<F, GruGates>>>();
     }
     of::<f32>();
@@ -31,7 +30,7 @@ const STREAMS: usize = 4;
 
 struct Shared(Precision);
 impl Check for Shared {
-    fn net<L: SeqLayer + Prepare>(&mut self, name: &str, net: &L) {
+    fn net<L: SeqLayer + Causal + Prepare>(&mut self, name: &str, net: &L) {
         let problems: Vec<Problem<L::Elem, L::State>> =
             (0..STREAMS).map(|stream| problem(net, 100, 1 + stream, stream as u64)).collect();
         let net = &net.prepare(self.0).unwrap();
@@ -56,13 +55,13 @@ fn streams_together_are_streams_alone() {
 
 #[test]
 fn a_language_model_of_four_threads() {
-    let net = Stacked::builder(28).repeat(2, Lstm::<f32>::spec(40)).seed(1).build().unwrap();
+    let net = Stacked::repeat(28, 2, &Lstm::<f32>::spec(40), 1).unwrap();
     let model = &LanguageModel::new(net, 1).unwrap().prepare(Precision::Bf16).unwrap();
     let run = |stream: usize| {
-        let (mut state, mut logits, mut seen) = (model.zero_state(1), Array1::zeros(28), Vec::new());
+        let (mut state, mut logits, mut seen) = (model.zero_state(1), [0.0_f32; 28], Vec::new());
         for t in 0..200 {
-            model.step((t * t + stream * t) % 28, &mut state, logits.view_mut()).unwrap();
-            seen.extend(logits.iter().map(|x: &f32| x.to_bits()));
+            model.step_tokens(&[(t * t + stream * t) % 28], &mut logits, &mut state).unwrap();
+            seen.extend(logits.iter().map(|x| x.to_bits()));
         }
         (seen, state_bits(&state))
     };
