@@ -44,6 +44,7 @@ trait Layer<F: Float>: Send + Sync {
     fn output_size(&self) -> usize;
     fn output_steps(&self, steps: usize) -> usize;
     fn zero_state(&self, batch: usize) -> BoxedState<F>;
+    fn takes_state(&self, state: &BoxedState<F>, rows: usize) -> bool;
     fn initial_state(&self, batch: usize) -> BoxedState<F>;
     fn carry(&self, state: &mut BoxedState<F>, reversed: bool);
     fn splits_itself(&self) -> bool;
@@ -111,6 +112,9 @@ impl<L: SeqLayer + 'static> Layer<L::Elem> for L {
     }
     fn zero_state(&self, batch: usize) -> BoxedState<L::Elem> {
         BoxedState(Box::new(Recurrent::zero_state(self, batch)))
+    }
+    fn takes_state(&self, state: &BoxedState<L::Elem>, rows: usize) -> bool {
+        state.downcast_ref().is_some_and(|state| Recurrent::takes_state(self, state, rows))
     }
     fn initial_state(&self, batch: usize) -> BoxedState<L::Elem> {
         BoxedState(Box::new(Recurrent::initial_state(self, batch)))
@@ -207,6 +211,9 @@ impl<F: Float> Recurrent for Boxed<F> {
     }
     fn zero_state(&self, batch: usize) -> BoxedState<F> {
         (*self.0).zero_state(batch)
+    }
+    fn takes_state(&self, state: &BoxedState<F>, rows: usize) -> bool {
+        (*self.0).takes_state(state, rows)
     }
     fn initial_state(&self, batch: usize) -> BoxedState<F> {
         (*self.0).initial_state(batch)
@@ -379,12 +386,12 @@ impl<F: Float> State<F> for BoxedState<F> {
 #[derive(Default)]
 pub struct BoxedTape(Option<Box<dyn AnyTape>>);
 
-trait AnyTape: Send {
+trait AnyTape: Send + Sync {
     fn as_any_mut(&mut self) -> &mut dyn Any;
     fn is_drained(&self) -> bool;
 }
 
-impl<T: Tape + Send + 'static> AnyTape for T {
+impl<T: Tape + Send + Sync + 'static> AnyTape for T {
     fn as_any_mut(&mut self) -> &mut dyn Any {
         self
     }
@@ -394,7 +401,7 @@ impl<T: Tape + Send + 'static> AnyTape for T {
 }
 
 impl BoxedTape {
-    fn inside<T: Tape + Default + Send + 'static>(&mut self) -> &mut T {
+    fn inside<T: Tape + Default + Send + Sync + 'static>(&mut self) -> &mut T {
         let tape = self.0.get_or_insert_with(|| Box::new(T::default()));
         inside_mut((**tape).as_any_mut())
     }

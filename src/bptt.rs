@@ -9,6 +9,7 @@ pub use report::Report;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use ndarray::ArrayView3;
@@ -122,10 +123,11 @@ pub struct Bptt<N: SeqLayer, L = CrossEntropy, O = Sgd> {
     touched: bool,
 }
 
-/// What changes an optimiser before each update, by the updates made so far.
-type Schedule<O> = Box<dyn FnMut(u64, &mut O) + Send>;
+/// What changes an optimiser before each update, by the updates made so far. (In a lock that is never taken, so that an engine can be
+/// shared.)
+type Schedule<O> = Mutex<Box<dyn FnMut(u64, &mut O) + Send>>;
 /// What looks at gradients, or changes them.
-type Hook<N> = Box<dyn FnMut(&mut N) + Send>;
+type Hook<N> = Mutex<Box<dyn FnMut(&mut N) + Send>>;
 
 impl<N: SeqLayer> Bptt<N> {
     /// Starts with the model; cross-entropy, plain gradient descent at rate 1, no clip, one thread, whole batches.
@@ -447,13 +449,13 @@ impl<N: SeqLayer, L, O: Optimizer<N>> Bptt<N, L, O> {
             self.grads.scale(crate::Float::from_f64(1.0 / self.weight));
         }
         if let Some(hook) = &mut self.on_gradients {
-            hook(&mut self.grads);
+            hook.get_mut().unwrap_or_else(PoisonError::into_inner)(&mut self.grads);
         }
         let norm = self.grads.norm();
         finite("gradient norm", norm)?;
         let clipped = self.clip.apply(&mut self.grads, norm);
         if let Some(schedule) = &mut self.schedule {
-            schedule(self.updates, &mut self.optimizer);
+            schedule.get_mut().unwrap_or_else(PoisonError::into_inner)(self.updates, &mut self.optimizer);
         }
         self.optimizer.step(&mut self.model, &self.grads)?;
         self.updates += 1;

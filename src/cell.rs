@@ -21,7 +21,7 @@ pub trait Recurrent: Numeric + Send + Sync {
 
     /// What a forward pass keeps for the backward pass: a stack. Each backward call takes back what the matching
     /// forward call pushed, the last one first, so an empty tape is one whose forward passes are all undone.
-    type Tape: Default + Send + Tape;
+    type Tape: Default + Send + Sync + Tape;
 
     /// D, the width of an input row.
     fn input_size(&self) -> usize;
@@ -36,6 +36,12 @@ pub trait Recurrent: Numeric + Send + Sync {
 
     /// A state of zeros for `batch` rows.
     fn zero_state(&self, batch: usize) -> Self::State;
+
+    /// Whether this is a state of this layer, for so many rows.
+    #[must_use]
+    fn takes_state(&self, state: &Self::State, rows: usize) -> bool {
+        state.has_rows(rows) && self.zero_state(1).is_like(state)
+    }
 
     /// The state before the first step of a sequence, for `batch` rows; zeros, where it is not said or
     /// [learned](crate::LearnedState).

@@ -60,6 +60,8 @@ struct Resets<'a> {
     flags: &'a [bool],
     first: usize,
     strides: [usize; 2],
+    /// Steps and rows.
+    dim: [usize; 2],
 }
 
 impl<'a> Context<'a> {
@@ -86,7 +88,15 @@ impl<'a> Context<'a> {
             let got = format!("strides {strides:?}");
             return Err(Error::value("resets", "an array without gaps (a copy is one: `to_owned()`)", got));
         };
-        Ok(Context { resets: Some(Resets { flags, first: 0, strides: strides.map(|s| s as usize) }), ..self })
+        Ok(Context {
+            resets: Some(Resets {
+                flags,
+                first: 0,
+                strides: strides.map(|s| s as usize),
+                dim: [resets.nrows(), resets.ncols()],
+            }),
+            ..self
+        })
     }
 
     /// The call starts at this step and row of a longer and broader whole: what draws numbers draws those of the whole.
@@ -144,8 +154,20 @@ impl<'a> Context<'a> {
     /// For the steps from `first` on of this call.
     #[must_use]
     pub fn from_step(self, first: usize) -> Self {
-        let resets = self.resets.map(|r| Resets { first: r.first + first * r.strides[0], ..r });
+        let resets = self.resets.map(|r| Resets {
+            first: r.first + first * r.strides[0],
+            dim: [r.dim[0].saturating_sub(first), r.dim[1]],
+            ..r
+        });
         Context { step: self.step + first, behind: self.behind + first, resets, ..self }
+    }
+
+    /// For these steps of this call.
+    #[must_use]
+    pub fn steps(self, steps: Range<usize>) -> Self {
+        let cx = self.from_step(steps.start);
+        let resets = cx.resets.map(|r| Resets { dim: [steps.len().min(r.dim[0]), r.dim[1]], ..r });
+        Context { resets, ..cx }
     }
 
     /// For these rows of this call.
@@ -155,7 +177,11 @@ impl<'a> Context<'a> {
     #[must_use]
     #[track_caller]
     pub fn rows(self, rows: Range<usize>) -> Self {
-        let resets = self.resets.map(|r| Resets { first: r.first + rows.start * r.strides[1], ..r });
+        let resets = self.resets.map(|r| Resets {
+            first: r.first + rows.start * r.strides[1],
+            dim: [r.dim[0], rows.len()],
+            ..r
+        });
         let lengths = self.lengths.map(|lengths| &lengths[rows.clone()]);
         Context { row: self.row + rows.start, lengths, resets, ..self }
     }
@@ -180,7 +206,15 @@ impl<'a> Context<'a> {
 
     /// With the same lengths, and the flags of another order of steps.
     pub(crate) fn with_flags(self, flags: Option<&'a [bool]>, rows: usize) -> Self {
-        Context { resets: flags.map(|flags| Resets { flags, first: 0, strides: [rows, 1] }), ..self }
+        Context {
+            resets: flags.map(|flags| Resets {
+                flags,
+                first: 0,
+                strides: [rows, 1],
+                dim: [flags.len() / rows.max(1), rows],
+            }),
+            ..self
+        }
     }
 
     /// Steps of each row, counted from the beginning of its sequence.
@@ -245,11 +279,10 @@ impl<'a> Context<'a> {
                 return Err(Error::value("lengths", format!("at most {end} steps"), format!("{length} for row {row}")));
             }
         }
-        if let Some(Resets { flags, first, strides }) = self.resets {
-            let last = first + steps.saturating_sub(1) * strides[0] + rows.saturating_sub(1) * strides[1];
-            if steps * rows > 0 && last >= flags.len() {
-                return Err(Error::shape("resets", format!("[{steps}, {rows}]"), &[flags.len()]));
-            }
+        if let Some(Resets { dim, .. }) = self.resets
+            && dim != [steps, rows]
+        {
+            return Err(Error::shape("resets", format!("[{steps}, {rows}]"), &dim));
         }
         Ok(())
     }

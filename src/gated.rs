@@ -163,6 +163,9 @@ impl<F: Float, P: Pointwise<F>> Recurrent for Gated<F, P> {
     fn zero_state(&self, batch: usize) -> Self::State {
         P::State::arrays(batch, self.units())
     }
+    fn takes_state(&self, state: &Self::State, rows: usize) -> bool {
+        state.as_ref().iter().all(|array| array.dim() == (rows, self.units()))
+    }
     fn splits_itself(&self) -> bool {
         true
     }

@@ -133,6 +133,18 @@ impl<F: Float, S: Data<Elem = usize>> AsInput<F> for ArrayBase<S, Ix2> {
     }
 }
 
+impl<F: Float> AsInput<F> for ArrayRef3<F> {
+    fn as_input(&self) -> Input<'_, F> {
+        Input::Rows(self.view())
+    }
+}
+
+impl<F: Float> AsInput<F> for ArrayRef2<usize> {
+    fn as_input(&self) -> Input<'_, F> {
+        Input::Tokens(self.view())
+    }
+}
+
 impl<F: Float, X: AsInput<F> + ?Sized> AsInput<F> for &X {
     fn as_input(&self) -> Input<'_, F> {
         (**self).as_input()

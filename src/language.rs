@@ -121,6 +121,9 @@ impl<N: SeqLayer> Recurrent for LanguageModel<N> {
     fn zero_state(&self, batch: usize) -> N::State {
         self.net.zero_state(batch)
     }
+    fn takes_state(&self, state: &N::State, rows: usize) -> bool {
+        self.net.takes_state(state, rows)
+    }
     fn initial_state(&self, batch: usize) -> N::State {
         self.net.initial_state(batch)
     }

@@ -29,7 +29,7 @@ use ndarray::ArrayViewMut3;
 use crate::infer::{Precision, PreparedBox};
 use crate::kernel::sums::has_tiny;
 use crate::kernel::views::{view, view_mut};
-use crate::{Context, Error, Float, Input, Params, Recurrent, RnnCell, SeqGradIo, State};
+use crate::{Context, Error, Input, Params, Recurrent, RnnCell, SeqGradIo, State};
 
 /// What runs over sequences: a layer, a whole network, packed for inference or not.
 ///
@@ -134,7 +134,9 @@ pub trait Causal: Run {
         if y.len() != rows * h || x.len() != rows * d {
             return Err(wrong_step(("x", x.len()), y.len(), (d, h)));
         }
-        self.check_rows(state, rows)?;
+        if !self.takes_state(state, rows) {
+            return Err(wrong_state(self, state, rows));
+        }
         if has_tiny(x) {
             crate::kernel::sums::with_flushed(x, &mut |x| self.step_clean(x, y, state));
         } else {
@@ -156,18 +158,11 @@ pub trait Causal: Run {
         if let Some(token) = tokens.iter().find(|token| **token >= d) {
             return Err(Error::value("tokens", format!("below {d}"), token));
         }
-        self.check_rows(state, tokens.len())?;
+        if !self.takes_state(state, tokens.len()) {
+            return Err(wrong_state(self, state, tokens.len()));
+        }
         self.step_tokens_clean(tokens, y, state);
         Ok(())
-    }
-
-    /// Refuses a state of another number of rows.
-    #[doc(hidden)]
-    #[inline]
-    fn check_rows(&self, state: &Self::State, rows: usize) -> Result<(), Error> {
-        let mut fits = true;
-        state.visit(&mut |array| fits &= array.nrows() == rows);
-        if fits { Ok(()) } else { Err(wrong_state(state, rows)) }
     }
 
     /// [`step_rows`](Causal::step_rows) for what fits and has no number too near 0.
@@ -194,8 +189,13 @@ fn wrong_step((name, x): (&str, usize), y: usize, (d, h): (usize, usize)) -> Err
 }
 
 #[cold]
-pub(crate) fn wrong_state<F: Float>(state: &impl State<F>, rows: usize) -> Error {
-    Error::value("state", format!("arrays of {rows} rows"), format!("shapes {:?}", state.shapes()))
+pub(crate) fn wrong_state<N: Recurrent + ?Sized>(net: &N, state: &N::State, rows: usize) -> Error {
+    let expected: Vec<[usize; 2]> = net.zero_state(1).shapes().into_iter().map(|[_, width]| [rows, width]).collect();
+    let got = state.shapes();
+    if expected == got {
+        return Error::value("state", "one of this network", "that of a network of other kinds of layers");
+    }
+    Error::value("state", format!("arrays of shapes {expected:?}"), format!("{got:?}"))
 }
 
 impl<C: RnnCell> Run for C {
@@ -256,6 +256,9 @@ macro_rules! recurrent_as_inner {
         }
         fn zero_state(&self, batch: usize) -> Self::State {
             self.inner.zero_state(batch)
+        }
+        fn takes_state(&self, state: &Self::State, rows: usize) -> bool {
+            self.inner.takes_state(state, rows)
         }
         fn splits_itself(&self) -> bool {
             self.inner.splits_itself()

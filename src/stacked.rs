@@ -1,7 +1,7 @@
 //! Layers on top of each other.
 
 mod builder;
-mod pass;
+pub(crate) mod pass;
 
 pub use builder::{Builder, Network};
 pub use pass::StackedTape;
@@ -140,6 +140,10 @@ impl<L: SeqLayer> Recurrent for Stacked<L> {
     }
     fn zero_state(&self, batch: usize) -> Self::State {
         self.layers.iter().map(|layer| layer.zero_state(batch)).collect()
+    }
+    fn takes_state(&self, state: &Self::State, rows: usize) -> bool {
+        state.len() == self.layers.len()
+            && self.layers.iter().zip(state).all(|(layer, state)| layer.takes_state(state, rows))
     }
     fn initial_state(&self, batch: usize) -> Self::State {
         self.layers.iter().map(|layer| layer.initial_state(batch)).collect()

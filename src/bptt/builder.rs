@@ -1,5 +1,7 @@
 //! Puts an engine together.
 
+use std::sync::Mutex;
+
 use super::{Bptt, Hook, Schedule};
 use crate::optim::{Clip, Optimizer};
 use crate::{Backprop, CrossEntropy, Error, SeqLayer, Sgd};
@@ -66,14 +68,14 @@ impl<N: SeqLayer, L, O> BpttBuilder<N, L, O> {
     /// ```
     #[must_use]
     pub fn schedule(mut self, set: impl FnMut(u64, &mut O) + Send + 'static) -> Self {
-        self.schedule = Some(Box::new(set));
+        self.schedule = Some(Mutex::new(Box::new(set)));
         self
     }
 
     /// Calls `hook` with the gradients of each update, before the clip; it may change them: a penalty, a sum over machines.
     #[must_use]
     pub fn on_gradients(mut self, hook: impl FnMut(&mut N) + Send + 'static) -> Self {
-        self.on_gradients = Some(Box::new(hook));
+        self.on_gradients = Some(Mutex::new(Box::new(hook)));
         self
     }
 

@@ -34,7 +34,8 @@ trait Layer<F: Float>: Send + Sync {
     fn describe(&self) -> Describe;
     fn forward(&self, cx: Context<'_>, xs: Input<'_, F>, ys: ArrayViewMut3<'_, F>, state: &mut BoxedState<F>);
     fn is_causal(&self) -> bool;
-    fn check_rows(&self, state: &BoxedState<F>, rows: usize) -> Result<(), Error>;
+    fn takes_state(&self, state: &BoxedState<F>, rows: usize) -> bool;
+    fn carry(&self, state: &mut BoxedState<F>, reversed: bool);
     fn step_clean(&self, x: &[F], y: &mut [F], state: &mut BoxedState<F>);
     fn step_tokens_clean(&self, tokens: &[usize], y: &mut [F], state: &mut BoxedState<F>);
     fn bytes(&self) -> usize;
@@ -71,11 +72,12 @@ impl<P: Packed + 'static> Layer<P::Elem> for P {
     fn is_causal(&self) -> bool {
         Run::is_causal(self)
     }
-    fn check_rows(&self, state: &BoxedState<P::Elem>, rows: usize) -> Result<(), Error> {
-        match state.downcast_ref() {
-            Some(state) => Causal::check_rows(self, state, rows),
-            None => Err(Error::value("state", "one of this network", "that of another kind of layer")),
-        }
+    #[inline]
+    fn takes_state(&self, state: &BoxedState<P::Elem>, rows: usize) -> bool {
+        state.downcast_ref().is_some_and(|state| Recurrent::takes_state(self, state, rows))
+    }
+    fn carry(&self, state: &mut BoxedState<P::Elem>, reversed: bool) {
+        Recurrent::carry(self, state.inside_mut(), reversed);
     }
     #[inline]
     fn step_clean(&self, x: &[P::Elem], y: &mut [P::Elem], state: &mut BoxedState<P::Elem>) {
@@ -110,6 +112,13 @@ impl<F: Float> Recurrent for PreparedBox<F> {
     fn initial_state(&self, batch: usize) -> BoxedState<F> {
         (*self.0).initial_state(batch)
     }
+    #[inline]
+    fn takes_state(&self, state: &BoxedState<F>, rows: usize) -> bool {
+        (*self.0).takes_state(state, rows)
+    }
+    fn carry(&self, state: &mut BoxedState<F>, reversed: bool) {
+        (*self.0).carry(state, reversed);
+    }
     fn describe(&self) -> Describe {
         (*self.0).describe()
     }
@@ -134,10 +143,6 @@ impl<F: Float> Run for PreparedBox<F> {
 impl<F: Float> Causal for PreparedBox<F> {
     fn check_causal(&self) -> Result<(), Error> {
         if (*self.0).is_causal() { Ok(()) } else { Err(crate::boxed::looks_ahead(&(*self.0).describe())) }
-    }
-    #[inline]
-    fn check_rows(&self, state: &BoxedState<F>, rows: usize) -> Result<(), Error> {
-        (*self.0).check_rows(state, rows)
     }
     #[inline]
     fn step_clean(&self, x: &[F], y: &mut [F], state: &mut BoxedState<F>) {

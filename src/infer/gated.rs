@@ -8,7 +8,6 @@ use super::{Packed, Precision, Prepare};
 use crate::kernel::stored::Stored;
 use crate::kernel::stream::{Aligned, Operand, Step, StepInput, columns, rows_of};
 use crate::kernel::views::flat;
-use crate::layer::wrong_state;
 use crate::pointwise::{Lanes, Pointwise};
 use crate::{Causal, Context, Describe, Error, Float, Gated, Input, Recurrent, Run};
 
@@ -92,6 +91,10 @@ impl<F: Float, P: Pointwise<F>> Recurrent for PreparedGated<F, P> {
     fn zero_state(&self, batch: usize) -> Self::State {
         P::State::arrays(batch, self.units)
     }
+    #[inline]
+    fn takes_state(&self, state: &Self::State, rows: usize) -> bool {
+        state.as_ref().iter().all(|array| array.dim() == (rows, self.units))
+    }
     fn describe(&self) -> Describe {
         Describe::new(P::NAME, self.inputs, self.units).option(self.precision().to_string())
     }
@@ -100,11 +103,6 @@ impl<F: Float, P: Pointwise<F>> Recurrent for PreparedGated<F, P> {
 forward_by_steps!([F: Float, P: Pointwise<F>] PreparedGated<F, P>, F);
 
 impl<F: Float, P: Pointwise<F>> Causal for PreparedGated<F, P> {
-    #[inline]
-    fn check_rows(&self, state: &Self::State, rows: usize) -> Result<(), Error> {
-        let fits = state.as_ref().iter().all(|array| array.dim() == (rows, self.units));
-        if fits { Ok(()) } else { Err(wrong_state(state, rows)) }
-    }
     #[inline]
     fn step_clean(&self, x: &[F], y: &mut [F], state: &mut Self::State) {
         assert_eq!(x.len(), rows_of(y.len(), self.units) * self.inputs, "x: B rows of D");

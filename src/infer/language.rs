@@ -1,9 +1,12 @@
 //! A language model, packed.
 
-use super::steps::{forward_by_steps, numeric};
+use ndarray::ArrayViewMut3;
+
+use super::steps::numeric;
 use super::{Packed, Precision, Prepare, PreparedLinear};
 use crate::kernel::scratch;
 use crate::kernel::stream::rows_of;
+use crate::kernel::views::view_mut;
 use crate::{Causal, Context, Describe, Error, Input, LanguageModel, Recurrent, Run, SeqLayer};
 
 /// A [`LanguageModel`] packed for inference: a token in, the V logits of the next one out.
@@ -66,6 +69,15 @@ impl<P: Packed> Recurrent for PreparedLanguageModel<P> {
     fn output_size(&self) -> usize {
         self.head.output_size()
     }
+    fn output_steps(&self, steps: usize) -> usize {
+        self.net.output_steps(steps)
+    }
+    fn takes_state(&self, state: &P::State, rows: usize) -> bool {
+        self.net.takes_state(state, rows)
+    }
+    fn carry(&self, state: &mut P::State, reversed: bool) {
+        self.net.carry(state, reversed);
+    }
     fn zero_state(&self, batch: usize) -> P::State {
         self.net.zero_state(batch)
     }
@@ -78,7 +90,27 @@ impl<P: Packed> Recurrent for PreparedLanguageModel<P> {
     }
 }
 
-forward_by_steps!([P: Packed] PreparedLanguageModel<P>, P::Elem);
+impl<P: Packed> Run for PreparedLanguageModel<P> {
+    fn forward(
+        &self,
+        cx: Context<'_>,
+        xs: Input<'_, P::Elem>,
+        ys: ArrayViewMut3<'_, P::Elem>,
+        state: &mut P::State,
+        _: Option<&mut ()>,
+    ) {
+        let (t, b) = xs.dim();
+        let shape = (self.net.output_steps(t), b, self.net.output_size());
+        scratch::with(shape.0 * shape.1 * shape.2, |hidden| {
+            let mut hidden = view_mut(hidden, shape);
+            self.net.forward(cx.layer(0), xs, hidden.view_mut(), state, None);
+            self.head.forward(cx.layer(1), Input::Rows(hidden.view()), ys, &mut (), None);
+        });
+    }
+    fn is_causal(&self) -> bool {
+        self.net.is_causal()
+    }
+}
 
 impl<P: Packed> PreparedLanguageModel<P> {
     fn run(&self, y: &mut [P::Elem], net: impl FnOnce(&mut [P::Elem])) {
@@ -93,9 +125,6 @@ impl<P: Packed> PreparedLanguageModel<P> {
 impl<P: Packed> Causal for PreparedLanguageModel<P> {
     fn check_causal(&self) -> Result<(), Error> {
         self.net.check_causal()
-    }
-    fn check_rows(&self, state: &P::State, rows: usize) -> Result<(), Error> {
-        self.net.check_rows(state, rows)
     }
     fn step_clean(&self, x: &[P::Elem], y: &mut [P::Elem], state: &mut P::State) {
         self.run(y, |hidden| self.net.step_clean(x, hidden, state));

@@ -75,10 +75,6 @@ impl<F: Float> PreparedLinear<F> {
 
 impl<F: Float> Causal for PreparedLinear<F> {
     #[inline]
-    fn check_rows(&self, (): &(), _: usize) -> Result<(), Error> {
-        Ok(())
-    }
-    #[inline]
     fn step_clean(&self, x: &[F], y: &mut [F], (): &mut ()) {
         assert_eq!(x.len(), rows_of(y.len(), self.outputs) * self.inputs, "x: B rows of D");
         self.run(StepInput::Rows(x), y);

@@ -1,9 +1,12 @@
 //! Layers on top of each other, packed.
 
-use super::steps::{forward_by_steps, numeric};
+use ndarray::ArrayViewMut3;
+
+use super::steps::numeric;
 use super::{Packed, Precision, Prepare, PreparedBox};
 use crate::kernel::scratch;
 use crate::kernel::stream::rows_of;
+use crate::stacked::pass;
 use crate::{Causal, Context, Describe, Error, Float, Input, Recurrent, Run, SeqLayer, Stacked};
 
 /// A [`Stacked`] packed for inference.
@@ -80,24 +83,39 @@ impl<P: Packed> Recurrent for PreparedStack<P> {
     fn initial_state(&self, batch: usize) -> Self::State {
         self.layers.iter().map(|layer| layer.initial_state(batch)).collect()
     }
+    #[inline]
+    fn takes_state(&self, state: &Self::State, rows: usize) -> bool {
+        state.len() == self.layers.len()
+            && self.layers.iter().zip(state).all(|(layer, state)| layer.takes_state(state, rows))
+    }
+    fn carry(&self, state: &mut Self::State, reversed: bool) {
+        self.layers.iter().zip(state).for_each(|(layer, state)| layer.carry(state, reversed));
+    }
     fn describe(&self) -> Describe {
         let all = Describe::new("Stacked", self.input_size(), self.output_size());
         self.layers.iter().enumerate().fold(all, |all, (i, layer)| all.with(i.to_string(), layer.describe()))
     }
 }
 
-forward_by_steps!([P: Packed] PreparedStack<P>, P::Elem);
+impl<P: Packed> Run for PreparedStack<P> {
+    fn forward(
+        &self,
+        cx: Context<'_>,
+        xs: Input<'_, P::Elem>,
+        ys: ArrayViewMut3<'_, P::Elem>,
+        state: &mut Vec<P::State>,
+        _: Option<&mut ()>,
+    ) {
+        pass::forward(&self.layers, cx, xs, ys, state, None);
+    }
+    fn is_causal(&self) -> bool {
+        self.layers.iter().all(Run::is_causal)
+    }
+}
 
 impl<P: Packed> Causal for PreparedStack<P> {
     fn check_causal(&self) -> Result<(), Error> {
         self.layers.iter().try_for_each(Causal::check_causal)
-    }
-    #[inline]
-    fn check_rows(&self, state: &Vec<P::State>, rows: usize) -> Result<(), Error> {
-        if state.len() != self.layers.len() {
-            return Err(Error::value("state", format!("one for each of {} layers", self.layers.len()), state.len()));
-        }
-        self.layers.iter().zip(state).try_for_each(|(layer, state)| layer.check_rows(state, rows))
     }
     #[inline]
     fn step_clean(&self, x: &[P::Elem], y: &mut [P::Elem], state: &mut Vec<P::State>) {

@@ -130,6 +130,9 @@ impl<A: SeqLayer, B: SeqLayer<Elem = A::Elem>> Recurrent for Bidirectional<A, B>
     fn zero_state(&self, batch: usize) -> Self::State {
         (self.forward.zero_state(batch), self.backward.zero_state(batch))
     }
+    fn takes_state(&self, (first, second): &Self::State, rows: usize) -> bool {
+        self.forward.takes_state(first, rows) && self.backward.takes_state(second, rows)
+    }
     fn initial_state(&self, batch: usize) -> Self::State {
         (self.forward.initial_state(batch), self.backward.initial_state(batch))
     }

@@ -5,7 +5,7 @@ use ndarray::{ArrayView3, ArrayViewMut3};
 use crate::kernel::scratch;
 use crate::kernel::views::{view, view_mut};
 use crate::memory::bytes;
-use crate::{Context, Input, Memory, Record, SeqGradIo, SeqLayer, Tape};
+use crate::{Context, Input, Memory, Record, Run, SeqGradIo, SeqLayer, Tape};
 
 /// The tapes of the layers, and the sequences that go from each to the next.
 #[derive(Clone, Debug)]
@@ -38,7 +38,7 @@ impl<T: Default, F: Copy + Default> StackedTape<T, F> {
 }
 
 /// Steps before each layer and after the last.
-fn steps_of<L: SeqLayer>(layers: &[L], steps: usize) -> impl Iterator<Item = [usize; 2]> {
+fn steps_of<L: Run>(layers: &[L], steps: usize) -> impl Iterator<Item = [usize; 2]> {
     layers.iter().scan(steps, |steps, layer| {
         let before = std::mem::replace(steps, layer.output_steps(*steps));
         Some([before, *steps])
@@ -46,7 +46,7 @@ fn steps_of<L: SeqLayer>(layers: &[L], steps: usize) -> impl Iterator<Item = [us
 }
 
 /// Lengths of two buffers for the sequences between layers: those above the even layers, those above the odd ones.
-fn passing<L: SeqLayer>(layers: &[L], steps: usize, batch: usize) -> [usize; 2] {
+fn passing<L: Run>(layers: &[L], steps: usize, batch: usize) -> [usize; 2] {
     let mut most = [0; 2];
     for (i, (layer, [_, after])) in layers.iter().zip(steps_of(layers, steps)).take(layers.len() - 1).enumerate() {
         most[i % 2] = most[i % 2].max(after.saturating_mul(batch).saturating_mul(layer.output_size()));
@@ -54,11 +54,10 @@ fn passing<L: SeqLayer>(layers: &[L], steps: usize, batch: usize) -> [usize; 2] 
     most
 }
 
-/// What layer `index` sees of the context of `steps` steps. Above a layer that gathers them to `here`, resets are for steps that are
-/// gone.
-fn context_of<'a>(cx: &Context<'a>, index: usize, steps: usize, here: usize) -> Context<'a> {
+/// What layer `index` sees of the context of `steps` steps. Above a layer that gathers them, resets are for steps that are gone.
+fn context_of<'a, L: Run>(layers: &[L], cx: &Context<'a>, index: usize, steps: usize) -> Context<'a> {
     let cx = cx.layer(index);
-    if here == steps {
+    if layers[..index].iter().all(|layer| layer.output_steps(2) == 2) {
         return cx;
     }
     let cx = cx.without_resets();
@@ -80,7 +79,7 @@ pub(super) fn memory<L: SeqLayer>(layers: &[L], steps: usize, batch: usize, rows
     Some(Memory { tape: all.tape, forward: all.forward.inside(own), backward: all.backward.inside(own) })
 }
 
-pub(super) fn forward<L: SeqLayer>(
+pub(crate) fn forward<L: Run>(
     layers: &[L],
     cx: Context<'_>,
     xs: Input<'_, L::Elem>,
@@ -104,7 +103,7 @@ pub(super) fn forward<L: SeqLayer>(
 }
 
 /// Forward, with what goes from each layer to the next kept for the way back.
-fn kept<L: SeqLayer>(
+fn kept<L: Run>(
     layers: &[L],
     cx: Context<'_>,
     xs: Input<'_, L::Elem>,
@@ -126,14 +125,14 @@ fn kept<L: SeqLayer>(
             Some(record) => view_mut(record.push(after * b * h), (after, b, h)),
             None => ys.view_mut(),
         };
-        let cx = context_of(&cx, i, t, before);
+        let cx = context_of(layers, &cx, i, t);
         layer.forward(cx, x, y.view_mut(), &mut states[i], Some(&mut tapes[i]));
         cx.clear_padding(&mut y);
     }
 }
 
 /// Forward, with what goes from each layer to the next in two buffers in turn.
-fn passed<L: SeqLayer>(
+fn passed<L: Run>(
     layers: &[L],
     cx: Context<'_>,
     xs: Input<'_, L::Elem>,
@@ -147,7 +146,7 @@ fn passed<L: SeqLayer>(
         let x = if i == 0 { xs.reborrow() } else { Input::Rows(view(&from[..before * b * d], (before, b, d))) };
         let last = i + 1 == layers.len();
         let mut y = if last { ys.view_mut() } else { view_mut(&mut to[..after * b * h], (after, b, h)) };
-        let cx = context_of(&cx, i, t, before);
+        let cx = context_of(layers, &cx, i, t);
         layer.forward(cx, x, y.view_mut(), &mut states[i], None);
         cx.clear_padding(&mut y);
         std::mem::swap(&mut to, &mut from);
@@ -187,7 +186,7 @@ pub(super) fn backward<L: SeqLayer>(
                 d_x if i == 0 => d_x.as_mut().map(|d_x| d_x.view_mut()),
                 _ => Some(view_mut(&mut below[..before * b * d], (before, b, d))),
             };
-            let cx = context_of(&cx, i, t, before);
+            let cx = context_of(layers, &cx, i, t);
             let io = SeqGradIo { x, y, d_y, d_x: d_x.as_mut().map(|d_x| d_x.view_mut()) };
             layer.backward(cx, io, &mut tapes[i], &mut d_states[i], &mut grads[i]);
             if let Some(d_x) = &mut d_x {

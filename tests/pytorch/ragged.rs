@@ -181,7 +181,17 @@ fn forward(tally: &mut Tally, case: Case, net: &Boxed<f32>, name: &str, lengths:
     net.forward(Context::default().with_lengths(lengths), (&xs).into(), ys.view_mut(), &mut state, None);
     tally.compare(name, "out", ys.view().into_dyn());
     for (lane, letter) in ["h", "c"].into_iter().enumerate().take(case.lanes()) {
-        tally.compare(name, &format!("{letter}_n"), case.lane(&state, lane).view());
+        let mut last = case.lane(&state, lane);
+        // The last state of a row without steps is its first one here, and zeros in ONNX Runtime.
+        for (row, _) in lengths.iter().enumerate().filter(|(_, length)| **length == 0) {
+            assert_eq!(
+                last.index_axis(Axis(1), row),
+                case.states::<f32>([1, 2])[lane].index_axis(Axis(1), row).into_dyn()
+            );
+            last.index_axis_mut(Axis(1), row).fill(0.0);
+        }
+        let ours = if name.starts_with("keras") { last.index_axis(Axis(0), 0).to_owned() } else { last };
+        tally.compare(name, &format!("{letter}_n"), ours.view());
     }
     tally.fixtures += 1;
     tally.runs += 1;
