@@ -112,6 +112,9 @@ impl Workload {
             // A lookup is no product, forward or backward.
             let input_product = if train && layer == 0 { 0 } else { inputs * gates * ways };
             products += (input_product + self.h * gates * ways) * if backward { 3 } else { 1 };
+            if layer == 0 && self.budget.is_some() {
+                products -= input_product; // the engine asks for no gradient of its input
+            }
         }
         if train {
             products += self.h * self.d * 3;
