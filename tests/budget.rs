@@ -1,10 +1,7 @@
 //! A memory budget changes nothing but memory and time: the same bits of losses, gradients, weights and states.
 
 use deep_rnn::prelude::*;
-use deep_rnn::{
-    Bidirectional, Chain, Linear, Loss, MeanSquared, Memory, Merge, Model, OneHot, Optimizer, Reversed, SeqLayer,
-    Sequence, Threads, TokenInput,
-};
+use deep_rnn::{AsInput, Loss, Memory, Optimizer, Reversed, Targets, Threads};
 use ndarray::{Array2, Array3, ArrayRef3, ArrayView3, ArrayViewMut3, s};
 
 #[path = "support/bits.rs"]
@@ -17,28 +14,42 @@ fn text(t: usize, b: usize) -> Array2<usize> {
     Array2::from_shape_fn((t, b), |(t, b)| (t * t + 3 * t * b + b) % V)
 }
 
+/// What the engine says it takes for an input like this one.
+fn estimate<N, L, O>(bptt: &Bptt<N, L, O>, xs: &impl AsInput<N::Elem>) -> Result<usize, Error>
+where
+    N: SeqLayer,
+    O: Optimizer<N>,
+{
+    let xs = xs.as_input();
+    let (t, b) = xs.dim();
+    match xs {
+        Input::Rows(_) => bptt.memory_estimate(t, b),
+        Input::Tokens(_) => bptt.memory_estimate_for_tokens(t, b),
+    }
+}
+
 /// The bytes of the smallest budget, as the error of one that is too small names it.
-fn least<M: Model, L, O: Optimizer<M>>(bptt: &Bptt<M, L, O>, t: usize, b: usize) -> usize {
-    let message = bptt.memory_estimate(t, b).unwrap_err().to_string();
+fn least<N: SeqLayer, L, O: Optimizer<N>>(bptt: &Bptt<N, L, O>, xs: &impl AsInput<N::Elem>) -> usize {
+    let message = estimate(bptt, xs).unwrap_err().to_string();
     let number = message.split("at least ").nth(1).and_then(|rest| rest.split(' ').next());
     number.and_then(|number| number.parse().ok()).expect("the message names the smallest budget")
 }
 
 /// Everything a run leaves behind after three batches that continue each other: losses, gradients, weights, state.
-fn run<M: Model, L, O, T>(
-    mut bptt: Bptt<M, L, O>,
-    xs: &M::Input,
-    targets: &impl std::ops::Deref<Target = T>,
+fn run<N: SeqLayer, L, O, Y>(
+    mut bptt: Bptt<N, L, O>,
+    xs: &impl AsInput<N::Elem>,
+    targets: &Y,
 ) -> (Vec<u64>, Vec<u64>, Vec<u64>)
 where
-    O: Optimizer<M>,
-    T: Sequence + ?Sized,
-    L: Loss<M::Elem, T>,
+    O: Optimizer<N>,
+    Y: Targets,
+    L: Loss<N::Elem, Y::Of>,
 {
     let mut numbers = Vec::new();
     for _ in 0..3 {
         let report = bptt.train(xs, targets).unwrap();
-        numbers.extend([report.loss_sum.to_bits(), report.norm_sum.to_bits()]);
+        numbers.extend([report.losses.sum.to_bits(), report.norm_sum.to_bits()]);
         numbers.extend(weights(bptt.gradients()));
         numbers.extend(bptt.outputs().iter().map(|y| y.as_f64().to_bits()));
     }
@@ -46,17 +57,17 @@ where
 }
 
 /// Budgets from the smallest possible to more than enough give the bits of none, on 1, 2 and 3 threads.
-fn same<M: Model, L, O, T>(
+fn same<N: SeqLayer, L, O, Y>(
     what: &str,
-    build: impl Fn(Option<usize>, usize) -> Bptt<M, L, O>,
-    xs: &M::Input,
-    targets: &impl std::ops::Deref<Target = T>,
+    build: impl Fn(Option<usize>, usize) -> Bptt<N, L, O>,
+    xs: &impl AsInput<N::Elem>,
+    targets: &Y,
 ) where
-    O: Optimizer<M>,
-    T: Sequence + ?Sized,
-    L: Loss<M::Elem, T>,
+    O: Optimizer<N>,
+    Y: Targets,
+    L: Loss<N::Elem, Y::Of>,
 {
-    let (t, b) = xs.steps_and_rows();
+    let (t, b) = xs.as_input().dim();
     let plain = run(build(None, 1), xs, targets);
     for threads in [1, 2, 3] {
         assert!(run(build(None, threads), xs, targets) == plain, "{what}, {threads} threads, no budget");
@@ -64,12 +75,12 @@ fn same<M: Model, L, O, T>(
             assert!(run(build(Some(0), threads), xs, targets) == plain, "{what}: nothing takes nothing");
             continue;
         }
-        let (all, least) = (build(None, threads).memory_estimate(t, b).unwrap(), least(&build(Some(0), threads), t, b));
+        let (all, least) = (estimate(&build(None, threads), xs).unwrap(), least(&build(Some(0), threads), xs));
         assert!(least <= all, "{what}: at least {least}, all in all {all}");
         let between = [0.02, 0.1, 0.3, 0.7].map(|share| least + ((all - least) as f64 * share) as usize);
         for budget in [[least, all.saturating_sub(1).max(least), all, 2 * all].as_slice(), &between].concat() {
             let with = build(Some(budget), threads);
-            assert!(with.memory_estimate(t, b).unwrap() <= budget);
+            assert!(estimate(&with, xs).unwrap() <= budget);
             assert!(run(with, xs, targets) == plain, "{what}: {t} x {b}, {threads} threads, {budget} bytes");
         }
         let mut too_small = build(Some(least - 1), threads);
@@ -80,7 +91,7 @@ fn same<M: Model, L, O, T>(
     }
 }
 
-fn tokens<N: TokenInput>(what: &str, window: Option<usize>, sizes: &[(usize, usize)], net: impl Fn() -> N) {
+fn tokens<N: SeqLayer>(what: &str, window: Option<usize>, sizes: &[(usize, usize)], net: impl Fn() -> N) {
     for &(t, b) in sizes {
         let (xs, ys) = (text(t, b), text(t + 1, b).slice(s![1.., ..]).to_owned());
         let build = |budget: Option<usize>, threads: usize| {
@@ -121,55 +132,49 @@ const SIZES: &[(usize, usize)] = &[(0, 2), (1, 3), (2, 1), (3, 0), (13, 3), (37,
 
 #[test]
 fn language_models_of_each_cell() {
-    tokens("LSTM", None, SIZES, || Stacked::builder(V).repeat(2, Lstm::<f32>::spec(9)).seed(1).build().unwrap());
-    tokens("GRU", None, &[(13, 3)], || Stacked::builder(V).repeat(1, Gru::<f64>::spec(8)).seed(1).build().unwrap());
-    tokens("RNN", None, &[(13, 3)], || Stacked::builder(V).repeat(3, Rnn::<f32>::spec(8)).seed(1).build().unwrap());
+    tokens("LSTM", None, SIZES, || Stacked::repeat(V, 2, &Lstm::<f32>::spec(9), 1).unwrap());
+    tokens("GRU", None, &[(13, 3)], || Stacked::repeat(V, 1, &Gru::<f64>::spec(8), 1).unwrap());
+    tokens("RNN", None, &[(13, 3)], || Stacked::repeat(V, 3, &Rnn::<f32>::spec(8), 1).unwrap());
 }
 
 #[test]
 fn long_enough_for_several_threads_and_pieces_of_the_gated_cells() {
     let lstm = Lstm::<f32>::spec(64);
-    tokens("LSTM", None, &[(80, 11)], || Stacked::builder(V).repeat(2, lstm.clone()).seed(1).build().unwrap());
+    tokens("LSTM", None, &[(80, 11)], || Stacked::repeat(V, 2, &lstm, 1).unwrap());
 }
 
 #[test]
 fn windows_and_the_last_shorter_one() {
-    let build = || Stacked::builder(V).repeat(2, Lstm::<f32>::spec(9)).seed(1).build().unwrap();
+    let build = || Stacked::repeat(V, 2, &Lstm::<f32>::spec(9), 1).unwrap();
     tokens("windows", Some(17), &[(40, 3), (17, 2)], build);
 }
 
 #[test]
 fn mixed_stacks_and_cells_in_shards() {
-    tokens("mixed", None, &[(13, 3)], || {
-        Stacked::builder(V).layer(Lstm::<f32>::spec(9)).layer(Gru::spec(6)).layer(Rnn::spec(5)).build().unwrap()
-    });
+    tokens("mixed", None, &[(13, 3)], || Network::<f32>::builder(V).lstm(9).gru(6).rnn(5).build().unwrap());
     tokens("in shards", None, &[(11, 19)], || {
-        let stack = Stacked::builder(V).layer(GruResetBefore::<f32>::spec(9)).layer(Lstm::spec(6));
-        OneHot::new(stack.build().unwrap())
+        Network::builder(V).layer(GruResetBefore::<f32>::spec(9)).lstm(6).build().unwrap()
     });
 }
 
 #[test]
 fn rows_of_numbers() {
-    dense("LSTM", SIZES, || Stacked::builder(3).repeat(2, Lstm::spec(5)).seed(1).build().unwrap());
-    dense("a chain", &[(23, 2)], || {
-        let chain = deep_rnn::Chain::builder(3).layer(Gru::spec(4)).layer(deep_rnn::Linear::spec(6));
-        chain.layer(Lstm::spec(2)).layer(deep_rnn::Linear::spec(2)).seed(1).build().unwrap()
-    });
-    dense("in shards", &[(23, 17)], || Stacked::builder(3).repeat(2, GruResetBefore::spec(5)).build().unwrap());
+    dense("LSTM", SIZES, || Stacked::repeat(3, 2, &Lstm::spec(5), 1).unwrap());
+    dense("a network", &[(23, 2)], || Network::builder(3).gru(4).linear(6).lstm(2).linear(2).seed(1).build().unwrap());
+    dense("in shards", &[(23, 17)], || Stacked::repeat(3, 2, &GruResetBefore::spec(5), 0).unwrap());
 }
 
 #[test]
 fn evaluation_and_batches_of_every_shape() {
     let build = |budget: Option<usize>| {
-        let net = Stacked::builder(V).repeat(2, Lstm::<f32>::spec(9)).seed(1).build().unwrap();
+        let net = Stacked::repeat(V, 2, &Lstm::<f32>::spec(9), 1).unwrap();
         let builder = Bptt::builder(LanguageModel::new(net, 1).unwrap()).clip_norm(1.0);
         match budget {
             Some(bytes) => builder.memory_budget(bytes).build().unwrap(),
             None => builder.build().unwrap(),
         }
     };
-    let budget = build(None).memory_estimate(60, 4).unwrap() / 2;
+    let budget = build(None).memory_estimate_for_tokens(60, 4).unwrap() / 2;
     let (mut plain, mut tight) = (build(None), build(Some(budget)));
     for (t, b) in [(20, 4), (60, 4), (7, 4), (60, 2), (33, 4), (61, 1), (5, 5)] {
         let xs = text(t, b);
@@ -178,8 +183,8 @@ fn evaluation_and_batches_of_every_shape() {
             bptt.train(&xs, &xs).unwrap();
         }
         assert_eq!(weights(plain.gradients()), weights(tight.gradients()), "{t} x {b}");
-        let batch = || [Batch { x: xs.clone(), y: xs.clone(), continues: false }];
-        let losses = [&mut plain, &mut tight].map(|bptt| bptt.evaluate(batch()).unwrap().loss_sum.to_bits());
+        let batch = || [Batch::new(xs.clone(), xs.clone())];
+        let losses = [&mut plain, &mut tight].map(|bptt| bptt.evaluate(batch()).unwrap().losses.sum.to_bits());
         assert_eq!(losses[0], losses[1], "{t} x {b}");
     }
     assert_eq!(weights(plain.model()), weights(tight.model()));
@@ -191,7 +196,7 @@ fn a_refused_window_is_forgotten() {
         d_ys.fill(1.0);
         if refuse.is_empty() { f64::NAN } else { 1.0 }
     };
-    let build = || Stacked::builder(3).repeat(2, Lstm::<f64>::spec(5)).seed(1).build().unwrap();
+    let build = || Stacked::repeat(3, 2, &Lstm::<f64>::spec(5), 1).unwrap();
     let mut plain = Bptt::builder(build()).loss(loss).build().unwrap();
     let budget = plain.memory_estimate(20, 2).unwrap() - 2000;
     let mut tight = Bptt::builder(build()).loss(loss).memory_budget(budget).build().unwrap();
@@ -205,22 +210,45 @@ fn a_refused_window_is_forgotten() {
 #[test]
 fn what_cannot_be_run_in_pieces_gets_no_budget() {
     let both_ways = Bidirectional::spec(Lstm::<f32>::spec(4), Merge::Concat);
-    let net = || deep_rnn::Chain::builder(3).layer(both_ways.clone()).layer(deep_rnn::Linear::spec(2)).build().unwrap();
+    let net = || Network::builder(3).layer(both_ways.clone()).linear(2).build().unwrap();
     assert!(!net().is_causal());
     let error = Bptt::builder(net()).memory_budget(1 << 30).build().err().unwrap();
     assert!(error.to_string().contains("is_causal"), "{error}");
-    let reversed = deep_rnn::Reversed::new(Lstm::<f32>::spec(4).build(3, &mut Init::seeded(1)).unwrap());
+    let reversed = Reversed::new(Lstm::<f32>::spec(4).build(3, &mut Init::seeded(1)).unwrap());
     assert!(Bptt::builder(reversed).memory_budget(1 << 30).build().is_err());
     // Its memory is known all the same.
     let bptt = Bptt::builder(net()).build().unwrap();
-    assert!(bptt.memory_estimate(20, 2).unwrap() > bptt.memory_estimate(10, 2).unwrap());
-    for (t, b) in [(usize::MAX, 1), (1, usize::MAX), (usize::MAX, usize::MAX), (1 << 50, 1)] {
-        assert!(bptt.memory_estimate(t, b).unwrap_err().to_string().starts_with("steps: expected"), "{t} x {b}");
+    type Estimate<N> = fn(&Bptt<N>, usize, usize) -> Result<usize, Error>;
+    for estimate in [Bptt::memory_estimate as Estimate<_>, Bptt::memory_estimate_for_tokens] {
+        assert!(estimate(&bptt, 20, 2).unwrap() > estimate(&bptt, 10, 2).unwrap());
+        for (t, b) in [(usize::MAX, 1), (1, usize::MAX), (usize::MAX, usize::MAX), (1 << 50, 1)] {
+            assert!(estimate(&bptt, t, b).unwrap_err().to_string().starts_with("steps: expected"), "{t} x {b}");
+        }
     }
 }
 
 /// A layer tells sizes that no memory holds as the most there is, and no smaller one as more than a larger.
 fn counted<L: SeqLayer>(name: &str, net: &L) {
+    counted_from(&format!("{name}, rows"), net, L::memory);
+    counted_from(&format!("{name}, tokens"), net, L::memory_for_tokens);
+    let check = |bptt: &Bptt<L, MeanSquared>| {
+        assert!(bptt.memory_estimate(usize::MAX, 2).is_err() && bptt.memory_estimate(2, usize::MAX).is_err());
+        let for_tokens = |t, b| bptt.memory_estimate_for_tokens(t, b);
+        assert!(for_tokens(usize::MAX, 2).is_err() && for_tokens(2, usize::MAX).is_err());
+    };
+    let bptt = Bptt::builder(net.clone()).loss(MeanSquared).threads(4).build().unwrap();
+    check(&bptt);
+    assert!(bptt.memory_estimate(1 << 30, 1 << 8).unwrap() > 1 << 38);
+    assert!(bptt.memory_estimate_for_tokens(1 << 30, 1 << 8).unwrap() > 1 << 38);
+    if net.is_causal() {
+        let bptt = Bptt::builder(net.clone()).loss(MeanSquared).threads(4).memory_budget(1 << 30).build().unwrap();
+        check(&bptt);
+        assert!(bptt.memory_estimate(1 << 30, 1 << 8).is_err());
+        assert!(bptt.memory_estimate_for_tokens(1 << 30, 1 << 8).is_err());
+    }
+}
+
+fn counted_from<L: SeqLayer>(name: &str, net: &L, of: impl Fn(&L, usize, usize) -> Option<Memory> + Sync) {
     let sizes = [1, 2, 513, 1 << 20, 1 << 31, 1 << 40, 1 << 61, (1 << 62) + 1, usize::MAX / 2 + 1, usize::MAX];
     let all = |memory: Memory| [memory.tape, memory.forward.bytes(), memory.backward.bytes()];
     for threads in [1, 4] {
@@ -228,7 +256,7 @@ fn counted<L: SeqLayer>(name: &str, net: &L) {
             for fixed in sizes {
                 let (mut over_steps, mut over_rows) = ([0; 3], [0; 3]);
                 for size in sizes {
-                    let (long, wide) = (net.memory(size, fixed).unwrap(), net.memory(fixed, size).unwrap());
+                    let (long, wide) = (of(net, size, fixed).unwrap(), of(net, fixed, size).unwrap());
                     for (before, now) in [(&mut over_steps, all(long)), (&mut over_rows, all(wide))] {
                         let less = before.iter().zip(now).any(|(before, now)| now < *before / 2);
                         assert!(!less, "{name}: {size} with {fixed} takes {now:?}, a smaller one {before:?}");
@@ -236,16 +264,9 @@ fn counted<L: SeqLayer>(name: &str, net: &L) {
                     }
                 }
             }
-            let most = net.memory(usize::MAX, 2).unwrap();
+            let most = of(net, usize::MAX, 2).unwrap();
             assert!(most.tape == usize::MAX || most.tape == 0, "{name}: {most:?}");
         });
-    }
-    let mut bptt = Bptt::builder(net.clone()).loss(MeanSquared).threads(4).build().unwrap();
-    assert!(bptt.memory_estimate(usize::MAX, 2).is_err() && bptt.memory_estimate(2, usize::MAX).is_err());
-    assert!(bptt.memory_estimate(1 << 30, 1 << 8).unwrap() > 1 << 38);
-    if net.is_causal() {
-        bptt = Bptt::builder(net.clone()).loss(MeanSquared).threads(4).memory_budget(1 << 30).build().unwrap();
-        assert!(bptt.memory_estimate(usize::MAX, 2).is_err() && bptt.memory_estimate(1 << 30, 1 << 8).is_err());
     }
 }
 
@@ -258,13 +279,15 @@ fn sizes_that_no_memory_holds() {
     counted("GRU, reset before", &GruResetBefore::<f64>::spec(7).build(5, &mut init()).unwrap());
     counted("Linear", &Linear::<f32>::spec(7).build(5, &mut init()).unwrap());
     counted("Reversed", &Reversed::new(lstm()));
-    counted("OneHot", &OneHot::new(lstm()));
-    counted("Stacked", &Stacked::builder(5).repeat(3, Rnn::<f32>::spec(9)).build().unwrap());
-    counted("Chain", &Chain::builder(5).layer(Rnn::<f32>::spec(9)).layer(Linear::spec(3)).build().unwrap());
+    counted("Stacked", &Stacked::repeat(5, 3, &Rnn::<f32>::spec(9), 0).unwrap());
+    counted("Network", &Network::<f32>::builder(5).rnn(9).linear(3).build().unwrap());
+    counted("LanguageModel", &LanguageModel::new(lstm(), 1).unwrap());
     for merge in [Merge::Concat, Merge::Sum] {
         counted("Bidirectional", &Bidirectional::new(lstm(), lstm(), merge).unwrap());
     }
-    let model = LanguageModel::new(OneHot::new(Stacked::builder(5).layer(Lstm::<f32>::spec(9)).build().unwrap()), 1);
-    let memory = model.unwrap().run_memory(usize::MAX, 2).unwrap();
-    assert_eq!((memory.tape, memory.forward.bytes(), memory.backward.bytes()), (usize::MAX, usize::MAX, usize::MAX));
+    let model = LanguageModel::new(Network::<f32>::builder(5).lstm(9).build().unwrap(), 1).unwrap();
+    for memory in [model.memory(usize::MAX, 2).unwrap(), model.memory_for_tokens(usize::MAX, 2).unwrap()] {
+        let bytes = [memory.tape, memory.forward.bytes(), memory.backward.bytes()];
+        assert_eq!(bytes, [usize::MAX; 3]);
+    }
 }

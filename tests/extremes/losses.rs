@@ -1,7 +1,7 @@
 //! Losses and their means.
 
+use deep_rnn::Loss;
 use deep_rnn::prelude::*;
-use deep_rnn::{Error, Loss};
 use ndarray::{Array2, Array3, ArrayRef3, ArrayView3, ArrayViewMut3};
 
 use crate::{Frozen, near};
@@ -11,7 +11,7 @@ fn cross_entropy<F: Float>(logits: &[F], target: usize) -> (f64, Vec<f64>) {
     let ys = Array3::from_shape_vec((1, 1, logits.len()), logits.to_vec()).unwrap();
     let mut d_ys = Array3::from_elem(ys.dim(), F::nan());
     let targets = Array2::from_elem((1, 1), target);
-    let loss = CrossEntropy.evaluate(ys.view(), &*targets, d_ys.view_mut());
+    let loss = CrossEntropy.evaluate(Context::default(), ys.view(), &*targets, d_ys.view_mut()).mean();
     (loss, d_ys.iter().map(|d| d.as_f64()).collect())
 }
 
@@ -66,19 +66,22 @@ fn means_of_numbers_whose_sum_is_none() {
     // Cross-entropy: four tokens, each as surprising as a number can say.
     let ys = Array3::from_shape_fn((4, 1, 2), |(_, _, v)| if v == 0 { 1.5e308 } else { 0.0 });
     let mut d_ys = Array3::zeros(ys.dim());
-    let loss = CrossEntropy.evaluate(ys.view(), &*Array2::from_elem((4, 1), 1), d_ys.view_mut());
+    let targets = Array2::from_elem((4, 1), 1);
+    let loss = CrossEntropy.evaluate(Context::default(), ys.view(), &*targets, d_ys.view_mut()).mean();
     near(loss, 1.5e308, 1e-15);
     // Mean square: the sum, and a square, beyond the range.
     for (off, n, expected) in [(1.2e154, 8, 1.44e308), (1e156, 1, f64::INFINITY)] {
         let ys = Array3::from_elem((n, 1, 1), off);
         let mut d_ys = Array3::zeros(ys.dim());
-        let loss = MeanSquared.evaluate(ys.view(), &*Array3::zeros(ys.dim()), d_ys.view_mut());
+        let targets = Array3::zeros(ys.dim());
+        let loss = MeanSquared.evaluate(Context::default(), ys.view(), &*targets, d_ys.view_mut()).mean();
         assert!(loss == expected || (loss / expected - 1.0).abs() < 1e-14, "{loss:e}, {expected:e}");
     }
     let mut ys = Array3::zeros((40_000, 1, 1));
     ys[[7, 0, 0]] = 2e156;
     let mut d_ys = Array3::zeros(ys.dim());
-    let loss = MeanSquared.evaluate(ys.view(), &*Array3::zeros(ys.dim()), d_ys.view_mut());
+    let targets = Array3::zeros(ys.dim());
+    let loss = MeanSquared.evaluate(Context::default(), ys.view(), &*targets, d_ys.view_mut()).mean();
     near(loss, 1e308, 1e-14);
 }
 
@@ -105,7 +108,8 @@ fn no_gradient_of_a_loss_is_denormal() {
     fn check<F: Float>() {
         let ys = Array3::from_shape_fn((1, 400, 3), |(_, b, v)| F::from_f64(if v == 0 { b as f64 } else { 0.0 }));
         let mut d_ys = Array3::zeros(ys.dim());
-        CrossEntropy.evaluate(ys.view(), &*Array2::from_elem((1, 400), 0), d_ys.view_mut());
+        let targets = Array2::from_elem((1, 400), 0);
+        CrossEntropy.evaluate(Context::default(), ys.view(), &*targets, d_ys.view_mut());
         assert!(d_ys.iter().all(|d| *d == F::zero() || d.abs() >= F::TINY));
         let mut small = F::one();
         let ys = Array3::from_shape_fn((1, 1200, 1), |_| {
@@ -113,7 +117,7 @@ fn no_gradient_of_a_loss_is_denormal() {
             small
         });
         let mut d_ys = Array3::zeros(ys.dim());
-        MeanSquared.evaluate(ys.view(), &*Array3::zeros(ys.dim()), d_ys.view_mut());
+        MeanSquared.evaluate(Context::default(), ys.view(), &*Array3::zeros(ys.dim()), d_ys.view_mut());
         assert!(d_ys.iter().all(|d| *d == F::zero() || d.abs() >= F::TINY));
     }
     check::<f32>();

@@ -2,7 +2,7 @@
 //! blocks it does not, and the blocks do not depend on how a window is run.
 
 use deep_rnn::prelude::*;
-use deep_rnn::{GatedSpec, LanguageModel, Model, OneHot, RnnGates};
+use deep_rnn::{GatedSpec, RnnGates};
 use ndarray::{Array1, Array2, Array3, ArrayRef2, ArrayRef3, ArrayView3, ArrayViewMut3, Axis, Slice};
 
 use crate::{Frozen, near};
@@ -13,8 +13,8 @@ fn linear(t: usize, b: usize) -> [f64; 2] {
     let (xs, mut d_x) = (Array3::<f32>::ones((t, b, 1)), Array3::zeros((t, b, 1)));
     let d_y = Array3::from_elem((t, b, 1), 0.1 / (t * b) as f32);
     let mut grads = layer.zeros_like();
-    let io = GradIo { x: xs.view(), y: xs.view(), d_y: d_y.view(), d_x: d_x.view_mut() };
-    layer.backward(io, &mut (), &mut (), &mut grads);
+    let io = SeqGradIo { x: (&xs).into(), y: xs.view(), d_y: d_y.view(), d_x: Some(d_x.view_mut()) };
+    layer.backward(Context::default(), io, &mut (), &mut (), &mut grads);
     assert_eq!(d_x, d_y);
     [f64::from(grads.b().unwrap()[0]), f64::from(grads.w()[[0, 0]])]
 }
@@ -51,9 +51,9 @@ fn a_cell_over_millions_of_rows() {
         let (xs, mut ys, mut d_x) = (Array3::ones((t, b, 1)), Array3::zeros((t, b, 1)), Array3::zeros((t, b, 1)));
         let d_y = Array3::from_elem((t, b, 1), 0.1 / rows);
         let (mut tape, mut grads) = (Default::default(), cell.zeros_like());
-        cell.scan(xs.view(), ys.view_mut(), &mut cell.zero_state(b), Some(&mut tape));
-        let io = GradIo { x: xs.view(), y: ys.view(), d_y: d_y.view(), d_x: d_x.view_mut() };
-        cell.scan_backward(io, &mut tape, &mut cell.zero_state(b), &mut grads);
+        cell.scan(Context::default(), (&xs).into(), ys.view_mut(), &mut cell.zero_state(b), Some(&mut tape));
+        let io = SeqGradIo { x: (&xs).into(), y: ys.view(), d_y: d_y.view(), d_x: Some(d_x.view_mut()) };
+        cell.scan_backward(Context::default(), io, &mut tape, &mut cell.zero_state(b), &mut grads);
         assert_eq!(d_x, d_y);
         let share = if t == 1 { 0.0 } else { 0.1 * (t - 1) as f64 / t as f64 };
         for (gradient, expected) in [
@@ -86,7 +86,7 @@ fn the_engine_over_a_million_rows() {
         d_ys.fill(0.1 / ys.len() as f32);
         0.0
     };
-    fn train<N: deep_rnn::TokenInput<Elem = f32>, L>(net: N, loss: L, (t, b): (usize, usize)) -> f64
+    fn train<N: SeqLayer<Elem = f32>, L>(net: N, loss: L, (t, b): (usize, usize)) -> f64
     where
         L: deep_rnn::Loss<f32, ArrayRef2<usize>>,
     {
@@ -98,7 +98,7 @@ fn the_engine_over_a_million_rows() {
     }
     near(train(adder().build(1, &mut Init::seeded(1)).unwrap(), of_tokens, (n / 32, 32)), 0.1, 4e-5);
     let before = GruResetBefore::<f32>::spec(1).build(1, &mut Init::seeded(1)).unwrap();
-    near(train(OneHot::new(before), of_tokens, (n / 4096, 512)), 0.1, 4e-5);
+    near(train(before, of_tokens, (n / 4096, 512)), 0.1, 4e-5);
 }
 
 /// Gradients of a sequence, and those of its blocks, counted from its end: each from zero, and added with what was lost.
@@ -112,19 +112,19 @@ fn of_blocks<C: RnnCell>(cell: &C, (t, b): (usize, usize), block: usize) -> [Vec
         let pieces: Vec<Slice> = cuts.windows(2).map(|ends| Slice::from(ends[0]..ends[1])).collect();
         for piece in &pieces {
             let y = ys.slice_axis_mut(Axis(0), *piece);
-            cell.scan(xs.slice_axis(Axis(0), *piece), y, &mut state, Some(&mut tape));
+            cell.scan(Context::default(), xs.slice_axis(Axis(0), *piece).into(), y, &mut state, Some(&mut tape));
         }
         let zero = C::Elem::from_f64(0.0);
         let mut sums = vec![[zero; 2]; cell.num_params()];
         for piece in pieces.iter().rev() {
-            let io = GradIo {
-                x: xs.slice_axis(Axis(0), *piece),
+            let io = SeqGradIo {
+                x: xs.slice_axis(Axis(0), *piece).into(),
                 y: ys.slice_axis(Axis(0), *piece),
                 d_y: d_ys.slice_axis(Axis(0), *piece),
-                d_x: d_x.slice_axis_mut(Axis(0), *piece),
+                d_x: Some(d_x.slice_axis_mut(Axis(0), *piece)),
             };
             let mut grads = cell.zeros_like();
-            cell.scan_backward(io, &mut tape, &mut d_state, &mut grads);
+            cell.scan_backward(Context::default(), io, &mut tape, &mut d_state, &mut grads);
             let mut walk = sums.iter_mut();
             grads.visit(&mut |_, array| {
                 for (x, [sum, lost]) in array.iter().zip(&mut walk) {
@@ -167,8 +167,8 @@ fn blocks_are_counted_from_the_end() {
 /// A memory budget, threads: the same bits, for a window of several blocks too.
 #[test]
 fn a_long_window_has_the_same_bits_however_it_is_run() {
-    fn gradients<M: Model<Elem = f32, Input = ArrayRef3<f32>>>(
-        model: &M,
+    fn gradients<N: SeqLayer<Elem = f32>>(
+        model: &N,
         (t, b): (usize, usize),
         share: Option<f64>,
         threads: usize,
@@ -186,11 +186,11 @@ fn a_long_window_has_the_same_bits_however_it_is_run() {
         bits(bptt.gradients())
     }
     let mut init = Init::seeded(2);
-    let chain = deep_rnn::Chain::builder(1).layer(Lstm::<f32>::spec(8)).layer(Linear::spec(1)).build().unwrap();
+    let whole = Network::<f32>::builder(1).lstm(8).linear(1).build().unwrap();
     let sharded = GruResetBefore::<f32>::spec(3).build(1, &mut init).unwrap();
     for share in [None, Some(0.9), Some(0.5), Some(0.3)] {
         for threads in [1, 2] {
-            assert!(gradients(&chain, (4500, 8), share, threads) == gradients(&chain, (4500, 8), None, 1), "{share:?}");
+            assert!(gradients(&whole, (4500, 8), share, threads) == gradients(&whole, (4500, 8), None, 1), "{share:?}");
         }
         let sharded = |share, threads| gradients(&sharded, (4500, 11), share, threads);
         if share.is_none_or(|share| share > 0.8) {

@@ -5,9 +5,9 @@ mod measure;
 mod panics;
 
 use deep_rnn::prelude::*;
-use deep_rnn::{Bidirectional, Chain, Float, Linear, Merge, OneHot, Reversed, SeqLayer, TokenInput};
+use deep_rnn::{LearnedState, Reversed};
 use measure::{Worst, budgets, half_square, measure};
-use ndarray::{Array2, Array3, ArrayRef3, s};
+use ndarray::{Array2, Array3, ArrayView3, s};
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]
@@ -21,17 +21,17 @@ fn inputs<F: Float>(t: usize, b: usize) -> Array3<F> {
 }
 
 /// The same numbers in rows, batch first, last step first, every second column of a wider array, and columns first.
-fn layouts<F: Float>(xs: &Array3<F>, mut f: impl FnMut(&str, &ArrayRef3<F>)) {
+fn layouts<F: Float>(xs: &Array3<F>, mut f: impl FnMut(&str, ArrayView3<'_, F>)) {
     let (t, b, d) = xs.dim();
-    f("in rows", xs);
+    f("in rows", xs.view());
     let batch_first = Array3::from_shape_fn((b, t, d), |(b, t, d)| xs[[t, b, d]]);
-    f("batch first", &batch_first.view().permuted_axes([1, 0, 2]));
+    f("batch first", batch_first.view().permuted_axes([1, 0, 2]));
     let turned = Array3::from_shape_fn((t, b, d), |(i, b, d)| xs[[t - 1 - i, b, d]]);
-    f("reversed", &turned.slice(s![..;-1, .., ..]));
+    f("reversed", turned.slice(s![..;-1, .., ..]));
     let wide = Array3::from_shape_fn((t, b, 2 * d), |(t, b, d)| xs[[t, b, d / 2]]);
-    f("strided", &wide.slice(s![.., .., ..;2]));
+    f("strided", wide.slice(s![.., .., ..;2]));
     let columns = Array3::from_shape_fn((d, b, t), |(d, b, t)| xs[[t, b, d]]);
-    f("columns first", &columns.view().permuted_axes([2, 1, 0]));
+    f("columns first", columns.view().permuted_axes([2, 1, 0]));
 }
 
 /// A layer on 1 to 4 threads, the odd layouts and `f64` on one number of threads each.
@@ -51,43 +51,42 @@ fn layer<L: SeqLayer>(worst: &mut Worst, name: &str, net: &L) {
                 builder.threads(threads).build().unwrap()
             };
             let what = format!("{name}, {}, {layout}, {threads} threads", L::Elem::NAME);
-            worst.take(&what, &measure(build, xs, &none, false), None);
+            worst.take(&what, &measure(build, &xs, &none, false), None);
         }
     });
 }
 
 /// Every layer and every wrapper.
 fn layers<F: Float>(worst: &mut Worst) {
-    let net = || Chain::builder(D);
-    layer(worst, "Linear", &net().layer(Linear::<F>::spec(40)).build().unwrap());
-    layer(worst, "LSTM", &Stacked::builder(D).repeat(2, Lstm::<F>::spec(48)).build().unwrap());
-    layer(worst, "GRU between Linear", &{
-        net().layer(Linear::<F>::spec(30)).layer(Gru::spec(40)).layer(Linear::spec(20)).build().unwrap()
-    });
-    layer(worst, "RNN", &Stacked::builder(D).layer(Rnn::<F>::spec(64)).build().unwrap());
+    let net = || Network::<F>::builder(D);
+    layer(worst, "Linear", &net().linear(40).build().unwrap());
+    layer(worst, "LSTM", &Stacked::repeat(D, 2, &Lstm::<F>::spec(48), 0).unwrap());
+    layer(worst, "LSTM in boxes", &net().lstm(48).lstm(48).build().unwrap());
+    layer(worst, "GRU between Linear", &net().linear(30).gru(40).linear(20).build().unwrap());
+    layer(worst, "RNN", &Stacked::repeat(D, 1, &Rnn::<F>::spec(64), 0).unwrap());
     for merge in [Merge::Concat, Merge::Sum] {
         let both = Bidirectional::spec(Lstm::<F>::spec(40), merge);
         layer(worst, &format!("Bidirectional LSTM, {merge:?}"), &net().layer(both.clone()).build().unwrap());
-        let two = net().layer(both.clone()).layer(both).layer(Linear::spec(5)).build().unwrap();
+        let two = net().layer(both.clone()).layer(both).linear(5).build().unwrap();
         layer(worst, &format!("two Bidirectional LSTM, {merge:?}, Linear"), &two);
     }
-    let stack = |seed| Stacked::builder(D).layer(Gru::<F>::spec(40)).layer(Rnn::spec(30)).seed(seed).build().unwrap();
+    let stack = |seed| net().gru(40).rnn(30).seed(seed).build().unwrap();
     layer(worst, "Bidirectional stacks", &Bidirectional::new(stack(1), stack(2), Merge::Concat).unwrap());
     layer(worst, "Reversed stack", &Reversed::new(stack(1)));
-    layer(worst, "Reversed Linear", &Reversed::new(net().layer(Linear::<F>::spec(40)).build().unwrap()));
+    layer(worst, "Reversed Linear", &Reversed::new(net().linear(40).build().unwrap()));
     let inner = Bidirectional::new(stack(1), Reversed::new(stack(2)), Merge::Sum).unwrap();
     layer(worst, "Reversed Bidirectional of a Reversed", &Reversed::new(inner));
+    let learned = |d: usize, init: &mut Init| LearnedState::new(Lstm::<F>::spec(48).build(d, init)?);
+    layer(worst, "LSTM from a learned state, Linear", &net().layer(learned).linear(5).build().unwrap());
+    layer(worst, "the last of GRU, Linear", &net().gru(48).last().linear(5).build().unwrap());
     // In shards.
-    layer(worst, "GRU, reset before", &Stacked::builder(D).layer(GruResetBefore::<F>::spec(32)).build().unwrap());
-    let mixed = net().layer(GruResetBefore::<F>::spec(24)).layer(Lstm::spec(40)).layer(Linear::spec(20));
+    layer(worst, "GRU, reset before", &Stacked::repeat(D, 1, &GruResetBefore::<F>::spec(32), 0).unwrap());
+    let mixed = net().layer(GruResetBefore::<F>::spec(24)).lstm(40).linear(20);
     layer(worst, "GRU, reset before, LSTM, Linear", &mixed.build().unwrap());
 }
 
 /// Cells under budgets.
-fn dense<S: Spec + Clone>(worst: &mut Worst, name: &str, spec: &S, layers: usize)
-where
-    S::Layer: RnnCell,
-{
+fn dense<S: Spec<Layer: RnnCell>>(worst: &mut Worst, name: &str, spec: &S, layers: usize) {
     for (t, b, threads) in [(50, 8, 1), (200, 9, 1), (200, 9, 3)] {
         let none = Array3::zeros((t, b, 0));
         layouts(&inputs(t, b), |layout, xs| {
@@ -95,7 +94,7 @@ where
                 return;
             }
             let build = |budget: Option<usize>| {
-                let net = Stacked::builder(D).repeat(layers, spec.clone()).seed(1).build().unwrap();
+                let net = Stacked::repeat(D, layers, spec, 1).unwrap();
                 let builder = Bptt::builder(net).loss(half_square).optimizer(Sgd::new(0.1)).threads(threads);
                 match budget {
                     Some(budget) => builder.memory_budget(budget).build().unwrap(),
@@ -103,13 +102,13 @@ where
                 }
             };
             let what = format!("{name}, {layers} layers, {t} x {b}, {layout}, {threads} threads");
-            budgets(worst, &what, build, xs, &none);
+            budgets(worst, &what, build, &xs, &none);
         });
     }
 }
 
 /// Language models under budgets.
-fn tokens<N: TokenInput<Elem = f32>>(worst: &mut Worst, name: &str, net: impl Fn() -> N) {
+fn tokens<N: SeqLayer<Elem = f32>>(worst: &mut Worst, name: &str, net: impl Fn() -> N) {
     let vocabulary = net().input_size();
     for (t, b, threads) in [(35, 32, 4), (211, 3, 1), (211, 3, 2)] {
         let batch_first = Array2::from_shape_fn((b, t), |(b, t)| (5 * t + t * t * b + b) % vocabulary);
@@ -135,11 +134,14 @@ fn the_peak_is_what_was_said() {
     dense(&mut worst, "GRU", &Gru::<f64>::spec(40), 3);
     dense(&mut worst, "RNN", &Rnn::<f32>::spec(64), 1);
     dense(&mut worst, "GRU, reset before", &GruResetBefore::<f32>::spec(32), 2);
-    let stack = |layers, units| Stacked::builder(28).repeat(layers, Lstm::<f32>::spec(units)).build().unwrap();
+    let stack = |layers, units| Stacked::repeat(28, layers, &Lstm::<f32>::spec(units), 0).unwrap();
     tokens(&mut worst, "LSTM", || stack(2, 64));
-    tokens(&mut worst, "GRU, wide", || Stacked::builder(300).layer(Gru::<f32>::spec(32)).build().unwrap());
-    tokens(&mut worst, "RNN", || Stacked::builder(28).repeat(4, Rnn::<f32>::spec(32)).build().unwrap());
-    tokens(&mut worst, "LSTM from rows", || OneHot::new(stack(1, 48)));
+    tokens(&mut worst, "GRU, wide", || Stacked::repeat(300, 1, &Gru::<f32>::spec(32), 0).unwrap());
+    tokens(&mut worst, "RNN", || Stacked::repeat(28, 4, &Rnn::<f32>::spec(32), 0).unwrap());
+    tokens(&mut worst, "LSTM, one", || stack(1, 48));
+    tokens(&mut worst, "LSTM in boxes", || Network::<f32>::builder(28).lstm(48).build().unwrap());
+    let before = GruResetBefore::<f32>::spec(48);
+    tokens(&mut worst, "GRU, reset before", || Stacked::repeat(28, 1, &before, 0).unwrap());
     worst.tell();
     panics::a_hundred_leave_one_window();
 }

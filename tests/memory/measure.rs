@@ -1,9 +1,7 @@
 //! What the engine says it will hold, and what it holds at its peak.
 
-use std::ops::Deref;
-
 use deep_rnn::prelude::*;
-use deep_rnn::{Batch, Float, Loss, Model, Optimizer, Sequence};
+use deep_rnn::{AsInput, Loss, Optimizer, Targets};
 use ndarray::{ArrayRef3, ArrayView3, ArrayViewMut3};
 
 use crate::ALLOCATOR;
@@ -20,28 +18,40 @@ pub(crate) struct Figures {
     predicted: usize,
 }
 
-pub(crate) fn measure<M, L, O, T, Y>(
-    build: impl Fn() -> Bptt<M, L, O>,
-    xs: &M::Input,
+/// What the engine says of an input like this one.
+fn estimate<N, L, O>(bptt: &Bptt<N, L, O>, xs: &impl AsInput<N::Elem>) -> Result<usize, Error>
+where
+    N: SeqLayer,
+    O: Optimizer<N>,
+{
+    let xs = xs.as_input();
+    let (t, b) = xs.dim();
+    match xs {
+        Input::Rows(_) => bptt.memory_estimate(t, b),
+        Input::Tokens(_) => bptt.memory_estimate_for_tokens(t, b),
+    }
+}
+
+pub(crate) fn measure<N, L, O, Y>(
+    build: impl Fn() -> Bptt<N, L, O>,
+    xs: &impl AsInput<N::Elem>,
     targets: &Y,
     budget: bool,
 ) -> Figures
 where
-    M: Model,
-    O: Optimizer<M>,
-    Y: Deref<Target = T>,
-    T: Sequence + ?Sized,
-    L: Loss<M::Elem, T>,
+    N: SeqLayer,
+    O: Optimizer<N>,
+    Y: Targets,
+    L: Loss<N::Elem, Y::Of>,
 {
-    let (t, b) = xs.steps_and_rows();
-    let batch = || [Batch { x: xs, y: &**targets, continues: false }];
+    let batch = || [Batch::new(xs, targets)];
     let before = ALLOCATOR.current_usage();
     let start = || ALLOCATOR.reset_peak_usage();
     let peak = || ALLOCATOR.peak_usage() - before;
 
     start();
     let mut bptt = build();
-    let said = bptt.memory_estimate(t, b).unwrap();
+    let said = estimate(&bptt, xs).unwrap();
     (0..2).for_each(|_| _ = bptt.train(xs, targets).unwrap());
     let trained = peak();
     bptt.evaluate(batch()).unwrap();
@@ -57,10 +67,10 @@ where
     let mut predicted = 0;
     if !budget {
         let bptt = build();
-        let mut state = bptt.model().zero_state(b);
+        let mut state = bptt.model().zero_state(xs.as_input().dim().1);
         start();
         let outputs = bptt.predict(xs, &mut state).unwrap();
-        predicted = peak() - outputs.len() * size_of::<M::Elem>();
+        predicted = peak() - outputs.len() * size_of::<N::Elem>();
     }
     Figures { said, trained, evaluated, only_evaluated, predicted }
 }
@@ -107,24 +117,22 @@ pub(crate) fn half_square<F: Float>(ys: ArrayView3<'_, F>, _: &ArrayRef3<F>, mut
 }
 
 /// Without a budget, and with some from just too little for all down to the least there can be.
-pub(crate) fn budgets<M, L, O, T, Y>(
+pub(crate) fn budgets<N, L, O, Y>(
     worst: &mut Worst,
     what: &str,
-    build: impl Fn(Option<usize>) -> Bptt<M, L, O>,
-    xs: &M::Input,
+    build: impl Fn(Option<usize>) -> Bptt<N, L, O>,
+    xs: &impl AsInput<N::Elem>,
     targets: &Y,
 ) where
-    M: Model,
-    O: Optimizer<M>,
-    Y: Deref<Target = T>,
-    T: Sequence + ?Sized,
-    L: Loss<M::Elem, T>,
+    N: SeqLayer,
+    O: Optimizer<N>,
+    Y: Targets,
+    L: Loss<N::Elem, Y::Of>,
 {
     worst.take(what, &measure(|| build(None), xs, targets, false), None);
-    let (t, b) = xs.steps_and_rows();
-    let (all, least) = (build(None).memory_estimate(t, b).unwrap(), least(&build(Some(0)), t, b));
+    let (all, least) = (estimate(&build(None), xs).unwrap(), least(&build(Some(0)), xs));
     for (share, name) in [(0.99, "nearly all"), (0.5, "half"), (0.1, "a tenth"), (0.0, "the least")] {
-        if share == 0.0 && t > 50 {
+        if share == 0.0 && xs.as_input().dim().0 > 50 {
             continue; // that takes T²/2 steps
         }
         let budget = least + ((all - least) as f64 * share) as usize;
@@ -134,8 +142,8 @@ pub(crate) fn budgets<M, L, O, T, Y>(
 }
 
 /// The smallest budget, as the error of one that is too small names it.
-fn least<M: Model, L, O: Optimizer<M>>(bptt: &Bptt<M, L, O>, t: usize, b: usize) -> usize {
-    let message = bptt.memory_estimate(t, b).unwrap_err().to_string();
+fn least<N: SeqLayer, L, O: Optimizer<N>>(bptt: &Bptt<N, L, O>, xs: &impl AsInput<N::Elem>) -> usize {
+    let message = estimate(bptt, xs).unwrap_err().to_string();
     let number = message.split("at least ").nth(1).and_then(|rest| rest.split(' ').next());
     number.and_then(|number| number.parse().ok()).expect("the message names the smallest budget")
 }

@@ -2,8 +2,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use deep_rnn::Loss;
 use deep_rnn::prelude::*;
-use deep_rnn::{Loss, MeanSquared};
 use ndarray::{Array3, ArrayRef3, ArrayView3, ArrayViewMut3};
 
 use crate::{ALLOCATOR, inputs};
@@ -15,18 +15,18 @@ fn broken(_: ArrayView3<'_, f32>, _: &ArrayRef3<f32>, _: ArrayViewMut3<'_, f32>)
 
 /// A loss that is not finite.
 fn infinite(ys: ArrayView3<'_, f32>, targets: &ArrayRef3<f32>, d_ys: ArrayViewMut3<'_, f32>) -> f64 {
-    MeanSquared.evaluate(ys, targets, d_ys) / 0.0
+    MeanSquared.evaluate(Context::default(), ys, targets, d_ys).mean() / 0.0
 }
 
-fn held<S: Spec + Clone>(spec: &S, loss: impl Loss<f32, ArrayRef3<f32>> + Copy, threads: usize, share: f64)
+fn held<S>(spec: &S, loss: impl Loss<f32, ArrayRef3<f32>> + Copy, threads: usize, share: f64)
 where
-    S::Layer: RnnCell<Elem = f32>,
+    S: Spec<Layer: RnnCell<Elem = f32>>,
 {
     let (t, b) = (100, 9);
     let (xs, ys) = (inputs::<f32>(t, b), Array3::zeros((t, b, 32)));
     let before = ALLOCATOR.current_usage();
     let build = |budget: Option<usize>| {
-        let net = Stacked::builder(xs.dim().2).repeat(2, spec.clone()).build().unwrap();
+        let net = Stacked::repeat(xs.dim().2, 2, spec, 0).unwrap();
         let builder = Bptt::builder(net).loss(loss).threads(threads);
         match budget {
             Some(budget) => builder.memory_budget(budget).build().unwrap(),

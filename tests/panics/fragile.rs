@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicIsize, Ordering};
 
-use deep_rnn::ndarray::{ArrayView2, ArrayViewMut2, Ix2};
-use deep_rnn::{GradIo, Memory, Recurrent, RnnCell, Tape, params};
+use deep_rnn::ndarray::{ArrayView2, ArrayViewMut2};
+use deep_rnn::{Context, GradIo, Memory, Recurrent, RnnCell, params};
 
 /// Counts the calls of whatever holds it; one of them panics.
 #[derive(Clone, Debug)]
@@ -51,10 +51,7 @@ impl<C: RnnCell> Fragile<C> {
     }
 }
 
-impl<C: RnnCell> Recurrent for Fragile<C>
-where
-    C::Tape: Tape,
-{
+impl<C: RnnCell> Recurrent for Fragile<C> {
     type State = C::State;
     type Tape = C::Tape;
 
@@ -78,23 +75,25 @@ where
 impl<C: RnnCell> RnnCell for Fragile<C> {
     fn step(
         &self,
+        cx: Context<'_>,
         x: ArrayView2<'_, C::Elem>,
         y: ArrayViewMut2<'_, C::Elem>,
         state: &mut C::State,
         tape: Option<&mut C::Tape>,
     ) {
         self.fuse.burn();
-        self.inner.step(x, y, state, tape);
+        self.inner.step(cx, x, y, state, tape);
     }
 
     fn step_backward(
         &self,
-        io: GradIo<'_, C::Elem, Ix2>,
+        cx: Context<'_>,
+        io: GradIo<'_, C::Elem>,
         tape: &mut C::Tape,
         d_state: &mut C::State,
         grads: &mut Self,
     ) {
         self.fuse.burn();
-        self.inner.step_backward(io, tape, d_state, &mut grads.inner);
+        self.inner.step_backward(cx, io, tape, d_state, &mut grads.inner);
     }
 }

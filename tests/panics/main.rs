@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use bits::{state_bits, weights};
 use deep_rnn::ndarray::{Array3, ArrayRef3, ArrayView3, ArrayViewMut3, s};
 use deep_rnn::prelude::*;
-use deep_rnn::{Bidirectional, Chain, Linear, Loss, MeanSquared, Merge, Model, Optimizer, SeqLayer, Threads};
+use deep_rnn::{Boxed, Loss, LossSum, Optimizer, Threads};
 use fragile::{Fragile, Fuse};
 
 type Numbers = ArrayRef3<f64>;
@@ -20,7 +20,7 @@ fn numbers(start: usize, t: usize, b: usize, width: usize) -> Array3<f64> {
 }
 
 /// Everything of an engine that can be seen from outside.
-fn seen<M: Model<Elem = f64>, L, O: Optimizer<M>>(bptt: &Bptt<M, L, O>) -> [Vec<u64>; 2] {
+fn seen<N: SeqLayer<Elem = f64>, L, O: Optimizer<N>>(bptt: &Bptt<N, L, O>) -> [Vec<u64>; 2] {
     [weights(bptt.model()), bptt.state().map(state_bits).unwrap_or_default()]
 }
 
@@ -84,7 +84,7 @@ fn at_every_call<N, L>(
         assert!(bptt.outputs().is_empty(), "{what}: no half of the outputs");
 
         fuse.light(at.min(6) / 2);
-        panics(|| bptt.evaluate([Batch { x: &*xs, y: &*ys, continues: false }]));
+        panics(|| bptt.evaluate([Batch::new(&xs, &ys)]));
         fuse.light(at.min(6) / 2);
         let mut state = bptt.state().unwrap().clone();
         if fuse_is_in_the_net(&bptt, &calm, &twin, &xs) {
@@ -97,7 +97,11 @@ fn at_every_call<N, L>(
         for _ in 0..2 {
             let (x, y) = second();
             let (one, other) = (bptt.train(&x, &y).unwrap(), twin.train(&x, &y).unwrap());
-            assert_eq!((one.loss_sum.to_bits(), one.norm_sum), (other.loss_sum.to_bits(), other.norm_sum), "{what}");
+            assert_eq!(
+                (one.losses.sum.to_bits(), one.norm_sum),
+                (other.losses.sum.to_bits(), other.norm_sum),
+                "{what}"
+            );
             assert!(seen(&bptt) == seen(&twin), "{what}: the next call");
             assert!(weights(bptt.gradients()) == weights(twin.gradients()), "{what}: its gradients");
             assert!(bptt.outputs() == twin.outputs(), "{what}: its outputs");
@@ -106,11 +110,11 @@ fn at_every_call<N, L>(
 }
 
 /// Whether a pass of the twin burns its fuse: a loss with a fuse has no part in a prediction.
-fn fuse_is_in_the_net<M: Model<Elem = f64, Input = Numbers>, L, O: Optimizer<M>>(
-    bptt: &Bptt<M, L, O>,
+fn fuse_is_in_the_net<N: SeqLayer<Elem = f64>, L, O: Optimizer<N>>(
+    bptt: &Bptt<N, L, O>,
     calm: &Fuse,
-    twin: &Bptt<M, L, O>,
-    xs: &Numbers,
+    twin: &Bptt<N, L, O>,
+    xs: &Array3<f64>,
 ) -> bool {
     calm.put_out();
     twin.predict(xs, &mut bptt.state().unwrap().clone()).unwrap();
@@ -134,7 +138,7 @@ fn a_cell_in_shards() {
         at_every_call("own cell, budget", net, mean_squared, threads, Some(0.97));
         let mixed = |fuse: &Fuse| {
             let above = Lstm::<f64>::spec(5).build(4, &mut init()).unwrap();
-            Stacked::new((net(fuse), Fragile::new(above, fuse, true))).unwrap()
+            Stacked::new(vec![Boxed::new(net(fuse)), Boxed::new(Fragile::new(above, fuse, true))]).unwrap()
         };
         at_every_call("stack in shards", mixed, mean_squared, threads, None);
     }
@@ -147,10 +151,10 @@ fn a_cell_that_divides_itself() {
             let (first, last) =
                 (Linear::spec(4).build(3, &mut init()).unwrap(), Linear::spec(2).build(5, &mut init()).unwrap());
             let cell = Lstm::<f64>::spec(5).build(4, &mut init()).unwrap();
-            Chain::new((first, Fragile::new(cell, fuse, true), last)).unwrap()
+            Stacked::new(vec![Boxed::new(first), Boxed::new(Fragile::new(cell, fuse, true)), Boxed::new(last)]).unwrap()
         };
-        at_every_call("chain", net, mean_squared, threads, None);
-        at_every_call("chain, budget", net, mean_squared, threads, Some(0.97));
+        at_every_call("network", net, mean_squared, threads, None);
+        at_every_call("network, budget", net, mean_squared, threads, Some(0.97));
     }
 }
 
@@ -173,8 +177,14 @@ fn a_direction_on_a_thread_of_its_own() {
 struct Squares(Fuse);
 
 impl Loss<f64, Numbers> for Squares {
-    fn evaluate(&self, ys: ArrayView3<'_, f64>, targets: &Numbers, d_ys: ArrayViewMut3<'_, f64>) -> f64 {
-        let loss = MeanSquared.evaluate(ys, targets, d_ys);
+    fn evaluate(
+        &self,
+        cx: Context<'_>,
+        ys: ArrayView3<'_, f64>,
+        targets: &Numbers,
+        d_ys: ArrayViewMut3<'_, f64>,
+    ) -> LossSum {
+        let loss = MeanSquared.evaluate(cx, ys, targets, d_ys);
         self.0.burn();
         loss
     }
@@ -187,7 +197,7 @@ fn squares(fuse: &Fuse) -> Squares {
 #[test]
 fn a_loss() {
     for threads in [1, 2, 3] {
-        let net = |_: &Fuse| Stacked::builder(3).layer(Lstm::<f64>::spec(4)).layer(Gru::spec(5)).build().unwrap();
+        let net = |_: &Fuse| Network::<f64>::builder(3).lstm(4).gru(5).build().unwrap();
         at_every_call("loss", net, squares, threads, None);
         at_every_call("loss, budget", net, squares, threads, Some(0.97));
         let sharded = |_: &Fuse| GruResetBefore::<f64>::spec(4).build(3, &mut init()).unwrap();
@@ -210,11 +220,11 @@ impl<P: Params> Optimizer<P> for Descent {
 fn an_optimiser_and_an_iterator() {
     let fuse = Fuse::new();
     let engine = |fuse: &Fuse| {
-        let net = Stacked::builder(3).layer(Lstm::<f64>::spec(4)).build().unwrap();
+        let net = Network::<f64>::builder(3).lstm(4).build().unwrap();
         Bptt::builder(net).loss(MeanSquared).optimizer(Descent(fuse.clone())).build().unwrap()
     };
     let (mut bptt, mut twin) = (engine(&fuse), engine(&Fuse::new()));
-    let batch = |i: usize| Batch { x: numbers(i, 4, 3, 3), y: numbers(i + 1, 4, 3, 4), continues: i > 0 };
+    let batch = |i: usize| Batch::new(numbers(i, 4, 3, 3), numbers(i + 1, 4, 3, 4)).continues(i > 0);
     bptt.epoch([batch(0)]).unwrap();
     twin.epoch([batch(0)]).unwrap();
 
@@ -222,7 +232,7 @@ fn an_optimiser_and_an_iterator() {
     panics(|| bptt.epoch([batch(1)]));
     fuse.put_out();
     assert!(seen(&bptt) == seen(&twin));
-    let other = Batch { continues: false, ..batch(1) };
+    let other = batch(1).continues(false);
     fuse.light(0);
     panics(|| bptt.epoch([other.clone()]));
     fuse.put_out();
@@ -246,14 +256,14 @@ fn an_optimiser_and_an_iterator() {
 
 #[test]
 fn a_batch_that_is_refused_leaves_the_state() {
-    let net = Stacked::builder(3).layer(Lstm::<f64>::spec(4)).build().unwrap();
+    let net = Network::<f64>::builder(3).lstm(4).build().unwrap();
     let mut bptt = Bptt::builder(net).loss(MeanSquared).build().unwrap();
     bptt.train(&numbers(0, 4, 3, 3), &numbers(1, 4, 3, 4)).unwrap();
     let before = seen(&bptt);
-    let bad = Batch { x: numbers(0, 4, 3, 2), y: numbers(1, 4, 3, 4), continues: false };
+    let bad = Batch::new(numbers(0, 4, 3, 2), numbers(1, 4, 3, 4));
     assert!(bptt.epoch([bad.clone()]).is_err());
     assert!(bptt.evaluate([bad]).is_err());
-    let wild = Batch { x: numbers(0, 4, 3, 3), y: numbers(1, 4, 3, 4) * f64::INFINITY, continues: false };
+    let wild = Batch::new(numbers(0, 4, 3, 3), numbers(1, 4, 3, 4) * f64::INFINITY);
     assert!(bptt.epoch([wild.clone()]).is_err());
     assert!(bptt.evaluate([wild]).is_err());
     assert!(seen(&bptt) == before);
@@ -263,12 +273,12 @@ fn a_batch_that_is_refused_leaves_the_state() {
 fn a_closure_on_the_threads() {
     for number in [1, 3] {
         let threads = Threads::new(number).unwrap();
-        let net = Stacked::builder(3).layer(Lstm::<f64>::spec(40)).build().unwrap();
+        let net = Network::<f64>::builder(3).lstm(40).build().unwrap();
         let xs = numbers(0, 30, 40, 3);
         let run = |panic: bool| {
             let (mut ys, mut state) = (Array3::zeros((30, 40, 40)), net.zero_state(40));
             threads.install(|| {
-                net.scan(xs.view(), ys.view_mut(), &mut state, None);
+                net.forward(Context::default(), (&xs).into(), ys.view_mut(), &mut state, None);
                 assert!(!panic, "on purpose");
             });
             ys

@@ -26,8 +26,8 @@ fn comes_back<R: Send + 'static>(what: &str, f: impl FnOnce() -> R + Send + 'sta
     }
 }
 
-fn engine(units: usize, threads: usize) -> Bptt<Stacked<Vec<Lstm<f32>>>, MeanSquared, Sgd> {
-    let net = Stacked::builder(6).repeat(2, Lstm::spec(units)).seed(1).build().unwrap();
+fn engine(units: usize, threads: usize) -> Bptt<Stacked<Lstm<f32>>, MeanSquared, Sgd> {
+    let net = Stacked::repeat(6, 2, &Lstm::spec(units), 1).unwrap();
     Bptt::builder(net).loss(MeanSquared).optimizer(Sgd::new(0.1)).threads(threads).build().unwrap()
 }
 
@@ -41,7 +41,7 @@ fn pool(threads: usize) -> rayon::ThreadPool {
     rayon::ThreadPoolBuilder::new().num_threads(threads).stack_size(256 << 10).build().unwrap()
 }
 
-fn predict(bptt: &Bptt<Stacked<Vec<Lstm<f32>>>, MeanSquared, Sgd>, xs: &Array3<f32>) -> Array3<f32> {
+fn predict(bptt: &Bptt<Stacked<Lstm<f32>>, MeanSquared, Sgd>, xs: &Array3<f32>) -> Array3<f32> {
     bptt.predict(xs, &mut bptt.model().zero_state(xs.len_of(ndarray::Axis(1)))).unwrap()
 }
 
@@ -126,7 +126,7 @@ fn long_sequences_of_callers_that_share_the_cores() {
             let xs: Arc<Array3<f32>> = Arc::new(Init::seeded(2).uniform((300, 1, 4), 1.0));
             let run = |threads: &Threads| {
                 let (mut ys, mut state) = (Array3::zeros((300, 1, 256)), net.zero_state(1));
-                threads.install(|| net.scan(xs.view(), ys.view_mut(), &mut state, None));
+                threads.install(|| net.scan(Context::default(), (&*xs).into(), ys.view_mut(), &mut state, None));
                 (ys, state)
             };
             let expected = run(&Threads::new(1).unwrap());
@@ -159,5 +159,5 @@ fn a_panic_inside_gives_the_threads_back() {
     let (net, x) = (Lstm::<f32>::spec(8).build(3, &mut Init::seeded(1)).unwrap(), Array2::ones((2, 3)));
     let (mut y, mut state) = (Array2::zeros((2, 8)), net.zero_state(2));
     assert_eq!(threads.install(rayon::current_num_threads), 2);
-    threads.install(|| net.step(x.view(), y.view_mut(), &mut state, None));
+    threads.install(|| net.step(Context::default(), x.view(), y.view_mut(), &mut state, None));
 }

@@ -1,7 +1,6 @@
 //! Gradients that vanish along time.
 
 use deep_rnn::prelude::*;
-use deep_rnn::{Bidirectional, SeqLayer};
 use ndarray::Array3;
 
 use crate::{assert_kept, numbers};
@@ -11,12 +10,12 @@ fn of_the_last_step<L: SeqLayer>(layer: &L, steps: usize) -> (Array3<L::Elem>, V
     let (b, d, h) = (2, layer.input_size(), layer.output_size());
     let xs: Array3<L::Elem> = Init::seeded(2).uniform((steps, b, d), 1.0);
     let (mut ys, mut state, mut tape) = (Array3::zeros((steps, b, h)), layer.zero_state(b), L::Tape::default());
-    layer.forward(xs.view(), ys.view_mut(), &mut state, Some(&mut tape));
+    layer.forward(Context::default(), (&xs).into(), ys.view_mut(), &mut state, Some(&mut tape));
     let mut d_ys = Array3::zeros((steps, b, h));
     d_ys.index_axis_mut(ndarray::Axis(0), steps - 1).fill(Float::from_f64(1.0));
     let (mut d_xs, mut d_state, mut grads) = (Array3::zeros((steps, b, d)), layer.zero_state(b), layer.zeros_like());
-    let io = GradIo { x: xs.view(), y: ys.view(), d_y: d_ys.view(), d_x: d_xs.view_mut() };
-    layer.backward(io, &mut tape, &mut d_state, &mut grads);
+    let io = SeqGradIo { x: (&xs).into(), y: ys.view(), d_y: d_ys.view(), d_x: Some(d_xs.view_mut()) };
+    layer.backward(Context::default(), io, &mut tape, &mut d_state, &mut grads);
     (d_xs, numbers(&d_state))
 }
 
@@ -37,7 +36,7 @@ fn all<F: Float>(steps: usize) {
     vanishes(&format!("RNN, {}", F::NAME), &Rnn::<F>::spec(24).build(5, init).unwrap(), steps);
     let spec = GruResetBefore::<F>::spec(8);
     vanishes(&format!("GRU, reset before, {}", F::NAME), &spec.build(5, init).unwrap(), steps);
-    let stack = Stacked::builder(5).repeat(3, Lstm::<F>::spec(9)).seed(1).build().unwrap();
+    let stack = Stacked::repeat(5, 3, &Lstm::<F>::spec(9), 1).unwrap();
     vanishes(&format!("three LSTMs, {}", F::NAME), &stack, 2 * steps);
 }
 
@@ -69,7 +68,7 @@ fn what_has_not_vanished_is_right() {
 
 #[test]
 fn both_directions() {
-    let spec = Bidirectional::spec(Lstm::<f32>::spec(6), deep_rnn::Merge::Sum);
+    let spec = Bidirectional::spec(Lstm::<f32>::spec(6), Merge::Sum);
     let layer = spec.build(3, &mut Init::seeded(1)).unwrap();
     let (d_xs, _) = of_the_last_step(&layer, 600);
     assert!(d_xs.iter().all(|d| *d == 0.0 || d.is_normal()));

@@ -1,7 +1,6 @@
 //! Inputs fade too: what is too near 0 counts as 0, wherever it comes in.
 
 use deep_rnn::prelude::*;
-use deep_rnn::{Chain, Spec};
 use ndarray::Array3;
 
 use crate::numbers;
@@ -22,12 +21,12 @@ where
         let [noise, zeros] = faded(steps, rows, 70).map(|xs| {
             let mut tape = <S::Layer as Recurrent>::Tape::default();
             let (mut ys, mut state) = (Array3::zeros((steps, rows, 6)), cell.zero_state(rows));
-            cell.scan(xs.view(), ys.view_mut(), &mut state, Some(&mut tape));
+            cell.scan(Context::default(), (&xs).into(), ys.view_mut(), &mut state, Some(&mut tape));
             let (mut d_xs, mut d_state) = (Array3::zeros(xs.dim()), cell.zero_state(rows));
             let d_ys = Array3::ones(ys.dim());
             let mut grads = cell.zeros_like();
-            let io = GradIo { x: xs.view(), y: ys.view(), d_y: d_ys.view(), d_x: d_xs.view_mut() };
-            cell.scan_backward(io, &mut tape, &mut d_state, &mut grads);
+            let io = SeqGradIo { x: (&xs).into(), y: ys.view(), d_y: d_ys.view(), d_x: Some(d_xs.view_mut()) };
+            cell.scan_backward(Context::default(), io, &mut tape, &mut d_state, &mut grads);
             let mut all = numbers(&state);
             grads.visit(&mut |_, array| all.extend(array.iter()));
             (ys, d_xs, all)
@@ -39,7 +38,7 @@ where
         for rows in [1, 5] {
             let [noise, zeros] = faded(4, rows, 70).map(|xs| {
                 let (mut ys, mut state) = (Array3::zeros((4, rows, 6)), packed.zero_state(rows));
-                packed.scan(xs.view(), ys.view_mut(), &mut state);
+                packed.forward(Context::default(), (&xs).into(), ys.view_mut(), &mut state, None);
                 (ys, numbers(&state))
             });
             assert!(noise == zeros, "{what}, {precision}, {rows} rows");
@@ -62,17 +61,17 @@ fn a_faded_input_counts_as_0() {
 
 #[test]
 fn for_a_linear_layer_in_front_too() {
-    let net = Chain::builder(70).layer(Linear::<f32>::spec(5)).layer(Lstm::spec(6)).seed(1).build().unwrap();
+    let net = Network::<f32>::builder(70).linear(5).lstm(6).seed(1).build().unwrap();
     let [noise, zeros] = faded(20, 2, 70).map(|xs| {
         let (mut ys, mut state) = (Array3::zeros((20, 2, 6)), net.zero_state(2));
-        net.forward(xs.view(), ys.view_mut(), &mut state, None);
+        net.forward(Context::default(), (&xs).into(), ys.view_mut(), &mut state, None);
         ys
     });
     assert_eq!(noise, zeros);
     let packed = net.prepare(Precision::Full).unwrap();
     let [noise, zeros] = faded(20, 2, 70).map(|xs| {
         let (mut ys, mut state) = (Array3::zeros((20, 2, 6)), packed.zero_state(2));
-        packed.scan(xs.view(), ys.view_mut(), &mut state);
+        packed.forward(Context::default(), (&xs).into(), ys.view_mut(), &mut state, None);
         ys
     });
     assert_eq!(noise, zeros);

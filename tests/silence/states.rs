@@ -1,7 +1,6 @@
 //! States after a loud start and long silence, of each kind of cell and each way to run it.
 
 use deep_rnn::prelude::*;
-use deep_rnn::{Chain, Spec};
 use ndarray::{Array2, Array3, s};
 
 use crate::{assert_kept, numbers};
@@ -19,10 +18,10 @@ fn fades<S: Spec>(what: &str, spec: &S)
 where
     S::Layer: RnnCell<Elem: Float> + Prepare,
 {
-    let net = Stacked::builder(3).repeat(2, ByRef(spec)).seed(1).build().unwrap();
-    let (mut stepped, mut y) = (net.zero_state(1), Array2::zeros((1, net.output_size())));
+    let net = Stacked::repeat(3, 2, spec, 1).unwrap();
+    let (mut stepped, mut y) = (net.zero_state(1), vec![Float::from_f64(0.0); net.output_size()]);
     for t in 0..LOUD + SILENT {
-        net.step(input(t, 3).view(), y.view_mut(), &mut stepped, None);
+        net.step_rows(input(t, 3).as_slice().unwrap(), &mut y, &mut stepped).unwrap();
         assert_kept(&format!("{what}, output {t}"), y.iter().copied());
         assert_kept(&format!("{what}, state {t}"), numbers(&stepped));
     }
@@ -31,29 +30,19 @@ where
         x.assign(&input(t, 3));
     }
     let (mut scanned, mut ys) = (net.zero_state(1), Array3::zeros((LOUD + SILENT, 1, net.output_size())));
-    net.scan(xs.view(), ys.view_mut(), &mut scanned, None);
+    net.forward(Context::default(), (&xs).into(), ys.view_mut(), &mut scanned, None);
     assert!(numbers(&scanned) == numbers(&stepped), "{what}: the sequence ends elsewhere");
-    assert_eq!(ys.slice(s![LOUD + SILENT - 1, .., ..]), y);
+    assert_eq!(ys.slice(s![LOUD + SILENT - 1, 0, ..]).to_vec(), y);
     for precision in [Precision::Full, Precision::Bf16, Precision::Int8] {
         let packed = net.prepare(precision).unwrap();
         let (mut state, mut y) = (packed.zero_state(1), vec![Float::from_f64(0.0); net.output_size()]);
         for t in 0..LOUD + SILENT {
-            packed.step_rows(input(t, 3).as_slice().unwrap(), &mut y, &mut state);
+            packed.step_rows(input(t, 3).as_slice().unwrap(), &mut y, &mut state).unwrap();
             assert_kept(&format!("{what}, {precision}, state {t}"), numbers(&state));
         }
         if precision == Precision::Full {
             assert!(numbers(&state) == numbers(&stepped), "{what}: packed ends elsewhere");
         }
-    }
-}
-
-/// A spec by reference, so that one serves twice.
-struct ByRef<'a, S>(&'a S);
-
-impl<S: Spec> Spec for ByRef<'_, S> {
-    type Layer = S::Layer;
-    fn build(&self, input_size: usize, init: &mut Init) -> Result<S::Layer, Error> {
-        self.0.build(input_size, init)
     }
 }
 
@@ -86,7 +75,7 @@ fn what_decays_is_right_until_it_is_0() {
     let cell = deep_rnn::Gated::from_arrays(*cell.gates(), Array2::zeros((1, h)), w_h, None, None).unwrap();
     let (mut state, mut y) = ([one], Array2::zeros((1, h)));
     for t in 1..200 {
-        cell.step(Array2::zeros((1, 1)).view(), y.view_mut(), &mut state, None);
+        cell.step(Context::default(), Array2::zeros((1, 1)).view(), y.view_mut(), &mut state, None);
         let expected = if t <= 63 { 0.5_f32.powi(t) } else { 0.0 };
         // 40 terms of 1/80 make a half up to rounding; at the last step it may fall on either side.
         let off = y.iter().map(|y| (y / 0.5_f32.powi(t.min(63)) - if t <= 63 { 1.0 } else { 0.0 }).abs());
@@ -96,12 +85,12 @@ fn what_decays_is_right_until_it_is_0() {
 }
 
 #[test]
-fn a_chain_with_a_head_falls_silent() {
-    let net = Chain::builder(1).layer(Lstm::<f32>::spec(8).bias(Bias::None)).layer(Linear::spec(1)).seed(1).build();
+fn a_network_with_a_head_falls_silent() {
+    let net = Network::builder(1).layer(Lstm::<f32>::spec(8).bias(Bias::None)).linear(1).seed(1).build();
     let packed = net.unwrap().prepare(Precision::Full).unwrap();
     let (mut state, mut y) = (packed.zero_state(1), [0.0]);
     for t in 0..LOUD + SILENT {
-        packed.step_rows(input::<f32>(t, 1).as_slice().unwrap(), &mut y, &mut state);
+        packed.step_rows(input::<f32>(t, 1).as_slice().unwrap(), &mut y, &mut state).unwrap();
     }
     assert!(numbers(&state).iter().all(|x| *x == 0.0));
 }

@@ -1,7 +1,7 @@
 //! Weights that are too near 0 are 0 where they are built in, packed and updated.
 
+use deep_rnn::Gated;
 use deep_rnn::prelude::*;
-use deep_rnn::{Chain, Gated, Params};
 use ndarray::{Array1, Array2, Array3};
 
 use crate::assert_kept;
@@ -25,7 +25,7 @@ fn built_in<F: Float>() {
         None,
     );
     let linear = Linear::from_arrays(with_tiny::<F>((3, 5)), Some(Array1::from_elem(5, -F::min_positive_value())));
-    let net = Chain::new((linear.unwrap(), Linear::from_arrays(with_tiny::<F>((5, 3)), None).unwrap())).unwrap();
+    let net = Stacked::new(vec![linear.unwrap(), Linear::from_arrays(with_tiny::<F>((5, 3)), None).unwrap()]).unwrap();
     cell.unwrap().visit(&mut |name, array| assert_kept(name, array.iter().copied()));
     net.visit(&mut |name, array| assert_kept(name, array.iter().copied()));
 }
@@ -60,7 +60,7 @@ fn packed_networks() {
             let packed = cell.prepare(precision).unwrap();
             let (mut state, mut y) = (packed.zero_state(1), [0.0; 20]);
             // Weights that count for nothing here, so both are the same.
-            (0..10).for_each(|t| packed.step_rows(&[t as f32 / 10.0; 9], &mut y, &mut state));
+            (0..10).for_each(|t| packed.step_rows(&[t as f32 / 10.0; 9], &mut y, &mut state).unwrap());
             y
         });
         assert_eq!(tiny, clean, "{precision}");
