@@ -50,7 +50,7 @@ impl Place {
 }
 
 /// What a layer keeps of its numbers: each with the same chance, and is scaled so that the mean stays.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Draw {
     key: [u32; 2],
     path: u32,

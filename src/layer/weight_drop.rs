@@ -88,9 +88,10 @@ pub struct WeightDropTape<L: SeqLayer> {
     sum: Option<Sum<L>>,
 }
 
-/// What there was before the first piece, what the pieces gave, and what came of it.
+/// By what was drawn, what there was before the first piece, what the pieces gave, and what came of it.
 #[derive(Clone, Debug)]
 struct Sum<L> {
+    draw: Draw,
     base: L,
     raw: L,
     result: L,
@@ -191,18 +192,18 @@ impl<L: SeqLayer> SeqLayer for WeightDrop<L> {
         };
         let mut dropped = self.inner.clone();
         self.mask(&draw, &mut dropped);
-        // Another sum has begun where the gradients are not those that were left here.
-        let going = sum.take().filter(|sum| same(&sum.result, &grads.inner));
+        // Another sum has begun where the draw is another one, or the gradients are not those that were left here.
+        let going = sum.take().filter(|sum| sum.draw == draw && same(&sum.result, &grads.inner));
         let mut going = going.unwrap_or_else(|| {
             let base = grads.inner.clone();
-            Sum { raw: self.inner.zeros_like(), result: base.clone(), base }
+            Sum { draw, raw: self.inner.zeros_like(), result: base.clone(), base }
         });
         dropped.backward(inner_cx, io, tape, d_state, &mut going.raw);
         going.result.clone_from(&going.raw);
         self.mask(&draw, &mut going.result);
         going.result.add_scaled(&going.base, Float::from_f64(1.0));
         grads.inner.clone_from(&going.result);
-        *sum = if tape.is_drained() { None } else { Some(going) };
+        *sum = Some(going);
     }
 
     fn initial_state_backward(&self, d_state: &L::State, grads: &mut Self) {
