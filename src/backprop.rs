@@ -14,7 +14,7 @@ use std::fmt;
 use ndarray::{ArrayView3, ArrayViewMut3};
 
 use crate::optim::same_arrays;
-use crate::{AsInput, Context, Error, Input, Loss, LossSum, SeqLayer, State, Targets, Threads};
+use crate::{AsInput, Context, Error, Input, Loss, LossSum, PassSize, SeqLayer, State, Targets, Threads};
 use pass::Pass;
 
 /// Runs a network forward and backward over a window and gives its gradients: plain, within a memory budget, in shards over threads,
@@ -84,7 +84,7 @@ impl<L: SeqLayer> Backprop<L> {
                 format!("{}, whose outputs may depend on later inputs", net.describe()),
             ));
         }
-        if net.memory(1, 1).is_none() {
+        if net.memory(PassSize::of(1, 1)).is_none() {
             return Err(untold());
         }
         self.budget = Some(bytes);

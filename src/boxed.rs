@@ -7,8 +7,8 @@ use ndarray::{ArrayView2, ArrayViewD, ArrayViewMut2, ArrayViewMut3, ArrayViewMut
 
 use crate::infer::{Precision, PreparedBox};
 use crate::{
-    Causal, Context, Describe, Error, Float, Input, Memory, Numeric, Params, Recurrent, Run, SeqGradIo, SeqLayer,
-    State, Tape, ZipMut,
+    Causal, Context, Describe, Error, Float, Input, Memory, Numeric, Params, PassSize, Recurrent, Run, SeqGradIo,
+    SeqLayer, State, Tape, ZipMut,
 };
 
 /// Any layer over `F`, the caller's own included, behind one type. What it gives are the bits of the layer inside; a call
@@ -48,8 +48,7 @@ trait Layer<F: Float>: Send + Sync {
     fn initial_state(&self, batch: usize) -> BoxedState<F>;
     fn carry(&self, state: &mut BoxedState<F>, reversed: bool);
     fn splits_itself(&self) -> bool;
-    fn memory(&self, steps: usize, batch: usize) -> Option<Memory>;
-    fn memory_for_tokens(&self, steps: usize, batch: usize) -> Option<Memory>;
+    fn memory(&self, size: PassSize) -> Option<Memory>;
     fn describe(&self) -> Describe;
     fn forward(
         &self,
@@ -125,11 +124,8 @@ impl<L: SeqLayer + 'static> Layer<L::Elem> for L {
     fn splits_itself(&self) -> bool {
         Recurrent::splits_itself(self)
     }
-    fn memory(&self, steps: usize, batch: usize) -> Option<Memory> {
-        Recurrent::memory(self, steps, batch)
-    }
-    fn memory_for_tokens(&self, steps: usize, batch: usize) -> Option<Memory> {
-        Recurrent::memory_for_tokens(self, steps, batch)
+    fn memory(&self, size: PassSize) -> Option<Memory> {
+        Recurrent::memory(self, size)
     }
     fn describe(&self) -> Describe {
         Recurrent::describe(self)
@@ -224,11 +220,8 @@ impl<F: Float> Recurrent for Boxed<F> {
     fn splits_itself(&self) -> bool {
         (*self.0).splits_itself()
     }
-    fn memory(&self, steps: usize, batch: usize) -> Option<Memory> {
-        (*self.0).memory(steps, batch)
-    }
-    fn memory_for_tokens(&self, steps: usize, batch: usize) -> Option<Memory> {
-        (*self.0).memory_for_tokens(steps, batch)
+    fn memory(&self, size: PassSize) -> Option<Memory> {
+        (*self.0).memory(size)
     }
     fn describe(&self) -> Describe {
         (*self.0).describe()

@@ -8,6 +8,7 @@ pub use builder::BpttBuilder;
 pub use report::Report;
 
 use std::fmt;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -276,7 +277,7 @@ impl<N: SeqLayer, L, O: Optimizer<N>> Bptt<N, L, O> {
             for first in (0..t).step_by(window) {
                 let steps = first..t.min(first + window);
                 let mut result = Ok(Report::default());
-                targets.part(steps.clone(), 0..b, &mut |targets| {
+                targets.part(self.target_steps(steps.clone()), 0..b, &mut |targets| {
                     result = self.train_window(cx.from_step(first), xs.steps(steps.clone()), targets, fresh);
                 });
                 report.add(&result?);
@@ -298,17 +299,20 @@ impl<N: SeqLayer, L, O: Optimizer<N>> Bptt<N, L, O> {
         let (t, b) = xs.dim();
         let rows = targets.rows();
         let cut = self.window.is_some_and(|window| window < t);
-        if rows != b || (cut && targets.steps().is_some_and(|steps| steps != t)) {
+        let whole = self.model.output_steps(t);
+        // What gathers its steps has the same targets in every window.
+        let steps = if whole == t { t } else { self.model.output_steps(1) };
+        if rows != b || (cut && targets.steps().is_some_and(|got| got != steps)) {
             let got: Vec<usize> = targets.steps().into_iter().chain([rows]).collect();
             return Err(Error::shape("targets", format!("[{t}, {b}, ..] as the inputs"), &got));
         }
-        // Each window has its outputs; their steps are those of the whole where windows follow each other.
-        let steps = if cut && self.model.output_steps(t) != t {
-            self.model.output_steps(1)
-        } else {
-            self.model.output_steps(t)
-        };
-        self.loss.check((steps, b, self.model.output_size()), targets)
+        self.loss.check((if cut { steps } else { whole }, b, self.model.output_size()), targets)
+    }
+
+    /// The steps of the targets that belong to these of the inputs.
+    fn target_steps(&self, steps: Range<usize>) -> Range<usize> {
+        let whole = self.model.output_steps(steps.len());
+        if whole == steps.len() { steps } else { 0..whole }
     }
 
     /// Refuses a model of other sizes than the one the engine was built for: gradients, states and what the optimiser keeps

@@ -10,7 +10,7 @@ use ndarray::{
 use crate::blocks::{BlockSum, block_steps, blocks, in_blocks};
 use crate::infer::{Precision, PreparedBox};
 use crate::input::one_hot;
-use crate::{Context, Describe, Error, Float, Input, Memory, Numeric, Params, State};
+use crate::{Context, Describe, Error, Float, Input, Memory, Numeric, Params, PassSize, State};
 
 /// Something with sizes and a state: a cell, a layer, a whole network, packed for inference or not.
 ///
@@ -68,19 +68,13 @@ pub trait Recurrent: Numeric + Send + Sync {
         false
     }
 
-    /// The bytes that a pass over so many steps of so many rows takes; `None`, which is the provided answer, says that
+    /// The bytes that a pass of this size takes; `None`, which is the provided answer, says that
     /// nobody has counted them. [`Bptt::memory_estimate`](crate::Bptt::memory_estimate) and
     /// [`memory_budget`](crate::BpttBuilder::memory_budget) rest on it. Results never depend on it.
     #[must_use]
-    fn memory(&self, steps: usize, batch: usize) -> Option<Memory> {
-        let _ = (steps, batch);
+    fn memory(&self, size: PassSize) -> Option<Memory> {
+        let _ = size;
         None
-    }
-
-    /// As [`memory`](Recurrent::memory) for passes that start from tokens; the provided answer is the same.
-    #[must_use]
-    fn memory_for_tokens(&self, steps: usize, batch: usize) -> Option<Memory> {
-        self.memory(steps, batch)
     }
 
     /// What it is: kind, sizes, options, and what is inside. Summaries and errors go by it.

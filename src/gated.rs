@@ -18,7 +18,7 @@ use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, ArrayViewMut3, Axis};
 use crate::infer::{Precision, Prepare, PreparedBox};
 use crate::kernel::views::kept;
 use crate::pointwise::{Lanes, Pointwise};
-use crate::{Context, Describe, Error, Float, GradIo, Input, Memory, Recurrent, RnnCell, SeqGradIo};
+use crate::{Context, Describe, Error, Float, GradIo, Input, Memory, PassSize, Recurrent, RnnCell, SeqGradIo};
 
 /// The cell whose gate maths is `P`: matrix products, biases, batches, tape and fused sequences around it.
 ///
@@ -169,11 +169,8 @@ impl<F: Float, P: Pointwise<F>> Recurrent for Gated<F, P> {
     fn splits_itself(&self) -> bool {
         true
     }
-    fn memory(&self, steps: usize, batch: usize) -> Option<Memory> {
-        Some(self.sequence_memory(steps, batch, true))
-    }
-    fn memory_for_tokens(&self, steps: usize, batch: usize) -> Option<Memory> {
-        Some(self.sequence_memory(steps, batch, false))
+    fn memory(&self, size: PassSize) -> Option<Memory> {
+        Some(self.sequence_memory(size))
     }
     fn describe(&self) -> Describe {
         Describe::new(P::NAME, self.input_size(), self.units())

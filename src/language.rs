@@ -14,8 +14,8 @@ use crate::kernel::scratch;
 use crate::kernel::views::{view, view_mut};
 use crate::memory::bytes;
 use crate::{
-    Causal, Context, Describe, Error, Init, Input, Linear, Memory, Params, Record, Recurrent, Run, SeqGradIo, SeqLayer,
-    Spec, Tape,
+    Causal, Context, Describe, Error, Init, Input, Linear, Memory, Params, PassSize, Record, Recurrent, Run, SeqGradIo,
+    SeqLayer, Spec, Tape,
 };
 
 /// A recurrent network over one-hot tokens with a linear head on every step: `[T, B]` tokens → `[T, B, V]` logits, V
@@ -133,29 +133,20 @@ impl<N: SeqLayer> Recurrent for LanguageModel<N> {
     fn splits_itself(&self) -> bool {
         self.net.splits_itself()
     }
-    fn memory(&self, steps: usize, batch: usize) -> Option<Memory> {
-        self.memory_from(self.net.memory(steps, batch)?, steps, batch)
-    }
-    fn memory_for_tokens(&self, steps: usize, batch: usize) -> Option<Memory> {
-        self.memory_from(self.net.memory_for_tokens(steps, batch)?, steps, batch)
-    }
-    fn describe(&self) -> Describe {
-        let all = Describe::new("LanguageModel", self.input_size(), self.output_size());
-        all.with("net", self.net.describe()).with("head", self.head.describe())
-    }
-}
-
-impl<N: SeqLayer> LanguageModel<N> {
-    fn memory_from(&self, net: Memory, steps: usize, batch: usize) -> Option<Memory> {
-        let steps = self.net.output_steps(steps);
-        let head = self.head.memory(steps, batch)?;
-        let hidden = steps.saturating_mul(batch).saturating_mul(self.net.output_size());
+    fn memory(&self, size: PassSize) -> Option<Memory> {
+        let above = PassSize::of(self.net.output_steps(size.steps), size.batch);
+        let (net, head) = (self.net.memory(size)?, self.head.memory(above)?);
+        let hidden = above.numbers(self.net.output_size());
         let own = scratch::bytes::<N::Elem, 1>([hidden]);
         Some(Memory {
             tape: net.tape.saturating_add(bytes::<N::Elem>(hidden)),
             forward: net.forward.or(head.forward).inside(own),
             backward: net.backward.or(head.backward).inside(own),
         })
+    }
+    fn describe(&self) -> Describe {
+        let all = Describe::new("LanguageModel", self.input_size(), self.output_size());
+        all.with("net", self.net.describe()).with("head", self.head.describe())
     }
 }
 

@@ -158,7 +158,7 @@ pub use layer::{
     WeightDropTape, Zoneout, ZoneoutTape,
 };
 pub use loss::{CrossEntropy, Loss, LossSum, MeanSquared};
-pub use memory::{Memory, Work};
+pub use memory::{Memory, PassSize, Work};
 pub use optim::{Adam, Clip, Optimizer, Sgd};
 #[doc(hidden)]
 pub use params::joined as __joined;

@@ -5,6 +5,57 @@ const DEPTH: usize = 16;
 /// Further places that are told apart, where parts of a divided call go; those beyond are each counted as the last.
 const PLACES: usize = 7;
 
+/// What a pass is over, for those who tell its [`Memory`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PassSize {
+    /// T.
+    pub steps: usize,
+    /// B.
+    pub batch: usize,
+    /// Whether the input is tokens, not rows of numbers.
+    pub tokens: bool,
+    /// Whether the gradient of the input is asked for.
+    pub d_x: bool,
+}
+
+impl PassSize {
+    /// From rows of numbers, with their gradient: what a layer inside a network sees.
+    #[must_use]
+    pub fn of(steps: usize, batch: usize) -> Self {
+        PassSize { steps, batch, tokens: false, d_x: true }
+    }
+
+    /// From tokens; those have no gradient.
+    #[must_use]
+    pub fn of_tokens(steps: usize, batch: usize) -> Self {
+        PassSize { steps, batch, tokens: true, d_x: false }
+    }
+
+    /// Without the gradient of the input, for which the engine has no use.
+    #[must_use]
+    pub fn without_d_x(self) -> Self {
+        PassSize { d_x: false, ..self }
+    }
+
+    /// The same over another number of steps.
+    #[must_use]
+    pub fn with_steps(self, steps: usize) -> Self {
+        PassSize { steps, ..self }
+    }
+
+    /// The same of rows that are there as numbers, where they had to be built.
+    pub(crate) fn of_built_rows(self) -> Self {
+        PassSize { tokens: false, ..self }
+    }
+
+    /// How many numbers rows of so many columns have; `usize::MAX` where that can't be counted.
+    #[must_use]
+    pub fn numbers(&self, columns: usize) -> usize {
+        self.steps.saturating_mul(self.batch).saturating_mul(columns)
+    }
+}
+
 /// What a pass of a layer over some steps and rows takes, in bytes. It is what
 /// [`Recurrent::memory`](crate::Recurrent::memory) tells.
 ///

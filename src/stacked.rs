@@ -12,7 +12,9 @@ use ndarray::ArrayViewMut3;
 
 use crate::infer::{Precision, Prepare, PreparedBox};
 use crate::memory::bytes;
-use crate::{Causal, Context, Describe, Error, Init, Input, Memory, Params, Recurrent, Run, SeqGradIo, SeqLayer, Spec};
+use crate::{
+    Causal, Context, Describe, Error, Init, Input, Memory, Params, PassSize, Recurrent, Run, SeqGradIo, SeqLayer, Spec,
+};
 
 /// L layers, bottom first: the output of each step goes to the next step of its layer and to the next layer of its step.
 ///
@@ -155,11 +157,8 @@ impl<L: SeqLayer> Recurrent for Stacked<L> {
     fn splits_itself(&self) -> bool {
         self.layers.iter().all(Recurrent::splits_itself)
     }
-    fn memory(&self, steps: usize, batch: usize) -> Option<Memory> {
-        pass::memory(&self.layers, steps, batch, true)
-    }
-    fn memory_for_tokens(&self, steps: usize, batch: usize) -> Option<Memory> {
-        pass::memory(&self.layers, steps, batch, false)
+    fn memory(&self, size: PassSize) -> Option<Memory> {
+        pass::memory(&self.layers, size)
     }
     fn describe(&self) -> Describe {
         let all = Describe::new("Stacked", self.input_size(), self.output_size());

@@ -1,7 +1,7 @@
 //! A memory budget changes nothing but memory and time: the same bits of losses, gradients, weights and states.
 
 use deep_rnn::prelude::*;
-use deep_rnn::{AsInput, Loss, Memory, Optimizer, Reversed, Targets, Threads};
+use deep_rnn::{AsInput, Loss, Memory, Optimizer, PassSize, Reversed, Targets, Threads};
 use ndarray::{Array2, Array3, ArrayRef3, ArrayView3, ArrayViewMut3, s};
 
 #[path = "support/bits.rs"]
@@ -229,8 +229,8 @@ fn what_cannot_be_run_in_pieces_gets_no_budget() {
 
 /// A layer tells sizes that no memory holds as the most there is, and no smaller one as more than a larger.
 fn counted<L: SeqLayer>(name: &str, net: &L) {
-    counted_from(&format!("{name}, rows"), net, L::memory);
-    counted_from(&format!("{name}, tokens"), net, L::memory_for_tokens);
+    counted_from(&format!("{name}, rows"), net, |net, t, b| net.memory(PassSize::of(t, b)));
+    counted_from(&format!("{name}, tokens"), net, |net, t, b| net.memory(PassSize::of_tokens(t, b)));
     let check = |bptt: &Bptt<L, MeanSquared>| {
         assert!(bptt.memory_estimate(usize::MAX, 2).is_err() && bptt.memory_estimate(2, usize::MAX).is_err());
         let for_tokens = |t, b| bptt.memory_estimate_for_tokens(t, b);
@@ -286,7 +286,8 @@ fn sizes_that_no_memory_holds() {
         counted("Bidirectional", &Bidirectional::new(lstm(), lstm(), merge).unwrap());
     }
     let model = LanguageModel::new(Network::<f32>::builder(5).lstm(9).build().unwrap(), 1).unwrap();
-    for memory in [model.memory(usize::MAX, 2).unwrap(), model.memory_for_tokens(usize::MAX, 2).unwrap()] {
+    for size in [PassSize::of(usize::MAX, 2), PassSize::of_tokens(usize::MAX, 2)] {
+        let memory = model.memory(size).unwrap();
         let bytes = [memory.tape, memory.forward.bytes(), memory.backward.bytes()];
         assert_eq!(bytes, [usize::MAX; 3]);
     }

@@ -6,7 +6,7 @@ use super::plan::Plan;
 use crate::blocks::{COPIES, block_steps, in_blocks};
 use crate::kernel::threads::with_at_hand;
 use crate::memory::bytes;
-use crate::{Error, Memory, SeqLayer, State};
+use crate::{Error, Memory, PassSize, SeqLayer, State};
 
 /// Whether the inputs are rows of numbers or tokens, how many, and what else there is beside the passes.
 #[derive(Clone, Copy)]
@@ -105,9 +105,9 @@ impl<L: SeqLayer> Backprop<L> {
         let headers = size_of::<L::State>() + arrays * size_of::<ndarray::Array2<L::Elem>>();
         let outputs = net.output_steps(steps).saturating_mul(batch).saturating_mul(net.output_size());
         let outputs = bytes::<L::Elem>(outputs).saturating_mul(2);
-        // The state after the last window, the one being made, and a gradient; a row that a loss makes its sums of.
+        // The state after the last window, the one being made, and a gradient; a row that a loss makes its sums of; a state of one row.
         let row = bytes::<L::Elem>(net.output_size());
-        let fixed = [standing, of_rows(batch).saturating_mul(3), outputs, row];
+        let fixed = [standing, of_rows(batch).saturating_mul(3), outputs, row, of_rows(1), headers];
         let mut fixed = fixed.into_iter().fold(0_usize, usize::saturating_add);
         let mut state = of_rows(batch).saturating_add(headers);
         if !net.splits_itself() {
@@ -134,7 +134,8 @@ impl<L: SeqLayer> Backprop<L> {
 
     /// As the network tells, for steps that are run block by block.
     fn memory(net: &L, steps: usize, batch: usize, block: Option<usize>, rows_in: bool) -> Option<Memory> {
-        let tell = |steps| if rows_in { net.memory(steps, batch) } else { net.memory_for_tokens(steps, batch) };
+        // The engine asks for no gradient of the input.
+        let tell = |steps| net.memory(PassSize { tokens: !rows_in, ..PassSize::of(steps, batch).without_d_x() });
         let Some(block) = block.filter(|block| steps > *block) else { return tell(steps) };
         let (one, last) = (tell(block)?, tell(steps % block)?);
         Some(Memory { tape: one.tape.saturating_mul(steps / block).saturating_add(last.tape), ..one })

@@ -70,7 +70,7 @@ impl<N: SeqLayer, L, O: Optimizer<N>> Bptt<N, L, O> {
         for first in (0..t).step_by(window) {
             let steps = first..t.min(first.saturating_add(window));
             let mut result = Ok(Report::default());
-            targets.part(steps.clone(), 0..b, &mut |targets| {
+            targets.part(self.target_steps(steps.clone()), 0..b, &mut |targets| {
                 result = self.evaluate_window(cx.from_step(first), xs.steps(steps.clone()), targets, running, *fresh);
             });
             report.add(&result?);
@@ -101,7 +101,10 @@ impl<N: SeqLayer, L, O: Optimizer<N>> Bptt<N, L, O> {
                     state
                 }
                 Some((_, rows)) if !fresh => return Err(continues_another(*rows, b)),
-                other => &mut other.insert((model.initial_state(b), b)).0,
+                other => {
+                    *other = None; // not two at a time
+                    &mut other.insert((model.initial_state(b), b)).0
+                }
             };
             backprop.forward_checked(Window { net: &*model, cx, xs: xs.reborrow(), plan }, state, false);
             let loss = backprop.value(cx, loss, targets);

@@ -12,7 +12,8 @@ use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis, Zip, concatenate,
 use crate::blocks::BLOCK_ROWS;
 use crate::memory::bytes;
 use crate::{
-    Bias, Context, Error, Float, GradIo, Init, Memory, Params, Recurrent, RnnCell, Scheme, Spec, Work, add_outer,
+    Bias, Context, Error, Float, GradIo, Init, Memory, Params, PassSize, Recurrent, RnnCell, Scheme, Spec, Work,
+    add_outer,
 };
 
 /// The gated recurrent unit with the reset gate before the product:
@@ -150,7 +151,8 @@ impl<F: Float> Recurrent for GruResetBefore<F> {
     fn zero_state(&self, batch: usize) -> Self::State {
         [Array2::zeros((batch, self.output_size()))]
     }
-    fn memory(&self, steps: usize, batch: usize) -> Option<Memory> {
+    fn memory(&self, size: PassSize) -> Option<Memory> {
+        let PassSize { steps, batch, .. } = size;
         // Beside the numbers a step keeps four array headers, in a list that doubles as it grows. Working memory is the
         // arrays alive at once in a step, counted from its lines, and the operand of a product that ndarray packs.
         let (d, units) = self.w_x.dim();
@@ -161,7 +163,12 @@ impl<F: Float> Recurrent for GruResetBefore<F> {
         let tape = steps.saturating_mul(4).saturating_mul(array).saturating_add(headers);
         let packed = bytes::<F>(3 * units * d.max(units)).min(1 << 20);
         let work = |arrays: usize| Work::of(array.saturating_mul(arrays).saturating_add(packed));
-        Some(Memory { tape, forward: work(10), backward: work(14) })
+        // Rows that tokens stand for are built step by step; a gradient nobody asks for is made all the same.
+        let rows = bytes::<F>(batch.saturating_mul(d));
+        let own = rows.saturating_mul(usize::from(size.tokens));
+        let unasked = rows.saturating_mul(usize::from(!size.d_x));
+        let (forward, backward) = (work(10).inside(own), work(14).inside(own.saturating_add(unasked)));
+        Some(Memory { tape, forward, backward })
     }
 }
 

@@ -14,7 +14,7 @@ use crate::kernel::views::flat;
 use crate::kernel::{scratch, threads};
 use crate::memory::bytes;
 use crate::pointwise::{Lanes, Pointwise};
-use crate::{Input, Memory, Params, Work};
+use crate::{Input, Memory, Params, PassSize, Work};
 
 /// Rows (steps times batch) done together: deep enough for the product of the weight gradients, few enough for cache.
 const ROWS: usize = 512;
@@ -156,7 +156,9 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
     }
 
     /// What a sequence takes, from rows or from tokens.
-    pub(super) fn sequence_memory(&self, steps: usize, batch: usize, rows_in: bool) -> Memory {
+    pub(super) fn sequence_memory(&self, size: PassSize) -> Memory {
+        let PassSize { steps, batch, tokens, d_x } = size;
+        let rows_in = !tokens;
         if steps == 0 || batch == 0 {
             return Memory::default();
         }
@@ -184,8 +186,7 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         let forward = forward.inside(scratch::bytes::<F, 1>([batch.saturating_mul(units + more)]));
         // With the gradients of a block.
         let block = if in_blocks(steps, batch) { COPIES * bytes::<F>(self.num_params()) } else { 0 };
-        let backward =
-            scratch::bytes::<F, 11>(self.backward_lengths(steps, batch, rows_in, rows_in)).saturating_add(block);
+        let backward = scratch::bytes::<F, 11>(self.backward_lengths(steps, batch, rows_in, d_x)).saturating_add(block);
         Memory { tape, forward, backward: Work::of(backward) }
     }
 }

@@ -15,6 +15,8 @@ pub struct PreparedStack<P> {
     layers: Vec<P>,
     /// The width of the widest row between two layers.
     between: usize,
+    /// Whether it can be stepped.
+    causal: bool,
 }
 
 /// A [`Network`](crate::Network) packed for inference.
@@ -109,13 +111,14 @@ impl<P: Packed> Run for PreparedStack<P> {
         pass::forward(&self.layers, cx, xs, ys, state, None);
     }
     fn is_causal(&self) -> bool {
-        self.layers.iter().all(Run::is_causal)
+        self.causal
     }
 }
 
 impl<P: Packed> Causal for PreparedStack<P> {
+    #[inline]
     fn check_causal(&self) -> Result<(), Error> {
-        self.layers.iter().try_for_each(Causal::check_causal)
+        if self.causal { Ok(()) } else { self.layers.iter().try_for_each(Causal::check_causal) }
     }
     #[inline]
     fn step_clean(&self, x: &[P::Elem], y: &mut [P::Elem], state: &mut Vec<P::State>) {
@@ -141,6 +144,7 @@ impl<L: SeqLayer + Prepare> Prepare for Stacked<L> {
         };
         let layers: Vec<_> = self.layers().iter().enumerate().map(prepare).collect::<Result<_, Error>>()?;
         let between = self.layers().iter().skip(1).map(Recurrent::input_size).max().unwrap_or(0);
-        Ok(PreparedStack { layers, between })
+        let causal = layers.iter().all(Run::is_causal);
+        Ok(PreparedStack { layers, between, causal })
     }
 }

@@ -5,7 +5,9 @@ use ndarray::ArrayViewMut3;
 use super::steps::numeric;
 use super::{Packed, Precision, Prepare};
 use crate::boxed::looks_ahead;
-use crate::{Causal, Context, Describe, Error, Float, GruResetBefore, Input, Memory, Recurrent, Run, SeqLayer};
+use crate::{
+    Causal, Context, Describe, Error, Float, GruResetBefore, Input, Memory, PassSize, Recurrent, Run, SeqLayer,
+};
 
 /// A layer that runs as it is, whatever the precision asked for. One with no packed form gives itself so in four lines
 /// ([module docs](super)).
@@ -40,8 +42,8 @@ impl<L: SeqLayer> Recurrent for Unprepared<L> {
     fn carry(&self, state: &mut L::State, reversed: bool) {
         self.inner.carry(state, reversed);
     }
-    fn memory(&self, steps: usize, batch: usize) -> Option<Memory> {
-        self.inner.memory(steps, batch)
+    fn memory(&self, size: PassSize) -> Option<Memory> {
+        self.inner.memory(size)
     }
     fn describe(&self) -> Describe {
         self.inner.describe()

@@ -9,7 +9,7 @@ use crate::kernel::scratch;
 use crate::kernel::threads::{self, both, with_at_hand};
 use crate::kernel::views::{view, view_mut};
 use crate::memory::bytes;
-use crate::{Context, Describe, Error, Init, Input, Memory, Record, Recurrent, SeqGradIo, Spec, Tape, Work};
+use crate::{Context, Describe, Error, Init, Input, Memory, PassSize, Record, Recurrent, SeqGradIo, Spec, Tape, Work};
 
 /// How the outputs of the two directions become one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -143,11 +143,24 @@ impl<A: SeqLayer, B: SeqLayer<Elem = A::Elem>> Recurrent for Bidirectional<A, B>
     fn splits_itself(&self) -> bool {
         self.forward.splits_itself() && self.backward.splits_itself()
     }
-    fn memory(&self, steps: usize, batch: usize) -> Option<Memory> {
-        self.memory_from(steps, batch, true)
-    }
-    fn memory_for_tokens(&self, steps: usize, batch: usize) -> Option<Memory> {
-        self.memory_from(steps, batch, false)
+    fn memory(&self, size: PassSize) -> Option<Memory> {
+        let [first, second] = threads::halves();
+        let a = with_at_hand(first, || self.forward.memory(size))?;
+        let b = with_at_hand(second, || self.backward.memory(size))?;
+        // The second direction runs beside the first where there is a thread for it.
+        let two = |a: Work, b: Work| if threads::at_hand() > 1 { a.beside(first, b) } else { a.or(b) };
+        let other = |width: usize| scratch::bytes::<A::Elem, 1>([size.numbers(width)]);
+        let backward = two(a.backward, b.backward).inside(other(if size.d_x { self.forward.input_size() } else { 0 }));
+        let (forward, tape) = (two(a.forward, b.forward), a.tape.saturating_add(b.tape));
+        let y = size.numbers(self.forward.output_size());
+        Some(match self.merge {
+            Merge::Concat => Memory { tape, forward, backward },
+            Merge::Sum => Memory {
+                tape: tape.saturating_add(bytes::<A::Elem>(y.saturating_mul(2))),
+                forward: forward.inside(other(self.forward.output_size())),
+                backward,
+            },
+        })
     }
     fn describe(&self) -> Describe {
         let kinds = [self.forward.describe(), self.backward.inner().describe()];
@@ -160,33 +173,6 @@ impl<A: SeqLayer, B: SeqLayer<Elem = A::Elem>> Recurrent for Bidirectional<A, B>
         let all = if self.merge == Merge::Sum { all.option("sum") } else { all };
         let [forward, backward] = kinds;
         all.with("forward", forward).with("backward", backward)
-    }
-}
-
-impl<A: SeqLayer, B: SeqLayer<Elem = A::Elem>> Bidirectional<A, B> {
-    fn memory_from(&self, steps: usize, batch: usize, rows_in: bool) -> Option<Memory> {
-        let [first, second] = threads::halves();
-        let a = with_at_hand(first, || {
-            if rows_in { self.forward.memory(steps, batch) } else { self.forward.memory_for_tokens(steps, batch) }
-        })?;
-        let b = with_at_hand(second, || {
-            if rows_in { self.backward.memory(steps, batch) } else { self.backward.memory_for_tokens(steps, batch) }
-        })?;
-        let sequence = |width: usize| steps.saturating_mul(batch).saturating_mul(width);
-        // The second direction runs beside the first where there is a thread for it.
-        let two = |a: Work, b: Work| if threads::at_hand() > 1 { a.beside(first, b) } else { a.or(b) };
-        let other = |width: usize| scratch::bytes::<A::Elem, 1>([sequence(width)]);
-        let backward = two(a.backward, b.backward).inside(other(if rows_in { self.forward.input_size() } else { 0 }));
-        let (forward, tape) = (two(a.forward, b.forward), a.tape.saturating_add(b.tape));
-        let y = sequence(self.forward.output_size());
-        Some(match self.merge {
-            Merge::Concat => Memory { tape, forward, backward },
-            Merge::Sum => Memory {
-                tape: tape.saturating_add(bytes::<A::Elem>(y.saturating_mul(2))),
-                forward: forward.inside(other(self.forward.output_size())),
-                backward,
-            },
-        })
     }
 }
 

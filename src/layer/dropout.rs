@@ -7,7 +7,9 @@ use ndarray::{ArrayView3, ArrayViewMut3, Axis};
 use super::{Causal, Run, SeqLayer};
 use crate::kernel::scratch;
 use crate::philox::{Draw, Place};
-use crate::{Context, Describe, Error, Float, Init, Input, Memory, Numeric, Params, Recurrent, SeqGradIo, Spec, Work};
+use crate::{
+    Context, Describe, Error, Float, Init, Input, Memory, Numeric, Params, PassSize, Recurrent, SeqGradIo, Spec, Work,
+};
 
 /// Dropout (Srivastava et al. 2014): in training each number is 0 with probability p, and the others are multiplied by 1/(1 - p); in
 /// evaluation nothing happens. Locked over time (Gal and Ghahramani 2016) a row has the same numbers left out at all its steps.
@@ -99,13 +101,10 @@ impl<F: Float> Recurrent for Dropout<F> {
     fn splits_itself(&self) -> bool {
         true
     }
-    fn memory(&self, _: usize, _: usize) -> Option<Memory> {
+    fn memory(&self, size: PassSize) -> Option<Memory> {
         let mask = Work::of(scratch::bytes::<F, 1>([self.width]));
-        Some(Memory::new(0, mask, mask))
-    }
-    fn memory_for_tokens(&self, steps: usize, batch: usize) -> Option<Memory> {
-        let rows = scratch::bytes::<F, 1>([steps.saturating_mul(batch).saturating_mul(self.width)]);
-        self.memory(steps, batch).map(|memory| Memory { forward: memory.forward.inside(rows), ..memory })
+        let rows = scratch::bytes::<F, 1>([size.numbers(self.width)]);
+        Some(Memory::new(0, if size.tokens { mask.inside(rows) } else { mask }, mask))
     }
     fn describe(&self) -> Describe {
         let all = Describe::new("Dropout", self.width, self.width).without_sizes().option(self.rate.to_string());

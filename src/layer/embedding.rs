@@ -8,7 +8,8 @@ use crate::kernel::scratch;
 use crate::kernel::views::view_mut;
 use crate::philox::{Draw, Place};
 use crate::{
-    Context, Describe, Error, Float, Init, Input, Linear, Memory, Numeric, Params, Recurrent, SeqGradIo, Spec, ZipMut,
+    Context, Describe, Error, Float, Init, Input, Linear, Memory, Numeric, Params, PassSize, Recurrent, SeqGradIo,
+    Spec, ZipMut,
 };
 
 /// Token k becomes row k of `w`: `[T, B]` → `[T, B, E]`. Rows of numbers `[T, B, V]` are multiplied, x·w, so that a token is the same as
@@ -169,14 +170,13 @@ impl<F: Float> Recurrent for Embedding<F> {
     fn splits_itself(&self) -> bool {
         true
     }
-    fn memory(&self, steps: usize, batch: usize) -> Option<Memory> {
-        let linear = self.linear.memory(steps, batch)?;
-        let rows = steps.saturating_mul(batch).saturating_mul(self.input_size());
-        let rows = scratch::bytes::<F, 1>([if self.rate > 0.0 { rows } else { 0 }]);
+    fn memory(&self, size: PassSize) -> Option<Memory> {
+        if self.rate == 0.0 {
+            return self.linear.memory(size);
+        }
+        let linear = self.linear.memory(size.of_built_rows())?;
+        let rows = scratch::bytes::<F, 1>([size.numbers(self.input_size())]);
         Some(Memory { forward: linear.forward.inside(rows), backward: linear.backward.inside(rows), ..linear })
-    }
-    fn memory_for_tokens(&self, steps: usize, batch: usize) -> Option<Memory> {
-        if self.rate > 0.0 { self.memory(steps, batch) } else { self.linear.memory_for_tokens(steps, batch) }
     }
     fn describe(&self) -> Describe {
         let all = Describe::new("Embedding", self.input_size(), self.output_size());

@@ -5,7 +5,10 @@ use std::marker::PhantomData;
 use ndarray::{ArrayViewMut3, Axis, s};
 
 use super::{Run, SeqLayer};
-use crate::{Context, Describe, Error, Float, Init, Input, Memory, Numeric, Params, Recurrent, SeqGradIo, Spec};
+use crate::kernel::scratch;
+use crate::{
+    Context, Describe, Error, Float, Init, Input, Memory, Numeric, Params, PassSize, Recurrent, SeqGradIo, Spec, Work,
+};
 
 /// The last step of each row, `[T, B, H]` → `[1, B, H]`: with lengths the last one that the row has. A row without steps gives
 /// zeros. For one label a sequence; over a [`Bidirectional`](super::Bidirectional) layer the backward direction's part of it has
@@ -58,8 +61,10 @@ impl<F: Float> Recurrent for Last<F> {
     fn splits_itself(&self) -> bool {
         true
     }
-    fn memory(&self, _: usize, _: usize) -> Option<Memory> {
-        Some(Memory::default())
+    fn memory(&self, size: PassSize) -> Option<Memory> {
+        let rows = scratch::bytes::<F, 1>([size.numbers(self.width)]);
+        let built = Work::of(if size.tokens { rows } else { 0 });
+        Some(Memory::new(0, built, Work::of(0)))
     }
     fn describe(&self) -> Describe {
         Describe::new("Last", self.width, self.width).without_sizes()

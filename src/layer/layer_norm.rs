@@ -8,7 +8,7 @@ use super::{Causal, Run, SeqLayer};
 use crate::blocks::{BLOCK_ROWS, BlockSum, COPIES, block_steps, blocks, in_blocks};
 use crate::kernel::scratch;
 use crate::memory::bytes;
-use crate::{Context, Describe, Error, Float, Init, Input, Memory, Recurrent, SeqGradIo, Spec, Work};
+use crate::{Context, Describe, Error, Float, Init, Input, Memory, PassSize, Recurrent, SeqGradIo, Spec, Work};
 
 /// Layer normalisation (Ba, Kiros and Hinton 2016): with m and v the mean and the variance (÷ H) of a row,
 /// y = g∘(x - m)/√(v + ε) + b, ε = 10⁻⁵ as in PyTorch.
@@ -122,16 +122,14 @@ impl<F: Float> Recurrent for LayerNorm<F> {
     fn splits_itself(&self) -> bool {
         true
     }
-    fn memory(&self, steps: usize, batch: usize) -> Option<Memory> {
+    fn memory(&self, size: PassSize) -> Option<Memory> {
         let row = self.g.len();
-        let block = if in_blocks(steps, batch) { COPIES * bytes::<F>(2 * row) } else { 0 };
+        let block = if in_blocks(size.steps, size.batch) { COPIES * bytes::<F>(2 * row) } else { 0 };
         let forward = Work::of(scratch::bytes::<F, 1>([row]));
-        Some(Memory::new(0, forward, Work::of(scratch::bytes::<F, 2>([row, row]) + block)))
-    }
-    fn memory_for_tokens(&self, steps: usize, batch: usize) -> Option<Memory> {
-        let rows = scratch::bytes::<F, 1>([steps.saturating_mul(batch).saturating_mul(self.g.len())]);
-        let memory = self.memory(steps, batch)?;
-        Some(Memory { forward: memory.forward.inside(rows), backward: memory.backward.inside(rows), ..memory })
+        let backward = Work::of(scratch::bytes::<F, 2>([row, row]) + block);
+        let rows = scratch::bytes::<F, 1>([size.numbers(row)]);
+        let built = |work: Work| if size.tokens { work.inside(rows) } else { work };
+        Some(Memory::new(0, built(forward), built(backward)))
     }
     fn describe(&self) -> Describe {
         Describe::new("LayerNorm", self.g.len(), self.g.len()).without_sizes()

@@ -4,7 +4,7 @@ use ndarray::{ArrayView2, ArrayViewD, ArrayViewMut2, ArrayViewMut3, ArrayViewMut
 
 use super::{Causal, Run, SeqLayer, recurrent_as_inner};
 use crate::cell::{restart, restart_backward};
-use crate::{Context, Describe, Error, Input, Memory, Numeric, Params, Recurrent, SeqGradIo, State};
+use crate::{Context, Describe, Error, Input, Memory, Numeric, Params, PassSize, Recurrent, SeqGradIo, State};
 
 /// A layer whose [first state](Recurrent::initial_state) is among its parameters, the same for every row. It starts as the inner
 /// layer's own.
@@ -105,11 +105,8 @@ impl<L: SeqLayer> Recurrent for LearnedState<L> {
             *state = self.initial_state(rows);
         }
     }
-    fn memory(&self, steps: usize, batch: usize) -> Option<Memory> {
-        self.inner.memory(steps, batch)
-    }
-    fn memory_for_tokens(&self, steps: usize, batch: usize) -> Option<Memory> {
-        self.inner.memory_for_tokens(steps, batch)
+    fn memory(&self, size: PassSize) -> Option<Memory> {
+        self.inner.memory(size)
     }
     fn describe(&self) -> Describe {
         self.inner.describe().option("learned state")

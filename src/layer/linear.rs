@@ -16,7 +16,9 @@ use crate::kernel::sums::add_rows;
 use crate::kernel::threads::{self, divide};
 use crate::kernel::views::{CleanRows, Rows, flat, flat_mut, kept, put_rows};
 use crate::memory::bytes;
-use crate::{Context, Describe, Error, Float, Init, Input, Memory, Params, Recurrent, Scheme, SeqGradIo, Spec, Work};
+use crate::{
+    Context, Describe, Error, Float, Init, Input, Memory, Params, PassSize, Recurrent, Scheme, SeqGradIo, Spec, Work,
+};
 
 /// y = x·w + b at every step, so `[T, B, D]` → `[T, B, V]`: the head of a language model. From tokens it looks rows of w up.
 ///
@@ -144,17 +146,17 @@ impl<F: Float> Recurrent for Linear<F> {
     fn splits_itself(&self) -> bool {
         true
     }
-    fn memory(&self, steps: usize, batch: usize) -> Option<Memory> {
+    fn memory(&self, size: PassSize) -> Option<Memory> {
+        let PassSize { steps, batch, tokens, d_x } = size;
         let rows = steps.saturating_mul(batch);
-        let forward = Work::of(scratch::bytes::<F, 3>(self.forward_lengths(rows)));
         // With the gradients of a block.
         let block = if in_blocks(steps, batch) { COPIES * bytes::<F>(self.num_params()) } else { 0 };
-        let backward = Work::of(scratch::bytes::<F, 5>(self.backward_lengths(rows)).saturating_add(block));
+        if tokens {
+            return Some(Memory { tape: 0, forward: Work::of(0), backward: Work::of(block) });
+        }
+        let forward = Work::of(scratch::bytes::<F, 3>(self.forward_lengths(rows)));
+        let backward = Work::of(scratch::bytes::<F, 5>(self.backward_lengths(rows, d_x)).saturating_add(block));
         Some(Memory { tape: 0, forward, backward })
-    }
-    fn memory_for_tokens(&self, steps: usize, batch: usize) -> Option<Memory> {
-        let block = if in_blocks(steps, batch) { COPIES * bytes::<F>(self.num_params()) } else { 0 };
-        Some(Memory { tape: 0, forward: Work::of(0), backward: Work::of(block) })
     }
     fn describe(&self) -> Describe {
         let all = Describe::new("Linear", self.w.nrows(), self.w.ncols());
@@ -178,9 +180,10 @@ impl<F: Float> Linear<F> {
     }
 
     /// Lengths of the buffers of a backward call: d_y and the weight packed, copies of x, d_y and d_x.
-    fn backward_lengths(&self, rows: usize) -> [usize; 5] {
+    fn backward_lengths(&self, rows: usize, d_x: bool) -> [usize; 5] {
         let ((d, v), copied) = (self.w.dim(), self.copied(rows));
-        [packed_len::<F>(rows.min(ROWS), v), packed_len::<F>(v, d), copied * d, copied * v, copied * d]
+        let asked = usize::from(d_x);
+        [packed_len::<F>(rows.min(ROWS), v), asked * packed_len::<F>(v, d), copied * d, copied * v, asked * copied * d]
     }
 }
 
@@ -356,20 +359,23 @@ impl<F: Float> Linear<F> {
     ) {
         let ((t, b, d), v) = (x.dim(), self.w.ncols());
         let rows: Vec<[usize; 2]> = valid(cx, (t, b)).collect();
-        scratch::with_each(self.backward_lengths(t * b), |[packed, packed_w, x_copy, d_y_copy, d_x_copy]| {
-            let w = d_x.is_some().then(|| pack_transposed(flat(&self.w), v, d, packed_w));
-            for rows in rows.rchunks(self.copied(t * b)) {
-                gather(&x, rows, x_copy);
-                gather(&d_y, rows, d_y_copy);
-                let d_ys = &d_y_copy[..rows.len() * v];
-                self.weights_backward(x_copy, d_ys, packed, grads);
-                if let (Some(w), Some(d_x)) = (w, &mut d_x) {
-                    let to = &mut d_x_copy[..rows.len() * d];
-                    self.input_backward(d_ys, to, w);
-                    put(to, rows, d_x);
+        scratch::with_each(
+            self.backward_lengths(t * b, d_x.is_some()),
+            |[packed, packed_w, x_copy, d_y_copy, d_x_copy]| {
+                let w = d_x.is_some().then(|| pack_transposed(flat(&self.w), v, d, packed_w));
+                for rows in rows.rchunks(self.copied(t * b)) {
+                    gather(&x, rows, x_copy);
+                    gather(&d_y, rows, d_y_copy);
+                    let d_ys = &d_y_copy[..rows.len() * v];
+                    self.weights_backward(x_copy, d_ys, packed, grads);
+                    if let (Some(w), Some(d_x)) = (w, &mut d_x) {
+                        let to = &mut d_x_copy[..rows.len() * d];
+                        self.input_backward(d_ys, to, w);
+                        put(to, rows, d_x);
+                    }
                 }
-            }
-        });
+            },
+        );
     }
 
     /// The way back of a call whose rows are summed one after the other.
@@ -385,30 +391,33 @@ impl<F: Float> Linear<F> {
         if n == 0 {
             return;
         }
-        scratch::with_each(self.backward_lengths(n), |[packed, packed_w, x_copy, d_y_copy, d_x_copy]| {
-            // Last piece first, as the rows within it are added last to first.
-            let (x, d_y) = (CleanRows::of(x), CleanRows::of(d_y));
-            let piece = if x.are_there() && d_y.are_there() { ROWS } else { self.copied(n) };
-            for first in (0..n).step_by(piece).rev() {
-                let rows = piece.min(n - first);
-                let (xs, d_ys) = (x.get(first, rows, x_copy), d_y.get(first, rows, d_y_copy));
-                self.weights_backward(xs, d_ys, packed, grads);
-            }
-            let Some(mut d_x) = d_x else { return };
-            let w = pack_transposed(flat(&self.w), v, d, packed_w);
-            let direct = d_x.is_standard_layout();
-            let piece = if direct && d_y.are_there() { n } else { self.copied(n) };
-            for first in (0..n).step_by(piece) {
-                let m = piece.min(n - first);
-                let d_ys = d_y.get(first, m, d_y_copy);
-                let numbers =
-                    if direct { &mut flat_mut(&mut d_x)[first * d..][..m * d] } else { &mut d_x_copy[..m * d] };
-                self.input_backward(d_ys, numbers, w);
-                if !direct {
-                    put_rows(&mut d_x, first, &d_x_copy[..m * d]);
+        scratch::with_each(
+            self.backward_lengths(n, d_x.is_some()),
+            |[packed, packed_w, x_copy, d_y_copy, d_x_copy]| {
+                // Last piece first, as the rows within it are added last to first.
+                let (x, d_y) = (CleanRows::of(x), CleanRows::of(d_y));
+                let piece = if x.are_there() && d_y.are_there() { ROWS } else { self.copied(n) };
+                for first in (0..n).step_by(piece).rev() {
+                    let rows = piece.min(n - first);
+                    let (xs, d_ys) = (x.get(first, rows, x_copy), d_y.get(first, rows, d_y_copy));
+                    self.weights_backward(xs, d_ys, packed, grads);
                 }
-            }
-        });
+                let Some(mut d_x) = d_x else { return };
+                let w = pack_transposed(flat(&self.w), v, d, packed_w);
+                let direct = d_x.is_standard_layout();
+                let piece = if direct && d_y.are_there() { n } else { self.copied(n) };
+                for first in (0..n).step_by(piece) {
+                    let m = piece.min(n - first);
+                    let d_ys = d_y.get(first, m, d_y_copy);
+                    let numbers =
+                        if direct { &mut flat_mut(&mut d_x)[first * d..][..m * d] } else { &mut d_x_copy[..m * d] };
+                    self.input_backward(d_ys, numbers, w);
+                    if !direct {
+                        put_rows(&mut d_x, first, &d_x_copy[..m * d]);
+                    }
+                }
+            },
+        );
     }
 
     /// Adds xᵀ·d_y and the sums of the rows of d_y to the gradients.

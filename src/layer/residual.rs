@@ -6,7 +6,7 @@ use super::{Causal, Run, SeqLayer, recurrent_as_inner};
 use crate::kernel::scratch;
 use crate::kernel::views::view;
 use crate::memory::bytes;
-use crate::{Context, Describe, Error, Init, Input, Memory, Record, Recurrent, SeqGradIo, Spec, Tape};
+use crate::{Context, Describe, Error, Init, Input, Memory, PassSize, Record, Recurrent, SeqGradIo, Spec, Tape, Work};
 
 /// y = x + inner(x) (He et al. 2016), so that gradients reach the layers below undiminished.
 ///
@@ -71,18 +71,12 @@ impl<L: SeqLayer> Recurrent for Residual<L> {
     fn carry(&self, state: &mut L::State, reversed: bool) {
         self.inner.carry(state, reversed);
     }
-    fn memory(&self, steps: usize, batch: usize) -> Option<Memory> {
-        let mut memory = self.inner.memory(steps, batch)?;
-        let outputs = steps.saturating_mul(batch).saturating_mul(self.output_size());
-        memory.tape = memory.tape.saturating_add(bytes::<L::Elem>(outputs));
-        memory.forward = memory.forward.inside(0);
-        memory.backward = memory.backward.inside(0);
-        Some(memory)
-    }
-    fn memory_for_tokens(&self, steps: usize, batch: usize) -> Option<Memory> {
-        let rows = steps.saturating_mul(batch).saturating_mul(self.input_size());
-        let (memory, rows) = (self.memory(steps, batch)?, scratch::bytes::<L::Elem, 1>([rows]));
-        Some(Memory { forward: memory.forward.inside(rows), backward: memory.backward.inside(rows), ..memory })
+    fn memory(&self, size: PassSize) -> Option<Memory> {
+        let mut memory = self.inner.memory(size.of_built_rows())?;
+        memory.tape = memory.tape.saturating_add(bytes::<L::Elem>(size.numbers(self.output_size())));
+        let rows = scratch::bytes::<L::Elem, 1>([size.numbers(self.input_size())]);
+        let built = |work: Work| if size.tokens { work.inside(0).inside(rows) } else { work.inside(0) };
+        Some(Memory { forward: built(memory.forward), backward: built(memory.backward), ..memory })
     }
     fn describe(&self) -> Describe {
         let inner = self.inner.describe();

@@ -5,7 +5,7 @@ use ndarray::{Array2, ArrayView3, ArrayViewMut3, Axis};
 use super::{Run, SeqLayer, recurrent_as_inner};
 use crate::kernel::scratch;
 use crate::kernel::views::{view, view_mut};
-use crate::{Context, Describe, Float, Input, Memory, Recurrent, SeqGradIo};
+use crate::{Context, Describe, Float, Input, Memory, PassSize, Recurrent, SeqGradIo};
 
 /// A layer over the sequence from the last step to the first. Outputs keep their places: the output at t is the one made
 /// after steps T - 1, ..., t. (Keras' `go_backwards` leaves them in the order they were made; Flax's `keep_order` is this.)
@@ -44,11 +44,8 @@ impl<L: SeqLayer> Recurrent for Reversed<L> {
     fn carry(&self, state: &mut L::State, reversed: bool) {
         self.inner.carry(state, !reversed);
     }
-    fn memory(&self, steps: usize, batch: usize) -> Option<Memory> {
-        self.inner.memory(steps, batch)
-    }
-    fn memory_for_tokens(&self, steps: usize, batch: usize) -> Option<Memory> {
-        self.inner.memory_for_tokens(steps, batch)
+    fn memory(&self, size: PassSize) -> Option<Memory> {
+        self.inner.memory(size)
     }
     fn describe(&self) -> Describe {
         let inner = self.inner.describe();

@@ -6,7 +6,7 @@ use super::dropout::check_rate;
 use super::{Causal, Run, SeqLayer, recurrent_as_inner};
 use crate::memory::bytes;
 use crate::philox::{Draw, Place};
-use crate::{Context, Describe, Error, Float, Init, Input, Memory, Params, Recurrent, SeqGradIo, Spec, Tape};
+use crate::{Context, Describe, Error, Float, Init, Input, Memory, Params, PassSize, Recurrent, SeqGradIo, Spec, Tape};
 
 /// Weight drop (Merity, Keskar and Socher 2018): in training each entry of the recurrent weights is 0 with probability p for all steps
 /// and rows, and the others are multiplied by 1/(1 - p).
@@ -130,11 +130,8 @@ impl<L: SeqLayer> Recurrent for WeightDrop<L> {
     fn carry(&self, state: &mut L::State, reversed: bool) {
         self.inner.carry(state, reversed);
     }
-    fn memory(&self, steps: usize, batch: usize) -> Option<Memory> {
-        self.inner.memory(steps, batch).map(|memory| self.with_copies(memory))
-    }
-    fn memory_for_tokens(&self, steps: usize, batch: usize) -> Option<Memory> {
-        self.inner.memory_for_tokens(steps, batch).map(|memory| self.with_copies(memory))
+    fn memory(&self, size: PassSize) -> Option<Memory> {
+        self.inner.memory(size).map(|memory| self.with_copies(memory))
     }
     fn describe(&self) -> Describe {
         let mut inner = self.inner.describe();

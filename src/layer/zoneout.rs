@@ -4,7 +4,9 @@ use ndarray::{Array2, ArrayView2, ArrayViewMut2, Zip};
 
 use super::dropout::check_rate;
 use crate::philox::{Draw, Place};
-use crate::{Context, Describe, Error, Float, GradIo, Init, Memory, Mode, Recurrent, RnnCell, Spec, State, Tape};
+use crate::{
+    Context, Describe, Error, Float, GradIo, Init, Memory, Mode, PassSize, Recurrent, RnnCell, Spec, State, Tape,
+};
 
 /// Zoneout (Krueger et al. 2017): in training each number of the state stays what it was before the step with probability p;
 /// in evaluation it becomes p times the old one plus 1 - p times the new, the expectation.
@@ -111,7 +113,7 @@ impl<C: RnnCell> Recurrent for Zoneout<C> {
     fn carry(&self, state: &mut C::State, reversed: bool) {
         self.inner.carry(state, reversed);
     }
-    fn memory(&self, _: usize, _: usize) -> Option<Memory> {
+    fn memory(&self, _: PassSize) -> Option<Memory> {
         None
     }
     fn describe(&self) -> Describe {

@@ -5,7 +5,7 @@ use ndarray::{ArrayView3, ArrayViewMut3};
 use crate::kernel::scratch;
 use crate::kernel::views::{view, view_mut};
 use crate::memory::bytes;
-use crate::{Context, Input, Memory, Record, Run, SeqGradIo, SeqLayer, Tape};
+use crate::{Context, Input, Memory, PassSize, Record, Run, SeqGradIo, SeqLayer, Tape};
 
 /// The tapes of the layers, and the sequences that go from each to the next.
 #[derive(Clone, Debug)]
@@ -65,17 +65,17 @@ fn context_of<'a, L: Run>(layers: &[L], cx: &Context<'a>, index: usize, steps: u
 }
 
 /// What the layers' passes take: their own, what goes from each to the next kept on the tape, and a buffer or two of it.
-pub(super) fn memory<L: SeqLayer>(layers: &[L], steps: usize, batch: usize, rows_in: bool) -> Option<Memory> {
+pub(super) fn memory<L: SeqLayer>(layers: &[L], size: PassSize) -> Option<Memory> {
     let mut all = Memory::default();
-    for (i, (layer, [before, _])) in layers.iter().zip(steps_of(layers, steps)).enumerate() {
-        let here =
-            if i > 0 || rows_in { layer.memory(before, batch)? } else { layer.memory_for_tokens(before, batch)? };
-        let between = if i > 0 { before.saturating_mul(batch).saturating_mul(layer.input_size()) } else { 0 };
+    for (i, (layer, [before, _])) in layers.iter().zip(steps_of(layers, size.steps)).enumerate() {
+        let inside = PassSize::of(before, size.batch);
+        let here = layer.memory(if i == 0 { size } else { inside })?;
+        let between = if i > 0 { inside.numbers(layer.input_size()) } else { 0 };
         all.tape = all.tape.saturating_add(here.tape).saturating_add(bytes::<L::Elem>(between));
         all.forward = all.forward.or(here.forward);
         all.backward = all.backward.or(here.backward);
     }
-    let own = scratch::bytes::<L::Elem, 2>(passing(layers, steps, batch));
+    let own = scratch::bytes::<L::Elem, 2>(passing(layers, size.steps, size.batch));
     Some(Memory { tape: all.tape, forward: all.forward.inside(own), backward: all.backward.inside(own) })
 }
 

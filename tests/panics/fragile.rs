@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicIsize, Ordering};
 
 use deep_rnn::ndarray::{ArrayView2, ArrayViewMut2};
-use deep_rnn::{Context, GradIo, Memory, Recurrent, RnnCell, params};
+use deep_rnn::{Context, GradIo, Memory, PassSize, Recurrent, RnnCell, params};
 
 /// Counts the calls of whatever holds it; one of them panics.
 #[derive(Clone, Debug)]
@@ -67,8 +67,8 @@ impl<C: RnnCell> Recurrent for Fragile<C> {
     fn splits_itself(&self) -> bool {
         self.splits_itself
     }
-    fn memory(&self, steps: usize, batch: usize) -> Option<Memory> {
-        self.inner.memory(steps, batch)
+    fn memory(&self, size: PassSize) -> Option<Memory> {
+        self.inner.memory(size)
     }
 }
 

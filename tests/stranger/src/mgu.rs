@@ -4,7 +4,7 @@
 
 use deep_rnn::infer::{Precision, Prepare, Unprepared};
 use deep_rnn::ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis};
-use deep_rnn::{Context, Error, Float, GradIo, Init, Memory, Recurrent, RnnCell, Work, add_outer, params};
+use deep_rnn::{Context, Error, Float, GradIo, Init, Memory, PassSize, Recurrent, RnnCell, Work, add_outer, params};
 
 #[rustfmt::skip]
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ impl<F: Float> Recurrent for Mgu<F> {
     fn input_size(&self) -> usize { self.w_f.nrows() }
     fn output_size(&self) -> usize { self.u_f.nrows() }
     fn zero_state(&self, batch: usize) -> Array2<F> { Array2::zeros((batch, self.output_size())) }
-    fn memory(&self, steps: usize, batch: usize) -> Option<Memory> {
+    fn memory(&self, PassSize { steps, batch, .. }: PassSize) -> Option<Memory> {
         let array = batch * self.output_size() * size_of::<F>();
         let list = steps.next_power_of_two().max(4) * size_of::<[Array2<F>; 3]>(); // a Vec doubles as it grows
         Some(Memory::new(steps * 3 * array + list, Work::of(4 * array), Work::of(8 * array)))

@@ -2,7 +2,7 @@
 
 use deep_rnn::ndarray::{ArrayView3, ArrayViewMut3};
 use deep_rnn::{
-    Causal, Context, Error, Float, Input, Memory, Record, Recurrent, Run, SeqGradIo, SeqLayer, Tape, params,
+    Causal, Context, Error, Float, Input, Memory, PassSize, Record, Recurrent, Run, SeqGradIo, SeqLayer, Tape, params,
 };
 
 #[derive(Clone, Debug)]
@@ -24,8 +24,8 @@ impl<L: SeqLayer> Residual<L> {
         Ok(Residual { inner })
     }
 
-    fn with_outputs(&self, mut memory: Memory, steps: usize, batch: usize) -> Memory {
-        memory.tape += steps * batch * self.output_size() * size_of::<L::Elem>();
+    fn with_outputs(&self, mut memory: Memory, size: PassSize) -> Memory {
+        memory.tape += size.numbers(self.output_size()) * size_of::<L::Elem>();
         memory
     }
 }
@@ -65,11 +65,8 @@ impl<L: SeqLayer> Recurrent for Residual<L> {
     fn splits_itself(&self) -> bool {
         self.inner.splits_itself() // and what is done here is one number at a time
     }
-    fn memory(&self, steps: usize, batch: usize) -> Option<Memory> {
-        Some(self.with_outputs(self.inner.memory(steps, batch)?, steps, batch))
-    }
-    fn memory_for_tokens(&self, steps: usize, batch: usize) -> Option<Memory> {
-        Some(self.with_outputs(self.inner.memory_for_tokens(steps, batch)?, steps, batch))
+    fn memory(&self, size: PassSize) -> Option<Memory> {
+        Some(self.with_outputs(self.inner.memory(size)?, size))
     }
 }
 
