@@ -1,8 +1,10 @@
 //! A language model: tokens in, one output for each token of the vocabulary out.
 
+mod beam;
 mod generate;
 mod sample;
 
+pub use beam::{Beam, Continuation, beam_search};
 pub use generate::generate;
 pub use sample::Sampler;
 

@@ -151,7 +151,7 @@ pub use init::{Init, Scheme};
 pub use input::{AsInput, Input, batch_major, time_major, unbatched};
 pub use kernel::dispatch::simd_level;
 pub use kernel::threads::Threads;
-pub use language::{LanguageModel, LanguageTape, Sampler, generate};
+pub use language::{Beam, Continuation, LanguageModel, LanguageTape, Sampler, beam_search, generate};
 pub use layer::{
     Bidirectional, BidirectionalSpec, BidirectionalTape, Causal, Dropout, DropoutSpec, Embedding, EmbeddingSpec, Last,
     LayerNorm, LearnedState, Linear, LinearSpec, Merge, Residual, ResidualTape, Reversed, Run, SeqLayer, WeightDrop,

@@ -1,8 +1,6 @@
 //! Losses: what the outputs of a window should have been.
 
-use ndarray::{
-    Array1, ArrayRef1, ArrayRef2, ArrayRef3, ArrayView1, ArrayView3, ArrayViewMut1, ArrayViewMut3, Axis, Zip,
-};
+use ndarray::{Array1, ArrayRef1, ArrayRef2, ArrayRef3, ArrayView1, ArrayView3, ArrayViewMut1, ArrayViewMut3, Zip};
 
 use crate::{Context, Error, Float};
 
@@ -257,7 +255,7 @@ impl Mean {
 }
 
 /// The mean of (y - target)² over the V outputs of all rows that count. Differences and gradients below [`Float::TINY`] count
-/// as 0. Targets `[T, B, V]`, or `[B, V]` for a network that gives one output a row.
+/// as 0. Targets `[T, B, V]`; `[1, B, V]` for a network that gives one output a row.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MeanSquared;
 
@@ -332,30 +330,6 @@ impl<F: Float> Loss<F, ArrayRef3<F>> for MeanSquared {
 
     fn value(&self, cx: Context<'_>, ys: ArrayView3<'_, F>, targets: &ArrayRef3<F>) -> Option<LossSum> {
         Some(Self::alone(cx, ys, targets.view()))
-    }
-}
-
-impl<F: Float> Loss<F, ArrayRef2<F>> for MeanSquared {
-    fn check(&self, (t, b, v): (usize, usize, usize), targets: &ArrayRef2<F>) -> Result<(), Error> {
-        if t == 1 && targets.dim() == (b, v) {
-            return Ok(());
-        }
-        let expected = format!("[{t}, {b}, {v}], as the outputs ([{b}, {v}] is for networks that give one step)");
-        Err(Error::shape("targets", expected, targets.shape()))
-    }
-
-    fn evaluate(
-        &self,
-        cx: Context<'_>,
-        ys: ArrayView3<'_, F>,
-        targets: &ArrayRef2<F>,
-        d_ys: ArrayViewMut3<'_, F>,
-    ) -> LossSum {
-        Self::gradient(cx, ys, targets.view().insert_axis(Axis(0)), d_ys)
-    }
-
-    fn value(&self, cx: Context<'_>, ys: ArrayView3<'_, F>, targets: &ArrayRef2<F>) -> Option<LossSum> {
-        Some(Self::alone(cx, ys, targets.view().insert_axis(Axis(0))))
     }
 }
 
