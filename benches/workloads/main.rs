@@ -57,7 +57,10 @@ fn main() {
     }
     for workload in WORKLOADS {
         // Memory is counted by the process, so what is not asked for by name stays out of the run of all.
-        let all = args.only.is_empty() && !workload.id.starts_with("W5-") && !workload.id.ends_with("-boxed");
+        let all = args.only.is_empty()
+            && !workload.id.starts_with("W5-")
+            && !workload.id.ends_with("-ragged")
+            && !workload.id.ends_with("-boxed");
         if !all && !args.only.iter().any(|id| id == workload.id) {
             continue;
         }

@@ -42,18 +42,22 @@ pub(crate) struct Workload {
     both_ways: bool,
     /// Layers in boxes: a network put together at run time.
     boxed: bool,
+    /// Rows of several lengths, uniform from 1 to T; only their own steps count.
+    ragged: bool,
     /// MiB that the engine may hold.
     budget: Option<usize>,
 }
 
 const fn workload(id: &'static str, cell: Cell, kind: Kind, [l, h, d, b, t]: [usize; 5]) -> Workload {
-    Workload { id, cell, kind, l, h, d, b, t, both_ways: false, boxed: false, budget: None }
+    Workload { id, cell, kind, l, h, d, b, t, both_ways: false, boxed: false, ragged: false, budget: None }
 }
 
 pub(crate) const WORKLOADS: &[Workload] = &[
     workload("W1", Cell::Lstm, Kind::Train, [2, 256, 28, 32, 35]),
     Workload { boxed: true, ..workload("W1-boxed", Cell::Lstm, Kind::Train, [2, 256, 28, 32, 35]) },
+    Workload { ragged: true, ..workload("W1-ragged", Cell::Lstm, Kind::Train, [2, 256, 28, 32, 35]) },
     workload("W2", Cell::Gru, Kind::Train, [2, 256, 28, 32, 35]),
+    Workload { ragged: true, ..workload("W2-ragged", Cell::Gru, Kind::Train, [2, 256, 28, 32, 35]) },
     workload("W3", Cell::Rnn, Kind::Train, [2, 256, 28, 32, 35]),
     workload("W4", Cell::Lstm, Kind::Both, [2, 1024, 512, 64, 64]),
     workload("W5", Cell::Lstm, Kind::Both, [2, 128, 64, 8, 2000]),
@@ -68,6 +72,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     workload("W7", Cell::Lstm, Kind::Forward, [2, 256, 28, 1, 1000]),
     Workload { both_ways: true, ..workload("W8", Cell::Lstm, Kind::Both, [2, 256, 128, 32, 100]) },
     Workload { both_ways: true, boxed: true, ..workload("W8-boxed", Cell::Lstm, Kind::Both, [2, 256, 128, 32, 100]) },
+    Workload { both_ways: true, ragged: true, ..workload("W8-ragged", Cell::Lstm, Kind::Both, [2, 256, 128, 32, 100]) },
     workload("W9", Cell::Gru, Kind::Both, [4, 512, 512, 128, 50]),
     workload("W10-lstm-8", Cell::Lstm, Kind::Stream(Precision::Full), [1, 8, 1, 1, 1]),
     workload("W10-lstm-16", Cell::Lstm, Kind::Stream(Precision::Full), [1, 16, 1, 1, 1]),
@@ -93,7 +98,12 @@ pub(crate) const WORKLOADS: &[Workload] = &[
 
 impl Workload {
     pub(crate) fn tokens(&self) -> usize {
-        self.t * self.b
+        self.lengths().map_or(self.t * self.b, |lengths| lengths.iter().sum())
+    }
+
+    /// Of the rows, in no order.
+    fn lengths(&self) -> Option<Vec<usize>> {
+        self.ragged.then(|| (0..self.b).map(|b| 1 + (13 * b % self.b) * self.t / self.b).collect())
     }
 
     /// Multiplications and additions of the matrix products of one call.
@@ -215,6 +225,16 @@ impl Workload {
         let bptt = Bptt::builder(model).optimizer(Sgd::new(1.0)).clip_norm(1.0).threads(threads);
         let mut bptt = bptt.build().expect(built);
         let batches = pattern(self.d, self.b, self.t, 40);
+        if let Some(lengths) = self.lengths() {
+            let ragged = |(x, y)| Batch::new(x, y).lengths(lengths.clone());
+            let batches: Vec<_> = batches.into_iter().map(ragged).collect();
+            let mut next = batches.iter().cycle();
+            return measure(seconds, 5, start, || {
+                if let Some(batch) = next.next() {
+                    bptt.train_batch(batch).expect("a finite loss");
+                }
+            });
+        }
         let mut next = batches.iter().cycle();
         measure(seconds, 5, start, || {
             if let Some((x, y)) = next.next() {
@@ -230,15 +250,17 @@ impl Workload {
         let mut grads = net.zeros_like();
         let mut tape = N::Tape::default();
         let threads = Threads::new(threads).expect("threads to be had");
+        let lengths = self.lengths();
+        let cx = lengths.as_ref().map_or(Context::default(), |lengths| Context::default().with_lengths(lengths));
         let mut both = |ys: ArrayViewMut3<'_, f32>, d_ys: ArrayViewMut3<'_, f32>| {
             let (mut ys, mut d_ys) = (ys, d_ys);
             let mut state = net.zero_state(self.b);
-            net.forward(Context::default(), (&xs).into(), ys.view_mut(), &mut state, Some(&mut tape));
+            net.forward(cx, (&xs).into(), ys.view_mut(), &mut state, Some(&mut tape));
             let ys: ArrayView3<'_, f32> = ys.view();
             black_box(mean_square(ys, d_ys.view_mut()));
             grads.set_zero();
             let io = SeqGradIo { x: (&xs).into(), y: ys, d_y: d_ys.view(), d_x: Some(d_xs.view_mut()) };
-            net.backward(Context::default(), io, &mut tape, &mut net.zero_state(self.b), &mut grads);
+            net.backward(cx, io, &mut tape, &mut net.zero_state(self.b), &mut grads);
         };
         threads.install(|| measure(seconds, 2, start, || both(ys.view_mut(), d_ys.view_mut())))
     }
