@@ -298,6 +298,7 @@ impl<'a> Context<'a> {
     }
 
     /// The array, or a copy with zeros past the end of each row.
+    #[must_use]
     pub fn cleared<'x, F: Float>(&self, xs: ndarray::ArrayView3<'x, F>) -> CowArray<'x, F, Ix3> {
         if !self.is_ragged(xs.len_of(Axis(0))) {
             return xs.into();

@@ -101,11 +101,9 @@ impl<F: Float> Job for Masks<'_, F> {
         for first in (0..n).step_by(LANES) {
             // Side by side, so that the loop becomes vector code.
             let mut words = [[0; LANES]; 4];
-            for i in 0..LANES {
-                let four = philox([(first + i) as u32, row, step, path], key);
-                for q in 0..4 {
-                    words[q][i] = four[q];
-                }
+            let [a, b, c, d] = &mut words;
+            for (i, (((a, b), c), d)) in a.iter_mut().zip(b).zip(c).zip(d).enumerate() {
+                [*a, *b, *c, *d] = philox([(first + i) as u32, row, step, path], key);
             }
             for (q, words) in words.iter().enumerate() {
                 let start = (q * n + first).min(len);

@@ -75,11 +75,9 @@ impl Report {
 
     pub(super) fn add(&mut self, other: &Report) {
         // Of two means, as shares of the whole, which stay in range where a sum does not.
-        let mean = |[a, b]: [f64; 2], [n, m]: [usize; 2]| {
-            let all = (n + m).max(1) as f64;
-            a * (n as f64 / all) + b * (m as f64 / all)
-        };
-        self.mean_norm = mean([self.mean_norm, other.mean_norm], [self.updates, other.updates]);
+        let all = (self.updates + other.updates).max(1) as f64;
+        let (own, more) = (self.updates as f64 / all, other.updates as f64 / all);
+        self.mean_norm = self.mean_norm * own + other.mean_norm * more;
         self.losses = self.losses + other.losses;
         self.tokens += other.tokens;
         self.updates += other.updates;

@@ -37,8 +37,7 @@ pub(super) fn lengths_law<L: SeqLayer>(
         let with_nan = format!("{case}, zeros (expected) and NaN (got) in the padding");
         same(Law::Lengths, &with_nan, 0.0, &clean.arrays(), &whole.arrays())?;
         let mut sum = layer.zeros_like();
-        for row in 0..b {
-            let length = lengths[row];
+        for (row, length) in lengths.iter().copied().enumerate().take(b) {
             let mut alone = problem.rows(layer, &[row]);
             alone.xs = alone.xs.slice(s![..length, .., ..]).to_owned();
             let steps = layer.output_steps(length);

@@ -247,7 +247,7 @@ impl<F: Float> SeqLayer for Linear<F> {
             let d_x = d_x.as_mut().map(|d_x| d_x.slice_mut(here));
             match (&rows, &tokens) {
                 (Some(xs), _) if cx.is_ragged(steps.len()) => {
-                    self.ragged_backward(&cx, xs.slice(here), d_y, d_x, grads)
+                    self.ragged_backward(&cx, xs.slice(here), d_y, d_x, grads);
                 }
                 (Some(xs), _) => self.block_backward(xs.slice(here), d_y, d_x, grads),
                 (None, Some(tokens)) => {

@@ -5,7 +5,7 @@ use ndarray::{ArrayView3, ArrayViewMut3};
 use crate::kernel::scratch;
 use crate::kernel::views::{view, view_mut};
 use crate::memory::bytes;
-use crate::{Context, Input, Memory, PassSize, Record, Run, SeqGradIo, SeqLayer, Tape};
+use crate::{Context, Input, Memory, Numeric, PassSize, Record, Recurrent, Run, SeqGradIo, SeqLayer, Tape};
 
 /// The tapes of the layers, and the sequences that go from each to the next.
 #[derive(Clone, Debug)]
@@ -102,13 +102,17 @@ pub(crate) fn forward<L: Run>(
     }
 }
 
+/// States, tapes, and the sequences between layers.
+type Kept<'a, L> =
+    (&'a mut [<L as Recurrent>::State], &'a mut [<L as Recurrent>::Tape], &'a mut [Record<<L as Numeric>::Elem>]);
+
 /// Forward, with what goes from each layer to the next kept for the way back.
 fn kept<L: Run>(
     layers: &[L],
     cx: Context<'_>,
     xs: Input<'_, L::Elem>,
     mut ys: ArrayViewMut3<'_, L::Elem>,
-    (states, tapes, between): (&mut [L::State], &mut [L::Tape], &mut [Record<L::Elem>]),
+    (states, tapes, between): Kept<'_, L>,
 ) {
     let (t, b) = xs.dim();
     for (i, (layer, [before, after])) in layers.iter().zip(steps_of(layers, t)).enumerate() {
