@@ -16,7 +16,7 @@ pub(super) fn inside_mut<T: 'static>(any: &mut dyn Any) -> &mut T {
     any.downcast_mut().expect("a state, tape or gradient of this layer")
 }
 
-/// The state of a [`Boxed`] layer.
+/// The state of a [`Boxed`](crate::Boxed) layer.
 pub struct BoxedState<F>(Box<dyn AnyState<F>>);
 
 trait AnyState<F: Float>: Send + Sync {
@@ -114,7 +114,7 @@ impl<F: Float> State<F> for BoxedState<F> {
     }
 }
 
-/// The tape of a [`Boxed`] layer, made when first used.
+/// The tape of a [`Boxed`](crate::Boxed) layer, made when first used.
 #[derive(Default)]
 pub struct BoxedTape(Option<Box<dyn AnyTape>>);
 
