@@ -157,7 +157,7 @@ pub use layer::{
     LayerNorm, LearnedState, Linear, LinearSpec, Merge, Residual, ResidualTape, Reversed, Run, SeqLayer, WeightDrop,
     WeightDropTape, Zoneout, ZoneoutTape,
 };
-pub use loss::{CrossEntropy, Loss, LossSum, MeanSquared};
+pub use loss::{CrossEntropy, Loss, LossSum, MeanSquared, Weighted};
 pub use memory::{Memory, PassSize, Work};
 pub use optim::{Adam, Clip, Optimizer, Sgd};
 #[doc(hidden)]

@@ -93,6 +93,12 @@ impl<N: SeqLayer, L, O: Optimizer<N>> Bptt<N, L, O> {
         backprop.forward_checked(window, state, true);
         let tokens = cx.tokens(t, b);
         let loss = backprop.loss_checked(cx, loss, targets)?;
+        if tokens == 0 {
+            // All rows are over: there is nothing to learn from, and the state is the last one.
+            backprop.abandon();
+            std::mem::swap(&mut self.state, &mut self.next);
+            return Ok(Report::default());
+        }
         if self.waiting == 0 {
             grads.set_zero();
             self.weight = 0.0;

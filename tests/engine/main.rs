@@ -15,4 +15,5 @@ mod pytorch_runs;
 mod report;
 mod small_model;
 mod training;
+mod weights;
 mod windows;
