@@ -107,6 +107,7 @@ mod boxed;
 mod bptt;
 mod cell;
 mod cells;
+mod compiled;
 mod context;
 mod describe;
 mod error;
@@ -142,6 +143,8 @@ pub use boxed::{Boxed, BoxedState, BoxedTape};
 pub use bptt::{Bptt, BpttBuilder, Report};
 pub use cell::{GradIo, Recurrent, RnnCell, SeqGradIo, Tape, add_outer};
 pub use cells::{Activation, Gru, GruGates, GruResetBefore, GruResetBeforeSpec, Lstm, LstmGates, Rnn, RnnGates};
+#[doc(hidden)]
+pub use compiled::compiled as __compiled;
 pub use context::{Context, Mode};
 pub use describe::Describe;
 pub use error::Error;

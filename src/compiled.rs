@@ -1,0 +1,42 @@
+//! Layers and engines that are compiled with this crate.
+//!
+//! Generic code is compiled where it is used: without this every program, and every test, would compile the kernels of each cell again
+//! for each instruction set. In builds that are little optimised (`opt-level` 0 and 1) the compiler takes what is compiled here.
+
+use crate::infer::{Precision, Prepare};
+use crate::{
+    Adam, Bptt, CrossEntropy, Error, Float, Gru, GruResetBefore, LanguageModel, Lstm, MeanSquared, Network, Recurrent,
+    Rnn, Sgd, Stacked, generate,
+};
+
+/// Never to be called: its instances are what counts.
+///
+/// # Errors
+/// None that matters.
+#[doc(hidden)]
+pub fn compiled() -> Result<(), Error> {
+    of::<f32>()?;
+    of::<f64>()
+}
+
+fn of<F: Float>() -> Result<(), Error> {
+    let net = || {
+        let cells = Network::<F>::builder(1).embedding(1).lstm(1).gru(1).rnn(1).layer(GruResetBefore::spec(1));
+        let more = cells.dropout(0.1).locked_dropout(0.1).layer_norm().linear(1);
+        more.bi(Lstm::spec(1)).bi(Gru::spec(1)).bi(Rnn::spec(1)).last().linear(1).build()
+    };
+    let mut bptt = Bptt::builder(net()?).loss(MeanSquared).optimizer(Adam::new(0.1)).build()?;
+    let numbers = ndarray::Array3::<F>::zeros((1, 1, 1));
+    bptt.train(&numbers, &numbers)?;
+    let model = LanguageModel::new(net()?, 1)?;
+    let mut bptt = Bptt::builder(model).loss(CrossEntropy).optimizer(Sgd::new(0.1)).build()?;
+    let tokens = ndarray::Array2::<usize>::zeros((1, 1));
+    bptt.train(&tokens, &tokens)?;
+    bptt.predict(&tokens, &mut net()?.zero_state(1))?;
+    bptt.evaluate([crate::Batch::new(tokens.clone(), tokens)])?;
+    generate(&net()?.prepare(Precision::Full)?, &[0], 1, &mut crate::Sampler::greedy())?;
+    _ = Stacked::repeat(1, 1, &Lstm::<F>::spec(1), 1)?.prepare(Precision::Full)?;
+    _ = Stacked::repeat(1, 1, &Gru::<F>::spec(1), 1)?.prepare(Precision::Full)?;
+    _ = Stacked::repeat(1, 1, &Rnn::<F>::spec(1), 1)?.prepare(Precision::Full)?;
+    Ok(())
+}
