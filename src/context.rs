@@ -62,6 +62,9 @@ struct Resets<'a> {
     strides: [usize; 2],
     /// Steps and rows.
     dim: [usize; 2],
+    /// Whether there is a row of flags for the end of each row, as where a sequence is turned round: a reset before its first step is
+    /// one after its last.
+    ends: bool,
 }
 
 impl<'a> Context<'a> {
@@ -94,6 +97,7 @@ impl<'a> Context<'a> {
                 first: 0,
                 strides: strides.map(|s| s as usize),
                 dim: [resets.nrows(), resets.ncols()],
+                ends: false,
             }),
             ..self
         })
@@ -211,7 +215,8 @@ impl<'a> Context<'a> {
                 flags,
                 first: 0,
                 strides: [rows, 1],
-                dim: [flags.len() / rows.max(1), rows],
+                dim: [(flags.len() / rows.max(1)).saturating_sub(1), rows],
+                ends: true,
             }),
             ..self
         }
@@ -243,6 +248,12 @@ impl<'a> Context<'a> {
     pub fn is_reset(&self, t: usize, b: usize) -> bool {
         let over = || self.lengths.is_some_and(|lengths| lengths[b] <= self.behind.saturating_add(t));
         self.resets.is_some_and(|r| r.flags[r.first + t * r.strides[0] + b * r.strides[1]]) && !over()
+    }
+
+    /// Whether row `b`, `length` steps long, was turned round and so starts afresh when it is turned round again.
+    pub(crate) fn resets_end(&self, length: usize, b: usize) -> bool {
+        let flag = |r: Resets<'_>| r.flags[r.first + length * r.strides[0] + b * r.strides[1]];
+        self.resets.is_some_and(|r| r.ends && flag(r))
     }
 
     /// Whether rows may start afresh on the way.

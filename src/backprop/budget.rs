@@ -4,7 +4,7 @@ use super::Backprop;
 use super::pass::{Pass, SHARD};
 use super::plan::Plan;
 use crate::blocks::{COPIES, block_steps, in_blocks};
-use crate::kernel::threads::with_at_hand;
+use crate::kernel::threads::{cores, with_at_hand};
 use crate::memory::bytes;
 use crate::{Error, Memory, PassSize, SeqLayer, State};
 
@@ -33,9 +33,9 @@ struct Bill {
     state: usize,
 }
 
-/// The bytes of small objects, for so many threads.
+/// The bytes of small objects, for so many threads, of which no more are started than there are cores.
 pub(crate) fn objects(threads: usize) -> usize {
-    OBJECTS + (threads - 1) * OF_A_THREAD
+    OBJECTS + (threads.min(cores().max(2)) - 1) * OF_A_THREAD
 }
 
 impl<L: SeqLayer> Backprop<L> {

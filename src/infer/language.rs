@@ -2,7 +2,7 @@
 
 use ndarray::ArrayViewMut3;
 
-use super::steps::numeric;
+use super::steps::{by_steps, numeric};
 use super::{Packed, Precision, Prepare, PreparedLinear};
 use crate::kernel::scratch;
 use crate::kernel::stream::rows_of;
@@ -100,6 +100,9 @@ impl<P: Packed> Run for PreparedLanguageModel<P> {
         _: Option<&mut ()>,
     ) {
         let (t, b) = xs.dim();
+        if t == 1 && self.is_causal() {
+            return by_steps(self, cx, xs, ys, state); // on the stack
+        }
         let shape = (self.net.output_steps(t), b, self.net.output_size());
         scratch::with(shape.0 * shape.1 * shape.2, |hidden| {
             let mut hidden = view_mut(hidden, shape);

@@ -2,7 +2,7 @@
 
 use ndarray::ArrayViewMut3;
 
-use super::steps::numeric;
+use super::steps::{by_steps, numeric};
 use super::{Packed, Precision, Prepare, PreparedBox};
 use crate::kernel::scratch;
 use crate::kernel::stream::rows_of;
@@ -108,6 +108,9 @@ impl<P: Packed> Run for PreparedStack<P> {
         state: &mut Vec<P::State>,
         _: Option<&mut ()>,
     ) {
+        if self.causal && xs.dim().0 == 1 {
+            return by_steps(self, cx, xs, ys, state); // on the stack
+        }
         pass::forward(&self.layers, cx, xs, ys, state, None);
     }
     fn is_causal(&self) -> bool {

@@ -72,10 +72,11 @@ fn turn<T: Copy + Default>(cx: &Context<'_>, from: &[T], to: &mut [T], (t, b, wi
 /// step t - 1.
 fn turn_flags(cx: &Context<'_>, (t, b): (usize, usize)) -> Option<Vec<bool>> {
     cx.has_resets().then(|| {
-        let mut flags = vec![false; t * b];
+        let mut flags = vec![false; (t + 1) * b];
         for row in 0..b {
             let length = cx.length(row, t);
-            for step in 1..length {
+            flags[row] = cx.resets_end(length, row);
+            for step in 1..=length {
                 flags[step * b + row] = cx.is_reset(length - step, row);
             }
         }

@@ -100,12 +100,15 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
     refused(model.step_tokens(&[1], &mut [0.0; V + 1], &mut state), &["tokens", "B·11 of y", "1 for 12"]);
     assert_eq!((state_bits(&state), logits), (before, written));
     for rows in [0, 2] {
-        let parts = ["state", "arrays of 1 rows", &format!("[{rows}, 4]")];
+        let parts = ["state", "arrays of shapes [[1, 4], ", &format!("got [[{rows}, 4]")];
         refused(model.step_tokens(&[1], &mut logits, &mut model.zero_state(rows)), &parts);
     }
     let mut short = state.clone();
     short.pop();
-    refused(model.step_tokens(&[1], &mut logits, &mut short), &["state", "each of 2 layers", "got 1"]);
+    refused(
+        model.step_tokens(&[1], &mut logits, &mut short),
+        &["state: expected arrays of shapes [[1, 4], ", "got [[1, 4], [1, 4]]"],
+    );
     assert_eq!(logits, written);
 }
 

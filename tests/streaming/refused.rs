@@ -126,7 +126,7 @@ fn rows_that_do_not_fit() {
         for rows in [1, 3] {
             match step(2 * d, 2 * h, rows) {
                 Ok(()) => assert!(!has_state, "{name}: a state of {rows} rows"),
-                result => refused(result, &["state: expected arrays of 2 rows", &format!("[{rows}, ")]),
+                result => refused(result, &["state: expected arrays of shapes [[2, ", &format!("got [[{rows}, ")]),
             }
         }
     }
