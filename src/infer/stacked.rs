@@ -15,6 +15,9 @@ pub struct PreparedStack<P> {
     layers: Vec<P>,
     /// The width of the widest row between two layers.
     between: usize,
+    /// The width of the input, and of each layer's output: a packed layer in a box is asked for them once.
+    inputs: usize,
+    widths: Vec<usize>,
     /// Whether it can be stepped.
     causal: bool,
 }
@@ -52,11 +55,11 @@ impl<P: Packed> PreparedStack<P> {
             return first(bottom, y, &mut state[0]);
         }
         self.with_between(rows, |[mut below, mut above]| {
-            let mut read = rows * bottom.output_size();
+            let mut read = rows * self.widths[0];
             first(bottom, &mut below[..read], &mut state[0]);
             for (i, (layer, state)) in self.layers.iter().zip(state).enumerate().skip(1) {
                 let x = &below[..read];
-                read = rows * layer.output_size();
+                read = rows * self.widths[i];
                 layer.step_clean(x, if i == last { &mut *y } else { &mut above[..read] }, state);
                 std::mem::swap(&mut below, &mut above);
             }
@@ -71,10 +74,11 @@ impl<P: Packed> Recurrent for PreparedStack<P> {
     type Tape = ();
 
     fn input_size(&self) -> usize {
-        self.layers[0].input_size()
+        self.inputs
     }
+    #[inline]
     fn output_size(&self) -> usize {
-        self.layers[self.layers.len() - 1].output_size()
+        self.widths[self.widths.len() - 1]
     }
     fn output_steps(&self, steps: usize) -> usize {
         self.layers.iter().fold(steps, |steps, layer| layer.output_steps(steps))
@@ -148,6 +152,7 @@ impl<L: SeqLayer + Prepare> Prepare for Stacked<L> {
         let layers: Vec<_> = self.layers().iter().enumerate().map(prepare).collect::<Result<_, Error>>()?;
         let between = self.layers().iter().skip(1).map(Recurrent::input_size).max().unwrap_or(0);
         let causal = layers.iter().all(Run::is_causal);
-        Ok(PreparedStack { layers, between, causal })
+        let widths = layers.iter().map(Recurrent::output_size).collect();
+        Ok(PreparedStack { inputs: self.input_size(), layers, between, widths, causal })
     }
 }
