@@ -113,7 +113,7 @@ pub(super) fn resets_law<L: SeqLayer>(
         for (i, outcome) in pieces.iter().enumerate() {
             sum.add_scaled(&outcome.grads, Float::from_f64(1.0));
             if i > 0 || cuts.first() == Some(&0) {
-                layer.initial_state_backward(&starts(layer, &outcome.d_state, layer.is_causal()), &mut sum);
+                layer.initial_state_backward(&outcome.d_state, &mut sum);
             }
         }
     }
@@ -123,11 +123,6 @@ pub(super) fn resets_law<L: SeqLayer>(
     let case = format!("{case}, summed over the pieces (expected) and of rows that start afresh (got)");
     let (expected, got) = (compare::params("grads", &sum), compare::params("grads", &whole.grads));
     same(Law::Resets, &case, near::<L::Elem>(), &expected, &got)
-}
-
-/// The gradient of a first state, where the layer starts there.
-fn starts<L: SeqLayer>(layer: &L, d_state: &L::State, causal: bool) -> L::State {
-    if causal { d_state.clone() } else { layer.zero_state(1) }
 }
 
 /// Steps `from` to `to` of a row, from the first state but where the row's own comes in.

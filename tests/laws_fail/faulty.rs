@@ -6,58 +6,7 @@ use ndarray::{
     CowArray, Ix3, s,
 };
 
-/// What is wrong with a [`Cell`].
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Fault {
-    None,
-    BiasGradientForgotten,
-    WrongSlope,
-    XGradientWrong,
-    StateGradientWrong,
-    StateGradientKept,
-    ScanGivesOtherOutputs,
-    ScanGivesOtherGradients,
-    ReadsMemoryAsIfInOrder,
-    CountsSteps,
-    LosesStateGradientBetweenPieces,
-    GradientsOverwritten,
-    GradientsDoubled,
-    OtherOutputsWithoutTape,
-    OtherStateWithoutTape,
-    RowsMixed,
-    FirstRowInAll,
-    GradientOfFirstRowOnly,
-    TapeNotPopped,
-    TapeFirstInFirstOut,
-    SameNameTwice,
-    OtherOrderMutably,
-    ArrayMissingMutably,
-    SameArrayTwice,
-    ZipsOtherWay,
-    ZipsOtherNames,
-    StateVisitsOneOnly,
-    XGradientAdded,
-    XGradientOfLastColumnLeft,
-    OutputsAdded,
-    InputSizeWrong,
-    OutputSizeZero,
-    ZeroStateWrongRows,
-    ZeroStateOnes,
-    StateOnNothing,
-    GradientsOnNothing,
-    TokensOffByOne,
-    TokensOtherOrder,
-    TokensGradientForgotten,
-    OutputsLeftInPadding,
-    StateRunsOnInPadding,
-    PaddingRead,
-    StateGradientLostInPadding,
-    ResetsIgnored,
-    ResetsLetGradientsPass,
-    /// Not a fault: the first state is b.
-    FirstStateLearned,
-    FirstStateGradientForgotten,
-}
+pub(crate) use crate::fault::Fault;
 
 /// h' = tanh(x·w + h·u + b), written out; right but for its fault.
 #[derive(Clone, Debug)]

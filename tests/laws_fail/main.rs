@@ -1,5 +1,6 @@
 //! Each law can fail: cells with one fault each, and the law that names it.
 
+mod fault;
 mod faulty;
 mod laws;
 mod layers;
