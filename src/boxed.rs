@@ -2,6 +2,7 @@
 
 mod kept;
 
+pub(crate) use kept::StateForm;
 pub use kept::{BoxedState, BoxedTape};
 
 use std::any::Any;

@@ -122,6 +122,10 @@ pub trait Prepare: Recurrent {
 
 /// A network ready to be stepped, by any number of threads at a time.
 pub trait Packed: Causal {
+    /// Whether its states are told by their type and the shapes of their arrays, with nothing in boxes inside.
+    #[doc(hidden)]
+    const PLAIN_STATE: bool = false;
+
     /// Bytes of the packed weights and biases.
     fn bytes(&self) -> usize;
 }

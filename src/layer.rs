@@ -27,6 +27,7 @@ pub use zoneout::{Zoneout, ZoneoutTape};
 use ndarray::ArrayViewMut3;
 
 use crate::infer::{Precision, PreparedBox};
+use crate::kernel::stream::rows_of;
 use crate::kernel::sums::has_tiny;
 use crate::kernel::views::{view, view_mut};
 use crate::{Context, Error, Input, Params, Recurrent, RnnCell, SeqGradIo, State};
@@ -130,7 +131,7 @@ pub trait Causal: Run {
     fn step_rows(&self, x: &[Self::Elem], y: &mut [Self::Elem], state: &mut Self::State) -> Result<(), Error> {
         self.check_causal()?;
         let (d, h) = (self.input_size(), self.output_size());
-        let rows = y.len() / h;
+        let rows = rows_of(y.len(), h);
         if y.len() != rows * h || x.len() != rows * d {
             return Err(wrong_step(("x", x.len()), y.len(), (d, h)));
         }

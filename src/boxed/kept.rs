@@ -1,6 +1,6 @@
 //! What a boxed layer keeps: its state and its tape, in boxes too.
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::fmt;
 
 use ndarray::{ArrayView2, ArrayViewMut2};
@@ -17,11 +17,42 @@ pub(super) fn inside_mut<T: 'static>(any: &mut dyn Any) -> &mut T {
 }
 
 /// The state of a [`Boxed`](crate::Boxed) layer.
-pub struct BoxedState<F>(Box<dyn AnyState<F>>);
+pub struct BoxedState<F> {
+    inside: Box<dyn AnyState<F>>,
+    /// What it was made as; none once it was out of hand.
+    form: Option<StateForm>,
+}
 
-trait AnyState<F: Float>: Send + Sync {
-    fn as_any(&self) -> &dyn Any;
-    fn as_any_mut(&mut self) -> &mut dyn Any;
+/// Which state it is, to be told by a comparison: its type and the shapes of its arrays.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct StateForm {
+    kind: TypeId,
+    rows: usize,
+    widths: [usize; 2],
+}
+
+impl StateForm {
+    /// Of up to two arrays with the same number of rows; of other states none.
+    fn of<F: Float, S: State<F> + 'static>(state: &S) -> Option<Self> {
+        let mut form = StateForm { kind: TypeId::of::<S>(), rows: 0, widths: [0; 2] };
+        let (mut arrays, mut fits) = (0, true);
+        state.visit(&mut |array| {
+            fits &= arrays < 2 && (arrays == 0 || array.nrows() == form.rows);
+            if fits {
+                (form.rows, form.widths[arrays]) = array.dim();
+            }
+            arrays += 1;
+        });
+        fits.then_some(form)
+    }
+
+    pub(crate) fn with_rows(self, rows: usize) -> Self {
+        let no_arrays = self.widths == [0; 2];
+        StateForm { rows: if no_arrays { 0 } else { rows }, ..self }
+    }
+}
+
+trait AnyState<F: Float>: Any + Send + Sync {
     fn clone_box(&self) -> Box<dyn AnyState<F>>;
     fn clone_from_any(&mut self, other: &dyn Any) -> bool;
     fn is_like_any(&self, other: &dyn Any) -> bool;
@@ -30,12 +61,6 @@ trait AnyState<F: Float>: Send + Sync {
 }
 
 impl<F: Float, S: State<F> + 'static> AnyState<F> for S {
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-    fn as_any_mut(&mut self) -> &mut dyn Any {
-        self
-    }
     fn clone_box(&self) -> Box<dyn AnyState<F>> {
         Box::new(self.clone())
     }
@@ -54,39 +79,48 @@ impl<F: Float, S: State<F> + 'static> AnyState<F> for S {
 }
 
 impl<F: Float> BoxedState<F> {
-    pub(crate) fn new(state: impl State<F> + 'static) -> Self {
-        BoxedState(Box::new(state))
+    pub(crate) fn new<S: State<F> + 'static>(state: S) -> Self {
+        BoxedState { form: StateForm::of(&state), inside: Box::new(state) }
     }
 
     /// The state inside, if it is an `S`.
     #[must_use]
     pub fn downcast_ref<S: 'static>(&self) -> Option<&S> {
-        (*self.0).as_any().downcast_ref()
+        (&*self.inside as &dyn Any).downcast_ref()
     }
 
     /// As [`downcast_ref`](BoxedState::downcast_ref), to change it.
     #[must_use]
     pub fn downcast_mut<S: 'static>(&mut self) -> Option<&mut S> {
-        (*self.0).as_any_mut().downcast_mut()
+        self.form = None;
+        (&mut *self.inside as &mut dyn Any).downcast_mut()
+    }
+
+    /// What it was made as, if nobody can have changed that.
+    #[inline]
+    pub(crate) fn form(&self) -> Option<StateForm> {
+        self.form
     }
 
     pub(super) fn inside<S: 'static>(&self) -> &S {
-        inside((*self.0).as_any())
+        inside(&*self.inside)
     }
 
     #[inline]
     pub(crate) fn inside_mut<S: 'static>(&mut self) -> &mut S {
-        inside_mut((*self.0).as_any_mut())
+        inside_mut(&mut *self.inside)
     }
 }
 
 impl<F: Float> Clone for BoxedState<F> {
     fn clone(&self) -> Self {
-        BoxedState((*self.0).clone_box())
+        BoxedState { inside: (*self.inside).clone_box(), form: self.form }
     }
     /// Into the memory that is there.
     fn clone_from(&mut self, other: &Self) {
-        if !(*self.0).clone_from_any((*other.0).as_any()) {
+        if (*self.inside).clone_from_any(&*other.inside) {
+            self.form = other.form;
+        } else {
             *self = other.clone();
         }
     }
@@ -104,13 +138,13 @@ impl<F: Float> fmt::Debug for BoxedState<F> {
 
 impl<F: Float> State<F> for BoxedState<F> {
     fn visit<'a>(&'a self, f: &mut dyn FnMut(ArrayView2<'a, F>)) {
-        (*self.0).visit(f);
+        (*self.inside).visit(f);
     }
     fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(ArrayViewMut2<'a, F>)) {
-        (*self.0).visit_mut(f);
+        (*self.inside).visit_mut(f);
     }
     fn is_like(&self, other: &Self) -> bool {
-        (*self.0).is_like_any((*other.0).as_any())
+        (*self.inside).is_like_any(&*other.inside)
     }
 }
 

@@ -6,8 +6,9 @@
 mod backward;
 mod forward;
 
-use ndarray::{Array2, Zip, s};
+use ndarray::{Array2, s};
 
+use crate::kernel::views::{copy_clean, copy_row, put_row};
 use crate::{Context, Float, Input};
 
 /// The rows that each step has.
@@ -90,15 +91,16 @@ impl<'a> Rows<'a> {
     pub(super) fn take<F: Float>(&self, from: &Array2<F>, to: &mut [F], [at, width]: [usize; 2]) {
         for (r, to) in to.chunks_exact_mut(width.max(1)).take(self.batch).enumerate() {
             let from = from.row(self.row(r));
-            to[at..at + from.len()].iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+            copy_row(&mut to[at..at + from.len()], from);
         }
     }
 
     /// The way back.
     pub(super) fn put<F: Float>(&self, from: &[F], [at, width]: [usize; 2], to: &mut Array2<F>) {
         for (r, from) in from.chunks_exact(width.max(1)).take(self.batch).enumerate() {
-            let mut to = to.row_mut(self.row(r));
-            to.iter_mut().zip(&from[at..]).for_each(|(to, from)| *to = *from);
+            let to = to.row_mut(self.row(r));
+            let width = to.len();
+            put_row(to, &from[at..at + width]);
         }
     }
 
@@ -120,8 +122,7 @@ impl<'a> Rows<'a> {
                 let width = xs.len_of(ndarray::Axis(2));
                 let mut n = 0;
                 for ([t, r], to) in self.each(steps, first, rows).zip(copy.chunks_exact_mut(width)) {
-                    let from = xs.slice(s![t, self.row(r), ..]);
-                    Zip::from(ndarray::ArrayViewMut1::from(to)).and(&from).for_each(|to, from| *to = from.flush());
+                    copy_clean(to, xs.slice(s![t, self.row(r), ..]));
                     n += 1;
                 }
                 Gathered::Rows(&copy[..n * width])

@@ -6,16 +6,21 @@ use ndarray::ArrayViewMut3;
 
 use super::steps::numeric;
 use super::{Packed, Precision, Prepare, Unprepared};
-use crate::boxed::BoxedState;
+use crate::boxed::{BoxedState, StateForm};
 use crate::{Boxed, Causal, Context, Describe, Error, Float, Input, Recurrent, Run, SeqLayer};
 
 /// A [`Boxed`] layer packed for inference.
-pub struct PreparedBox<F>(Box<dyn Layer<F>>);
+pub struct PreparedBox<F> {
+    inside: Box<dyn Layer<F>>,
+    /// Of a state of one row, where its form says all.
+    form: Option<StateForm>,
+}
 
 impl<F: Float> PreparedBox<F> {
     /// Puts a packed layer into a box.
     pub fn new<P: Packed<Elem = F> + 'static>(layer: P) -> Self {
-        PreparedBox(Box::new(layer))
+        let form = if P::PLAIN_STATE { BoxedState::new(layer.zero_state(1)).form() } else { None };
+        PreparedBox { inside: Box::new(layer), form }
     }
 
     /// A layer as it is.
@@ -98,29 +103,31 @@ impl<F: Float> Recurrent for PreparedBox<F> {
     type Tape = ();
 
     fn input_size(&self) -> usize {
-        (*self.0).input_size()
+        (*self.inside).input_size()
     }
     fn output_size(&self) -> usize {
-        (*self.0).output_size()
+        (*self.inside).output_size()
     }
     fn output_steps(&self, steps: usize) -> usize {
-        (*self.0).output_steps(steps)
+        (*self.inside).output_steps(steps)
     }
     fn zero_state(&self, batch: usize) -> BoxedState<F> {
-        (*self.0).zero_state(batch)
+        (*self.inside).zero_state(batch)
     }
     fn initial_state(&self, batch: usize) -> BoxedState<F> {
-        (*self.0).initial_state(batch)
+        (*self.inside).initial_state(batch)
     }
     #[inline]
     fn takes_state(&self, state: &BoxedState<F>, rows: usize) -> bool {
-        (*self.0).takes_state(state, rows)
+        // Without a call, as most steps are short ones.
+        self.form.is_some_and(|form| state.form() == Some(form.with_rows(rows)))
+            || (*self.inside).takes_state(state, rows)
     }
     fn carry(&self, state: &mut BoxedState<F>, reversed: bool) {
-        (*self.0).carry(state, reversed);
+        (*self.inside).carry(state, reversed);
     }
     fn describe(&self) -> Describe {
-        (*self.0).describe()
+        (*self.inside).describe()
     }
 }
 
@@ -133,29 +140,29 @@ impl<F: Float> Run for PreparedBox<F> {
         state: &mut BoxedState<F>,
         _: Option<&mut ()>,
     ) {
-        (*self.0).forward(cx, xs, ys, state);
+        (*self.inside).forward(cx, xs, ys, state);
     }
     fn is_causal(&self) -> bool {
-        (*self.0).is_causal()
+        (*self.inside).is_causal()
     }
 }
 
 impl<F: Float> Causal for PreparedBox<F> {
     fn check_causal(&self) -> Result<(), Error> {
-        if (*self.0).is_causal() { Ok(()) } else { Err(crate::boxed::looks_ahead(&(*self.0).describe())) }
+        if (*self.inside).is_causal() { Ok(()) } else { Err(crate::boxed::looks_ahead(&(*self.inside).describe())) }
     }
     #[inline]
     fn step_clean(&self, x: &[F], y: &mut [F], state: &mut BoxedState<F>) {
-        (*self.0).step_clean(x, y, state);
+        (*self.inside).step_clean(x, y, state);
     }
     fn step_tokens_clean(&self, tokens: &[usize], y: &mut [F], state: &mut BoxedState<F>) {
-        (*self.0).step_tokens_clean(tokens, y, state);
+        (*self.inside).step_tokens_clean(tokens, y, state);
     }
 }
 
 impl<F: Float> Packed for PreparedBox<F> {
     fn bytes(&self) -> usize {
-        (*self.0).bytes()
+        (*self.inside).bytes()
     }
 }
 
@@ -168,6 +175,6 @@ impl<F: Float> Prepare for Boxed<F> {
 
 impl<F: Float> fmt::Debug for PreparedBox<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", (*self.0).describe())
+        write!(f, "{}", (*self.inside).describe())
     }
 }

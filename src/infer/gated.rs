@@ -115,6 +115,8 @@ impl<F: Float, P: Pointwise<F>> Causal for PreparedGated<F, P> {
 }
 
 impl<F: Float, P: Pointwise<F>> Packed for PreparedGated<F, P> {
+    const PLAIN_STATE: bool = true;
+
     fn bytes(&self) -> usize {
         self.weights.bytes() + self.b.bytes() + self.b_h.bytes()
     }

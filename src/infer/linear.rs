@@ -86,6 +86,8 @@ impl<F: Float> Causal for PreparedLinear<F> {
 }
 
 impl<F: Float> Packed for PreparedLinear<F> {
+    const PLAIN_STATE: bool = true;
+
     fn bytes(&self) -> usize {
         self.weights.bytes() + self.b.bytes()
     }

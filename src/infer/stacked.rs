@@ -9,6 +9,9 @@ use crate::kernel::stream::rows_of;
 use crate::stacked::pass;
 use crate::{Causal, Context, Describe, Error, Float, Input, Recurrent, Run, SeqLayer, Stacked};
 
+/// Rows between layers of up to so many numbers lie in an array.
+const SMALL: usize = 64;
+
 /// A [`Stacked`] packed for inference.
 #[derive(Debug)]
 pub struct PreparedStack<P> {
@@ -35,13 +38,25 @@ impl<P: Packed> PreparedStack<P> {
     /// Calls `f` with two buffers for the rows between layers.
     #[inline(always)]
     fn with_between(&self, rows: usize, f: impl FnOnce([&mut [P::Elem]; 2])) {
-        const SMALL: usize = 64;
         let len = rows * self.between;
         if len <= SMALL {
             let (mut below, mut above) = ([P::Elem::from_f64(0.0); SMALL], [P::Elem::from_f64(0.0); SMALL]);
             f([&mut below, &mut above]);
         } else {
             scratch::on_stack([len; 2], f);
+        }
+    }
+
+    /// Calls `f` with a buffer for the rows between two layers.
+    #[inline(always)]
+    fn with_row(&self, len: usize, f: impl FnOnce(&mut [P::Elem])) {
+        // No more zeros than a short step has time for.
+        if len <= SMALL / 4 {
+            f(&mut [P::Elem::from_f64(0.0); SMALL / 4][..len]);
+        } else if len <= SMALL {
+            f(&mut [P::Elem::from_f64(0.0); SMALL][..len]);
+        } else {
+            scratch::on_stack([len], |[between]| f(between));
         }
     }
 
@@ -53,6 +68,12 @@ impl<P: Packed> PreparedStack<P> {
         let (bottom, last) = (&self.layers[0], self.layers.len() - 1);
         if last == 0 {
             return first(bottom, y, &mut state[0]);
+        }
+        if let ([_, top], [state, top_state]) = (&self.layers[..], &mut *state) {
+            return self.with_row(rows * self.widths[0], |between| {
+                first(bottom, between, state);
+                top.step_clean(between, y, top_state);
+            });
         }
         self.with_between(rows, |[mut below, mut above]| {
             let mut read = rows * self.widths[0];

@@ -1,7 +1,7 @@
 //! Arrays as runs of numbers, and runs of numbers as arrays.
 
 use ndarray::{
-    Array, ArrayBase, ArrayView1, ArrayView3, ArrayViewMut1, ArrayViewMut3, Axis, Data, DataMut, Dimension, Ix3, Zip, s,
+    Array, ArrayBase, ArrayView1, ArrayView3, ArrayViewMut1, ArrayViewMut3, Axis, Data, DataMut, Dimension, Ix3, s,
 };
 
 use super::sums::has_tiny;
@@ -100,8 +100,7 @@ impl<'a, F: Float> CleanRows<'a, F> {
         }
         let copy = &mut copy[..rows * width];
         for (row, to) in (first..).zip(copy.chunks_exact_mut(width)) {
-            let from = self.array.slice(s![row / b, row % b, ..]);
-            Zip::from(ArrayViewMut1::from(to)).and(&from).for_each(|to, from| *to = from.flush());
+            copy_clean(to, self.array.slice(s![row / b, row % b, ..]));
         }
         copy
     }
@@ -111,7 +110,34 @@ impl<'a, F: Float> CleanRows<'a, F> {
 pub(crate) fn put_rows<F: Float>(a: &mut ArrayViewMut3<'_, F>, first: usize, rows: &[F]) {
     let (_, b, width) = a.dim();
     for (row, from) in (first..).zip(rows.chunks_exact(width)) {
-        a.slice_mut(s![row / b, row % b, ..]).assign(&ArrayView1::from(from));
+        put_row(a.slice_mut(s![row / b, row % b, ..]), from);
+    }
+}
+
+/// Copies a row: at the speed of memory where its numbers lie side by side.
+#[inline]
+pub(crate) fn copy_row<F: Float>(to: &mut [F], from: ArrayView1<'_, F>) {
+    match from.to_slice() {
+        Some(from) => to.copy_from_slice(from),
+        None => to.iter_mut().zip(from).for_each(|(to, from)| *to = *from),
+    }
+}
+
+/// As [`copy_row`], without numbers that are too near 0.
+#[inline]
+pub(crate) fn copy_clean<F: Float>(to: &mut [F], from: ArrayView1<'_, F>) {
+    match from.to_slice() {
+        Some(from) => to.iter_mut().zip(from).for_each(|(to, from)| *to = from.flush()),
+        None => to.iter_mut().zip(from).for_each(|(to, from)| *to = from.flush()),
+    }
+}
+
+/// As [`copy_row`], into an array.
+#[inline]
+pub(crate) fn put_row<F: Float>(mut to: ArrayViewMut1<'_, F>, from: &[F]) {
+    match to.as_slice_mut() {
+        Some(to) => to.copy_from_slice(from),
+        None => to.iter_mut().zip(from).for_each(|(to, from)| *to = *from),
     }
 }
 

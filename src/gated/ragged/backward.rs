@@ -10,7 +10,7 @@ use crate::gated::{Gated, GatedTape};
 use crate::kernel::matmul::matmul;
 use crate::kernel::pack::{Packed, pack_transposed};
 use crate::kernel::threads::{Divisible, divide};
-use crate::kernel::views::{at, at_mut, flat, view, view_mut};
+use crate::kernel::views::{at, at_mut, copy_row, flat, put_row, view, view_mut};
 use crate::kernel::{rows as units_loop, scratch};
 use crate::pointwise::{Lanes, Pointwise};
 use crate::{Float, SeqGradIo};
@@ -136,15 +136,14 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
                         _ if rows.is_reset(t, r) => to.fill(F::zero()),
                         0 => to.copy_from_slice(&h0[r * units..][..units]),
                         _ => {
-                            let from = ys.slice(s![t - 1, rows.row(r), ..]);
-                            to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+                            copy_row(to, ys.slice(s![t - 1, rows.row(r), ..]));
                         }
                     }
                 }
                 let hs = &h_copy[..n * units];
                 for [t, r] in rows.each((first, end), 0, b) {
                     let to = &mut copy[((t - first) * width + r) * units..][..units];
-                    to.iter_mut().zip(d_ys.slice(s![t, rows.row(r), ..])).for_each(|(to, from)| *to = *from);
+                    copy_row(to, d_ys.slice(s![t, rows.row(r), ..]));
                 }
                 let here = || ndarray::Slice::from(first..end);
                 let part = Part {
@@ -195,8 +194,7 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
                 }
                 if let Some(d_x) = &mut d_x {
                     for ([t, r], from) in rows.each((first, end), 0, b).zip(d_x_copy.chunks_exact(d)) {
-                        let mut to = d_x.slice_mut(s![t, rows.row(r), ..]);
-                        to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+                        put_row(d_x.slice_mut(s![t, rows.row(r), ..]), from);
                     }
                 }
                 end = first;

@@ -7,7 +7,7 @@ use crate::gated::Gated;
 use crate::gated::sequence::{Weight, Widths, is_rows, piece_rows};
 use crate::kernel::sums::look_up;
 use crate::kernel::threads::{Divisible, divide};
-use crate::kernel::views::{at_mut, flat};
+use crate::kernel::views::{at_mut, flat, put_row};
 use crate::kernel::{rows as units_loop, scratch};
 use crate::pointwise::{Lanes, Pointwise};
 use crate::{Float, Input};
@@ -129,7 +129,7 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
                     });
                     h.copy_from_slice(y);
                     for (ys, y) in ys.iter_mut().zip(y.chunks_exact(units)) {
-                        ys.row_mut(step).iter_mut().zip(y).for_each(|(to, from)| *to = *from);
+                        put_row(ys.row_mut(step), y);
                     }
                 }
                 start = end;

@@ -5,7 +5,7 @@ use ndarray::{ArrayView2, ArrayView3, ArrayViewMut3, s};
 use super::Linear;
 use crate::kernel::pack::{pack, pack_transposed};
 use crate::kernel::scratch;
-use crate::kernel::views::flat;
+use crate::kernel::views::{copy_clean, flat, put_row};
 use crate::{Context, Float};
 
 /// The rows that count, step after step.
@@ -85,7 +85,7 @@ impl<F: Float> Linear<F> {
 fn gather<F: Float>(from: &ArrayView3<'_, F>, rows: &[[usize; 2]], to: &mut [F]) {
     let width = from.len_of(ndarray::Axis(2));
     for ([step, row], to) in rows.iter().zip(to.chunks_exact_mut(width)) {
-        to.iter_mut().zip(from.slice(s![*step, *row, ..])).for_each(|(to, from)| *to = from.flush());
+        copy_clean(to, from.slice(s![*step, *row, ..]));
     }
 }
 
@@ -93,6 +93,6 @@ fn gather<F: Float>(from: &ArrayView3<'_, F>, rows: &[[usize; 2]], to: &mut [F])
 fn put<F: Float>(from: &[F], rows: &[[usize; 2]], to: &mut ArrayViewMut3<'_, F>) {
     let width = to.len_of(ndarray::Axis(2));
     for ([step, row], from) in rows.iter().zip(from.chunks_exact(width)) {
-        to.slice_mut(s![*step, *row, ..]).iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+        put_row(to.slice_mut(s![*step, *row, ..]), from);
     }
 }
