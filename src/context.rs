@@ -52,6 +52,27 @@ pub struct Context<'a> {
     resets: Option<Resets<'a>>,
     /// No row has any step.
     empty: bool,
+    turned: Option<Turned<'a>>,
+}
+
+/// A sequence that is read from its end.
+#[derive(Clone, Copy, Debug)]
+struct Turned<'a> {
+    /// Where it begins, in the whole.
+    first: usize,
+    /// Its steps, and those of each row.
+    steps: usize,
+    behind: usize,
+    lengths: Option<&'a [usize]>,
+}
+
+impl Turned<'_> {
+    /// The step that row `b` has at place `at`, both counted in the whole.
+    fn step(&self, at: usize, b: usize) -> usize {
+        let left = |length: &usize| length.saturating_sub(self.behind).min(self.steps);
+        let length = self.lengths.map_or(self.steps, |lengths| left(&lengths[b]));
+        self.first + (length + self.first).saturating_sub(at + 1)
+    }
 }
 
 /// Flags [T, B] as a slice with strides: a view of `ndarray` would tie a context to one lifetime.
@@ -139,6 +160,21 @@ impl<'a> Context<'a> {
         self.step + t
     }
 
+    /// As [`step`](Context::step) for row `b`; where the sequence is read from its end, the step that comes `t`-th then.
+    #[must_use]
+    pub fn step_of(&self, t: usize, b: usize) -> usize {
+        let at = self.step(t);
+        self.turned.map_or(at, |turned| turned.step(at, b))
+    }
+
+    /// For a call of `steps` steps whose sequences are turned round: each row begins with its last step.
+    pub(crate) fn turned(self, steps: usize) -> Self {
+        let Context { step: first, behind, lengths, .. } = self;
+        // Turned round twice it is as it was: what looks ahead is always called from the beginning.
+        let turned = if self.turned.is_some() { None } else { Some(Turned { first, steps, behind, lengths }) };
+        Context { turned, ..self }
+    }
+
     /// Row `b` of the call, counted in the whole.
     #[must_use]
     pub fn row(&self, b: usize) -> usize {
@@ -186,15 +222,15 @@ impl<'a> Context<'a> {
             dim: [r.dim[0], rows.len()],
             ..r
         });
-        let lengths = self.lengths.map(|lengths| &lengths[rows.clone()]);
-        Context { row: self.row + rows.start, lengths, resets, ..self }
+        let of = |lengths: Option<&'a [usize]>| lengths.map(|lengths| &lengths[rows.clone()]);
+        let turned = self.turned.map(|turned| Turned { lengths: of(turned.lengths), ..turned });
+        Context { row: self.row + rows.start, lengths: of(self.lengths), resets, turned, ..self }
     }
 
     /// Without lengths and resets.
     #[must_use]
-    pub fn whole(self) -> Context<'static> {
-        let Context { mode, path, step, row, behind, empty, .. } = self;
-        Context { mode, path, step, row, behind, empty, lengths: None, resets: None }
+    pub fn whole(self) -> Self {
+        Context { lengths: None, resets: None, ..self }
     }
 
     /// Without resets.

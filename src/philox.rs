@@ -35,7 +35,7 @@ pub(crate) struct Place {
 impl Place {
     /// Of one step of one row of a call.
     pub(crate) fn of(cx: &Context<'_>, t: usize, b: usize) -> Self {
-        Place { row: cx.row(b) as u32, step: cx.step(t) as u32 }
+        Place { row: cx.row(b) as u32, step: cx.step_of(t, b) as u32 }
     }
 
     /// Of all steps of one row.

@@ -34,12 +34,19 @@ impl<L: SeqLayer> LearnedState<L> {
     /// Over `inner`.
     ///
     /// # Errors
-    /// If `inner` looks ahead: wrap the two directions, not both together.
+    /// If `inner` looks ahead: wrap the two directions, not both together. If it has learned its first state already.
     pub fn new(inner: L) -> Result<Self, Error> {
+        let refused = |expected| Error::value("inner", expected, inner.describe());
         if !inner.is_causal() {
-            return Err(crate::boxed::looks_ahead(&inner.describe()));
+            return Err(refused("a layer whose outputs depend on no later input (of two directions, wrap each)"));
         }
         let state = inner.initial_state(1);
+        let (mut arrays, mut learned) = (0, false);
+        state.visit(&mut |_| arrays += 1);
+        inner.visit(&mut |own, _| learned |= (0..arrays).any(|index| own == name(&mut { index })));
+        if learned {
+            return Err(refused("a layer whose first state is not learned yet"));
+        }
         Ok(LearnedState { inner, state })
     }
 

@@ -103,7 +103,7 @@ impl<L: SeqLayer> Reversed<L> {
     ) {
         let ((t, b), d, h) = (xs.dim(), self.input_size(), self.output_size());
         let flags = turn_flags(&cx, (t, b));
-        let inner = cx.with_flags(flags.as_deref(), b);
+        let inner = cx.turned(t).with_flags(flags.as_deref(), b);
         let rows = if matches!(xs, Input::Rows(_)) { t * b * d } else { 0 };
         scratch::with_each([rows, t * b * h, t * b * h], |[x, y, back]| {
             let tokens = turn_input(&cx, xs, x, d);
@@ -124,7 +124,7 @@ impl<L: SeqLayer> Reversed<L> {
     ) {
         let ((t, b), d, h) = (io.x.dim(), self.input_size(), self.output_size());
         let flags = turn_flags(&cx, (t, b));
-        let inner = cx.with_flags(flags.as_deref(), b);
+        let inner = cx.turned(t).with_flags(flags.as_deref(), b);
         let rows = if matches!(io.x, Input::Rows(_)) { t * b * d } else { 0 };
         let asked = if io.d_x.is_some() { t * b * d } else { 0 };
         scratch::with_each([rows, t * b * h, t * b * h, asked, asked], |[x, y, d_y, d_x, back]| {
@@ -181,7 +181,7 @@ impl<L: SeqLayer> Run for Reversed<L> {
             return self.forward_ragged(cx, xs, ys, state, tape);
         }
         ys.invert_axis(Axis(0));
-        self.inner.forward(cx, inverted(xs), ys, state, tape);
+        self.inner.forward(cx.turned(xs.dim().0), inverted(xs), ys, state, tape);
     }
 }
 
@@ -203,6 +203,7 @@ impl<L: SeqLayer> SeqLayer for Reversed<L> {
         if let Some(d_x) = &mut d_x {
             d_x.invert_axis(Axis(0));
         }
+        let cx = cx.turned(x.dim().0);
         self.inner.backward(cx, SeqGradIo { x: inverted(x), y, d_y, d_x }, tape, d_state, &mut grads.inner);
     }
 
