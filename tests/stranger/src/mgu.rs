@@ -40,10 +40,7 @@ impl<F: Float> Recurrent for Mgu<F> {
 
 #[rustfmt::skip]
 impl<F: Float> RnnCell for Mgu<F> {
-    fn step(
-        &self, _: Context<'_>, x: ArrayView2<'_, F>, mut y: ArrayViewMut2<'_, F>, h: &mut Array2<F>,
-        tape: Option<&mut Self::Tape>,
-    ) {
+    fn step(&self, _: Context, x: ArrayView2<F>, mut y: ArrayViewMut2<F>, h: &mut Array2<F>, tape: Option<&mut Self::Tape>) {
         let f = (x.dot(&self.w_f) + h.dot(&self.u_f) + &self.b_f).mapv_into(F::sigmoid);
         let n = (x.dot(&self.w_n) + (&f * &*h).dot(&self.u_n) + &self.b_n).mapv_into(F::tanh);
         y.assign(&(&*h + &f * (&n - &*h)));
@@ -51,9 +48,7 @@ impl<F: Float> RnnCell for Mgu<F> {
         if let Some(tape) = tape { tape.push([before, f, n]); }
     }
 
-    fn step_backward(
-        &self, _: Context<'_>, mut io: GradIo<'_, F>, tape: &mut Self::Tape, d_h: &mut Array2<F>, grads: &mut Self,
-    ) {
+    fn step_backward(&self, _: Context, mut io: GradIo<F>, tape: &mut Self::Tape, d_h: &mut Array2<F>, grads: &mut Self) {
         let [h, f, n] = tape.pop().expect("a step to undo");
         *d_h += &io.d_y;
         let da_n = &*d_h * &f * n.mapv(F::tanh_slope);
