@@ -48,8 +48,7 @@ fn main() -> Result<(), Error> {
     }
     println!("after: {:.4}", engine.evaluate([unseen.clone()])?.loss());
 
-    let mut state = deep_rnn::Recurrent::zero_state(engine.model(), ROWS);
-    let said = engine.predict(&unseen.x, &mut state)?;
+    let said = engine.predict(&unseen.x)?;
     println!("\nthe last steps of one of them\n seen     said     true");
     for step in STEPS - 8..STEPS {
         let [seen, said, truth] = [&unseen.x, &said, &unseen.y].map(|values| values[[step, 0, 0]]);

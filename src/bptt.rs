@@ -220,7 +220,8 @@ impl<N: SeqLayer, L, O: Optimizer<N>> Bptt<N, L, O> {
         Ok(report)
     }
 
-    /// Trains on one batch, in windows of the engine's length; the state is carried in from the call before.
+    /// Trains on sequences that start here, in windows of the engine's length: from the first state, which is carried from window
+    /// to window.
     ///
     /// # Errors
     /// As [`epoch`](Bptt::epoch). What earlier windows of the batch have changed stays changed.
@@ -230,10 +231,24 @@ impl<N: SeqLayer, L, O: Optimizer<N>> Bptt<N, L, O> {
         Y: Targets + ?Sized,
         L: Loss<N::Elem, Y::Of>,
     {
+        self.train_windows(Context::default(), xs.as_input(), targets.targets(), true)
+    }
+
+    /// As [`train`](Bptt::train), for the next steps of the sequences of the call before: its last state is carried in.
+    /// The first call, and one after [`reset_state`](Bptt::reset_state), starts from the first state.
+    ///
+    /// # Errors
+    /// As [`epoch`](Bptt::epoch), and if there are more or fewer rows than before.
+    pub fn train_next<X, Y>(&mut self, xs: &X, targets: &Y) -> Result<Report, Error>
+    where
+        X: AsInput<N::Elem> + ?Sized,
+        Y: Targets + ?Sized,
+        L: Loss<N::Elem, Y::Of>,
+    {
         self.train_windows(Context::default(), xs.as_input(), targets.targets(), false)
     }
 
-    /// As [`train`](Bptt::train), with rows of several lengths and rows that start afresh, and from the first state unless the batch
+    /// As [`train`](Bptt::train), with rows of several lengths and rows that start afresh; and from the last state where the batch
     /// [continues](Batch::continues) the one before.
     ///
     /// # Errors
@@ -343,7 +358,8 @@ impl<N: SeqLayer + fmt::Debug, L, O: fmt::Debug> fmt::Debug for Bptt<N, L, O> {
 }
 
 fn continues_another(rows: usize, batch: usize) -> Error {
-    Error::value("batch", format!("{rows} rows, as in the batch it continues"), batch)
+    let remedy = "its state is carried in; sequences that start here: train, or a Batch that does not continue";
+    Error::value("batch", format!("{rows} rows, as in the batch it continues ({remedy})"), batch)
 }
 
 fn finite(what: &str, got: f64) -> Result<(), Error> {

@@ -167,6 +167,12 @@ impl<F: Float> SeqGradIo<'_, F> {
 ///
 /// The methods panic on arrays whose shapes do not fit: they are the inside of the machine. The doors where a user's
 /// data comes in ([`Bptt`](crate::Bptt), the builders) check and return an [`Error`](crate::Error).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no cell, or no layer that can be trained",
+    label = "not an `RnnCell`",
+    note = "a layer of the crate is made by its spec: `Lstm::<f32>::spec(64).build(inputs, &mut init)?`; a packed network runs and cannot be trained",
+    note = "one's own cell implements `Recurrent` and `RnnCell`, or `Pointwise` for the gates of one unit: docs/custom-cell.md"
+)]
 pub trait RnnCell: Recurrent + Params {
     /// One step: `x [B, D]` and the state give `y [B, H]` and the next state. With a tape, pushes onto it what
     /// `step_backward` will need; the results are the same without.

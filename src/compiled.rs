@@ -5,8 +5,8 @@
 
 use crate::infer::{Precision, Prepare};
 use crate::{
-    Adam, Bptt, CrossEntropy, Error, Float, Gru, GruResetBefore, LanguageModel, Lstm, MeanSquared, Network, Recurrent,
-    Rnn, Sgd, Stacked, generate,
+    Adam, Bptt, CrossEntropy, Error, Float, Gru, GruResetBefore, LanguageModel, Lstm, MeanSquared, Network, Rnn, Sgd,
+    Stacked, generate,
 };
 
 /// Never to be called: its instances are what counts.
@@ -32,7 +32,7 @@ fn of<F: Float>() -> Result<(), Error> {
     let mut bptt = Bptt::builder(model).loss(CrossEntropy).optimizer(Sgd::new(0.1)).build()?;
     let tokens = ndarray::Array2::<usize>::zeros((1, 1));
     bptt.train(&tokens, &tokens)?;
-    bptt.predict(&tokens, &mut net()?.zero_state(1))?;
+    bptt.predict(&tokens)?;
     bptt.evaluate([crate::Batch::new(tokens.clone(), tokens)])?;
     generate(&net()?.prepare(Precision::Full)?, &[0], 1, &mut crate::Sampler::greedy())?;
     _ = Stacked::repeat(1, 1, &Lstm::<F>::spec(1), 1)?.prepare(Precision::Full)?;

@@ -109,6 +109,10 @@ impl FromStr for Precision {
 }
 
 /// What can be packed for inference.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be prepared for inference",
+    note = "in a `Network` any layer takes part as it is; in a typed stack its author says so: `impl Prepare` with `type Prepared = Unprepared<Self>`"
+)]
 pub trait Prepare: Recurrent {
     /// The packed form.
     type Prepared: Packed<Elem = Self::Elem, State = Self::State>;

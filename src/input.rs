@@ -115,12 +115,18 @@ pub(crate) fn one_hot<F: Float>(rows: &mut [F], width: usize, tokens: impl Itera
     }
 }
 
-/// Arrays that can be the input of a network over `F`, time-major.
+/// What can be the input of a network over `F`: arrays and views, time-major, and what [`batch_major`] and [`unbatched`] make of them.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no input of a network over `{F}`",
+    label = "neither numbers of `{F}` [T, B, D] nor tokens of `usize` [T, B]",
+    note = "an input is an array or a view of either; one sequence [T, D]: `unbatched(&xs)`; batch first [B, T, D]: `batch_major(&xs)`"
+)]
 pub trait AsInput<F: Float> {
     /// The input.
     fn as_input(&self) -> Input<'_, F>;
 }
 
+// One for each number of axes, by the type of the numbers: so the type of `Array3::zeros(..)` follows from the network's.
 impl<F: Float, S: Data<Elem = F>> AsInput<F> for ArrayBase<S, Ix3> {
     fn as_input(&self) -> Input<'_, F> {
         Input::Rows(self.view())

@@ -7,6 +7,7 @@ mod last;
 mod layer_norm;
 mod learned_state;
 mod linear;
+mod predict;
 mod residual;
 mod reversed;
 mod weight_drop;
@@ -24,13 +25,13 @@ pub use reversed::Reversed;
 pub use weight_drop::{WeightDrop, WeightDropTape};
 pub use zoneout::{Zoneout, ZoneoutTape};
 
-use ndarray::ArrayViewMut3;
+use ndarray::{Array3, ArrayViewMut3};
 
 use crate::infer::{Precision, PreparedBox};
 use crate::kernel::stream::rows_of;
 use crate::kernel::sums::has_tiny;
 use crate::kernel::views::{view, view_mut};
-use crate::{Context, Error, Input, Params, Recurrent, RnnCell, SeqGradIo, State};
+use crate::{AsInput, Context, Error, Input, Params, Recurrent, RnnCell, SeqGradIo, State};
 
 /// What runs over sequences: a layer, a whole network, packed for inference or not.
 ///
@@ -54,6 +55,46 @@ pub trait Run: Recurrent {
     #[must_use]
     fn is_causal(&self) -> bool {
         false
+    }
+
+    /// The outputs `[T, B, H]` for sequences that start here, in evaluation.
+    ///
+    /// ```
+    /// use deep_rnn::prelude::*;
+    /// use ndarray::Array3;
+    ///
+    /// let net = Network::<f32>::builder(3).lstm(16).linear(2).seed(1).build()?;
+    /// let outputs = net.predict(&Array3::zeros((20, 5, 3)))?;
+    /// assert_eq!(outputs.dim(), (20, 5, 2));
+    /// # Ok::<(), deep_rnn::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the input does not fit, or a number in it is NaN or infinite.
+    fn predict<X: AsInput<Self::Elem> + ?Sized>(&self, xs: &X) -> Result<Array3<Self::Elem>, Error>
+    where
+        Self: Sized,
+    {
+        let mut state = self.initial_state(xs.as_input().dim().1);
+        self.predict_with(Context::default(), xs, &mut state)
+    }
+
+    /// As [`predict`](Run::predict), from a state that becomes the one after the last step, every direction's at its own; and with
+    /// rows of several lengths, or rows that start afresh. Given back to the next call, the state goes on from there, but for what
+    /// reads a sequence from its end, which starts afresh in every call ([`carry`](Recurrent::carry)).
+    ///
+    /// # Errors
+    /// If the input, the context or the state does not fit, or a number before a row's end is NaN or infinite.
+    fn predict_with<X: AsInput<Self::Elem> + ?Sized>(
+        &self,
+        cx: Context<'_>,
+        xs: &X,
+        state: &mut Self::State,
+    ) -> Result<Array3<Self::Elem>, Error>
+    where
+        Self: Sized,
+    {
+        predict::predict_with(self, cx, xs.as_input(), state)
     }
 }
 

@@ -14,10 +14,8 @@
 //! let mut bptt = Bptt::builder(net).loss(MeanSquared).optimizer(Adam::new(0.02)).build()?;
 //! let before = bptt.train(&xs, &targets)?.loss();
 //! for _ in 0..100 {
-//!     bptt.reset_state();
 //!     bptt.train(&xs, &targets)?;
 //! }
-//! bptt.reset_state();
 //! assert!(bptt.train(&xs, &targets)?.loss() < before / 10.0);
 //! # Ok::<(), deep_rnn::Error>(())
 //! ```
@@ -27,7 +25,7 @@
 //! | you want to | you use |
 //! | --- | --- |
 //! | train a language model on text | [`text::Corpus`], [`Network`], [`LanguageModel`], [`Bptt`] |
-//! | train on rows of numbers | any [`SeqLayer`] (a [`Network`] with a [`Linear`] layer on top), [`Bptt`], [`MeanSquared`] or a closure |
+//! | train on rows of numbers | any [`SeqLayer`] (a [`Network`] with a [`Linear`] layer on top), [`Bptt`], [`MeanSquared`] or [`loss_fn`] |
 //! | train on sequences of several lengths | [`Batch::lengths`], [`Batch::resets`]; [`Last`] for one output a sequence |
 //! | run a network over a sequence | [`Run::forward`] with an [`Input`], a [`Context`] and a state of your own |
 //! | run a network step by step | [`Causal::step_rows`], [`Causal::step_tokens`]; [`generate`] |
@@ -160,7 +158,7 @@ pub use layer::{
     LayerNorm, LearnedState, Linear, LinearSpec, Merge, Residual, ResidualTape, Reversed, Run, SeqLayer, WeightDrop,
     WeightDropTape, Zoneout, ZoneoutTape,
 };
-pub use loss::{CrossEntropy, Loss, LossSum, MeanSquared, Weighted};
+pub use loss::{CrossEntropy, FnLoss, Loss, LossSum, MeanSquared, Weighted, loss_fn};
 pub use memory::{Memory, PassSize, Work};
 pub use optim::{Adam, Clip, Optimizer, Sgd};
 #[doc(hidden)]

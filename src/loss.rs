@@ -49,8 +49,13 @@ impl std::ops::Add for LossSum {
 
 /// A loss over the outputs of one window, with targets of type `T`.
 ///
-/// A closure `|ys, targets, mut d_ys| -> loss` is one, so a user's own loss needs no type: its value is the mean over all rows that
-/// count ([`Context`]), and what it writes to `d_ys` for the others is not looked at.
+/// A closure becomes one by [`loss_fn`], or by [`BpttBuilder::loss_fn`](crate::BpttBuilder::loss_fn).
+#[diagnostic::on_unimplemented(
+    message = "the loss `{Self}` does not take targets of type `{T}` for outputs of `{F}`",
+    label = "this loss and these targets do not go together",
+    note = "`CrossEntropy`, which an engine has where no other was said, takes tokens: an array of `usize`; `.loss(MeanSquared)` takes numbers of the network's type",
+    note = "a loss of one's own over numbers: `.loss_fn(|outputs, targets, d_outputs| ...)`"
+)]
 pub trait Loss<F: Float, T: ?Sized> {
     /// Refuses targets that do not fit outputs of this shape `(T, B, V)`, before anything is run.
     ///
@@ -74,10 +79,44 @@ pub trait Loss<F: Float, T: ?Sized> {
     }
 }
 
-impl<F: Float, T: ?Sized, L: Fn(ArrayView3<'_, F>, &T, ArrayViewMut3<'_, F>) -> f64> Loss<F, T> for L {
+/// A loss that is a function: see [`loss_fn`].
+#[derive(Clone, Copy)]
+pub struct FnLoss<L>(L);
+
+/// A loss `|ys, targets, mut d_ys| -> loss` of one's own: its value is the mean over all rows that count ([`Context`]), and what it
+/// writes to `d_ys` for the others is not looked at. A closure has to say the type of its targets.
+///
+/// ```
+/// use deep_rnn::ndarray::ArrayRef2;
+/// use deep_rnn::{CrossEntropy, Context, Loss, loss_fn};
+///
+/// let half = loss_fn::<f32, _, _>(|ys, targets: &ArrayRef2<usize>, mut d_ys| {
+///     let loss = CrossEntropy.evaluate(Context::default(), ys, targets, d_ys.view_mut());
+///     d_ys *= 0.5;
+///     loss.mean() * 0.5
+/// });
+/// # fn is_loss(_: impl Loss<f32, ArrayRef2<usize>>) {}
+/// # is_loss(half);
+/// ```
+pub fn loss_fn<F, T, L>(loss: L) -> FnLoss<L>
+where
+    F: Float,
+    T: ?Sized,
+    L: Fn(ArrayView3<'_, F>, &T, ArrayViewMut3<'_, F>) -> f64,
+{
+    FnLoss(loss)
+}
+
+impl<L> std::fmt::Debug for FnLoss<L> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("FnLoss")
+    }
+}
+
+impl<F: Float, T: ?Sized, L: Fn(ArrayView3<'_, F>, &T, ArrayViewMut3<'_, F>) -> f64> Loss<F, T> for FnLoss<L> {
     fn evaluate(&self, cx: Context<'_>, ys: ArrayView3<'_, F>, targets: &T, d_ys: ArrayViewMut3<'_, F>) -> LossSum {
         let (t, b, _) = ys.dim();
-        LossSum::of_mean(self(ys, targets, d_ys), cx.tokens(t, b) as f64)
+        LossSum::of_mean((self.0)(ys, targets, d_ys), cx.tokens(t, b) as f64)
     }
 }
 

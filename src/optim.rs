@@ -13,6 +13,10 @@ use num_traits::float::FloatCore;
 use crate::{Error, Float, Params};
 
 /// Changes parameters by their gradients.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no optimiser of `{P}`",
+    note = "`Sgd` and `Adam` are; one of one's own implements `Optimizer`, whose only method is `step`"
+)]
 pub trait Optimizer<P: Params> {
     /// Refuses settings that cannot work; called once, when the engine is built.
     ///

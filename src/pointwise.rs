@@ -173,6 +173,10 @@ fn row_major<F: Float>(array: &mut Array2<F>) -> &mut [F] {
 /// gradcheck::assert_cell(&cell);
 /// # Ok::<(), deep_rnn::Error>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not the gates of a unit over `{F}`",
+    note = "`impl<F: Float> Pointwise<F> for {Self}` makes it a cell of `f32` and of `f64`: docs/custom-cell.md"
+)]
 pub trait Pointwise<F: Float>: Clone + Debug + Send + Sync {
     /// `[F; G]`: a unit's columns of x·w_x + b.
     type X: Lanes<F>;

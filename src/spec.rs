@@ -7,6 +7,11 @@ use crate::{Error, Init};
 ///
 /// `Lstm::<f32>::spec(256)` and its like are specs; so is any closure `|input_size, init| -> Result<Layer, Error>`, by
 /// which a layer from anywhere stacks like the crate's own.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` makes no layer",
+    label = "not a spec",
+    note = "a builder takes specs: `Lstm::spec(64)`, or a closure `|inputs: usize, init: &mut Init| -> Result<MyLayer, Error>`; of a layer that is there already, `move |_: usize, _: &mut Init| Ok(layer.clone())`"
+)]
 pub trait Spec {
     /// What it makes.
     type Layer: SeqLayer;

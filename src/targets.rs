@@ -51,6 +51,11 @@ impl<A: Sync> Sequence for ArrayRef1<A> {
 }
 
 /// What can be given as targets: an array or a view, or data of one's own.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be targets",
+    label = "no array that is cut along time and batch",
+    note = "targets are an array or a view: numbers [T, B, V], tokens [T, B], or one for each row, [B]; for data of one's own implement `Sequence` and `Targets`"
+)]
 pub trait Targets {
     /// What a [`Loss`](crate::Loss) sees: `ArrayRef3<F>`, `ArrayRef2<usize>` and so on.
     type Of: Sequence + ?Sized;

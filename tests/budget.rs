@@ -48,7 +48,7 @@ where
 {
     let mut numbers = Vec::new();
     for _ in 0..3 {
-        let report = bptt.train(xs, targets).unwrap();
+        let report = bptt.train_next(xs, targets).unwrap();
         numbers.extend([report.losses.sum.to_bits(), report.norm_sum.to_bits()]);
         numbers.extend(weights(bptt.gradients()));
         numbers.extend(bptt.outputs().iter().map(|y| y.as_f64().to_bits()));
@@ -85,7 +85,7 @@ fn same<N: SeqLayer, L, O, Y>(
         }
         let mut too_small = build(Some(least - 1), threads);
         let before = weights(too_small.model());
-        let message = too_small.train(xs, targets).unwrap_err().to_string();
+        let message = too_small.train_next(xs, targets).unwrap_err().to_string();
         assert!(message.starts_with("memory_budget: expected at least"), "{message}");
         assert_eq!(weights(too_small.model()), before);
     }
@@ -118,7 +118,8 @@ fn dense<N: SeqLayer<Elem = f64>>(what: &str, sizes: &[(usize, usize)], net: imp
     for &(t, b) in sizes {
         let xs = Array3::from_shape_fn((t, b, 3), |(t, b, d)| (t as f64 * 0.7 + b as f64 - d as f64).sin());
         let build = |budget: Option<usize>, threads: usize| {
-            let builder = Bptt::builder(net()).loss(square).optimizer(Adam::new(0.01)).threads(threads);
+            let builder =
+                Bptt::builder(net()).loss(deep_rnn::loss_fn(square)).optimizer(Adam::new(0.01)).threads(threads);
             match budget {
                 Some(bytes) => builder.memory_budget(bytes).build().unwrap(),
                 None => builder.build().unwrap(),
@@ -179,7 +180,6 @@ fn evaluation_and_batches_of_every_shape() {
     for (t, b) in [(20, 4), (60, 4), (7, 4), (60, 2), (33, 4), (61, 1), (5, 5)] {
         let xs = text(t, b);
         for bptt in [&mut plain, &mut tight] {
-            bptt.reset_state();
             bptt.train(&xs, &xs).unwrap();
         }
         assert_eq!(weights(plain.gradients()), weights(tight.gradients()), "{t} x {b}");
@@ -197,13 +197,13 @@ fn a_refused_window_is_forgotten() {
         if refuse.is_empty() { f64::NAN } else { 1.0 }
     };
     let build = || Stacked::repeat(3, 2, &Lstm::<f64>::spec(5), 1).unwrap();
-    let mut plain = Bptt::builder(build()).loss(loss).build().unwrap();
+    let mut plain = Bptt::builder(build()).loss(deep_rnn::loss_fn(loss)).build().unwrap();
     let budget = plain.memory_estimate(20, 2).unwrap() - 2000;
-    let mut tight = Bptt::builder(build()).loss(loss).memory_budget(budget).build().unwrap();
+    let mut tight = Bptt::builder(build()).loss(deep_rnn::loss_fn(loss)).memory_budget(budget).build().unwrap();
     let (xs, good, bad) = (Array3::ones((20, 2, 3)), Array3::ones((20, 2, 1)), Array3::zeros((20, 2, 0)));
-    assert!(matches!(tight.train(&xs, &bad), Err(Error::NotFinite { .. })));
-    plain.train(&xs, &good).unwrap();
-    tight.train(&xs, &good).unwrap();
+    assert!(matches!(tight.train_next(&xs, &bad), Err(Error::NotFinite { .. })));
+    plain.train_next(&xs, &good).unwrap();
+    tight.train_next(&xs, &good).unwrap();
     assert_eq!(weights(plain.gradients()), weights(tight.gradients()));
 }
 

@@ -236,11 +236,11 @@ fn networks_of_many_kinds() {
 #[test]
 fn networks_of_networks() {
     let mut worst = Worst::default();
-    let pair = || Network::<f64>::builder(0).lstm(3).lstm(3);
+    let pair = || Network::<f64>::part().lstm(3).lstm(3);
     let nested = Network::<f64>::builder(3).layer(pair()).gru(4).layer(pair()).seed(1).build().unwrap();
     worst.layer("lstms, gru, lstms", &nested);
     worst.layer("a box in a box", &Boxed::new(Boxed::new(nested)));
-    let many = Network::<f64>::builder(2).repeat(2, Network::builder(0).rnn(3).gru(2));
+    let many = Network::<f64>::builder(2).repeat(2, Network::part().rnn(3).gru(2));
     worst.layer("twice rnn and gru", &many.build().unwrap());
     let closure = |inputs: usize, init: &mut Init| Gru::<f64>::spec(inputs + 1).build(inputs, init);
     worst.layer("closures", &Network::<f64>::builder(2).repeat(3, closure).build().unwrap());
@@ -320,8 +320,7 @@ fn networks_that_look_ahead() {
     }
     let head = Network::<f64>::builder(4).lstm(5).gru(3).linear(6).build().unwrap();
     worst.layer("lstm, gru, linear", &head);
-    let mixed =
-        Network::<f64>::builder(4).linear(3).layer(Network::builder(0).gru(3).gru(3)).linear(2).build().unwrap();
+    let mixed = Network::<f64>::builder(4).linear(3).layer(Network::part().gru(3).gru(3)).linear(2).build().unwrap();
     worst.layer("linear, a network, linear", &mixed);
     let inner = Network::<f64>::builder(4).bi(Gru::spec(3)).linear(3).build().unwrap();
     let turned = Reversed::new(build(&Lstm::<f64>::spec(5), 3, 7));

@@ -34,7 +34,7 @@ fn layers() -> Vec<(&'static str, Boxed<f64>)> {
         ("weight drop", Boxed::new(build(&WeightDrop::spec(Lstm::<f64>::spec(4), 0.5), 3))),
         (
             "weight drop of a network",
-            Boxed::new(build(&WeightDrop::spec(Network::<f64>::builder(0).gru(3).lstm(2), 0.5), 3)),
+            Boxed::new(build(&WeightDrop::spec(Network::<f64>::part().gru(3).lstm(2), 0.5), 3)),
         ),
         ("word dropout", Boxed::new(words)),
         ("layer norm", Boxed::new(build(&deep_rnn::LayerNorm::<f64>::spec(), 5))),
@@ -160,7 +160,7 @@ fn trained(threads: usize, shards: bool) -> Vec<u32> {
     assert_eq!(net.splits_itself(), !shards);
     let mut bptt = Bptt::builder(net).optimizer(Adam::new(0.01)).threads(threads).seed(5).window(8).build().unwrap();
     for _ in 0..3 {
-        bptt.train(&x, &y).unwrap();
+        bptt.train_next(&x, &y).unwrap();
     }
     weights(bptt.model())
 }
@@ -183,11 +183,11 @@ fn the_same_bits_under_a_memory_budget() {
     let (x, y) = tokens(120, 6);
     let mut plain = Bptt::builder(net()).seed(5).build().unwrap();
     let bytes = plain.memory_estimate_for_tokens(120, 6).unwrap();
-    plain.train(&x, &y).unwrap();
+    plain.train_next(&x, &y).unwrap();
     for share in [0.9, 0.6, 0.5] {
         let budget = (bytes as f64 * share) as usize;
         let mut small = Bptt::builder(net()).seed(5).memory_budget(budget).build().unwrap();
-        small.train(&x, &y).unwrap();
+        small.train_next(&x, &y).unwrap();
         assert!(weights(plain.model()) == weights(small.model()), "{share} of the memory");
     }
 }
@@ -222,7 +222,7 @@ fn keys_differ_from_window_to_window_and_seed_to_seed() {
         let net = Network::<f64>::builder(4).dropout(0.5).linear(4).seed(1).build().unwrap();
         let mut bptt = Bptt::builder(net).optimizer(Sgd::new(1e-30)).seed(seed).build().unwrap();
         let x = Array2::from_elem((6, 3), 2);
-        [0; 3].map(|_| bptt.train(&x, &x).unwrap().loss())
+        [0; 3].map(|_| bptt.train_next(&x, &x).unwrap().loss())
     };
     let (one, other) = (losses(1), losses(2));
     assert!(one[0] != one[1] && one[1] != one[2] && one[0] != other[0]);

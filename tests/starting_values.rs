@@ -237,7 +237,7 @@ fn layers_draw_one_after_the_other() {
     assert_eq!(numbers(arrays(&stack().seed(16).build().unwrap())), by_hand(16));
     assert_eq!(numbers(arrays(&stack().build().unwrap())), by_hand(0), "the seed is 0 if not said");
     // A network within a network draws from the same run of numbers.
-    let within = Network::<f64>::builder(D).layer(Network::<f64>::builder(0).gru(H).seed(3)).lstm(2).seed(16);
+    let within = Network::<f64>::builder(D).layer(Network::<f64>::part().gru(H)).lstm(2).seed(16);
     assert_eq!(numbers(arrays(&within.build().unwrap())), by_hand(16));
 
     let both = Bidirectional::spec(Rnn::<f64>::spec(H), Merge::Sum).build(D, &mut Init::seeded(17)).unwrap();

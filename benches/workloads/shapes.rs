@@ -238,7 +238,7 @@ impl Workload {
         let mut next = batches.iter().cycle();
         measure(seconds, 5, start, || {
             if let Some((x, y)) = next.next() {
-                bptt.train(x, y).expect("a finite loss");
+                bptt.train_next(x, y).expect("a finite loss");
             }
         })
     }
@@ -270,13 +270,12 @@ impl Workload {
         let xs = dense(self.t, self.b, self.d);
         let no_targets = Array3::<f32>::zeros((self.t, self.b, 0));
         let loss = |ys: ArrayView3<'_, f32>, _: &ArrayRef3<f32>, d_ys: ArrayViewMut3<'_, f32>| mean_square(ys, d_ys);
-        let mut builder = Bptt::builder(net).loss(loss).optimizer(Sgd::new(1e-6)).threads(threads);
+        let mut builder = Bptt::builder(net).loss(deep_rnn::loss_fn(loss)).optimizer(Sgd::new(1e-6)).threads(threads);
         if let Some(mib) = self.budget {
             builder = builder.memory_budget(mib << 20);
         }
         let mut bptt = builder.build().expect("a cell that tells its memory");
         measure(seconds, 2, start, || {
-            bptt.reset_state();
             black_box(bptt.train(&xs, &no_targets).expect("a budget that can be kept"));
         })
     }

@@ -91,10 +91,9 @@ fn square(last: bool) -> impl Fn(ArrayView3<'_, f32>, &ArrayRef3<f32>, ArrayView
 
 fn window(net: Lstm<f32>, last: bool, xs: &Array3<f32>) -> Result<f64, Error> {
     let none = Array3::zeros((xs.len_of(Axis(0)), xs.len_of(Axis(1)), 0));
-    let mut bptt = Bptt::builder(net).loss(square(last)).optimizer(Sgd::new(1e-30)).build()?;
-    bptt.train(xs, &none)?;
+    let mut bptt = Bptt::builder(net).loss(deep_rnn::loss_fn(square(last))).optimizer(Sgd::new(1e-30)).build()?;
+    bptt.train_next(xs, &none)?;
     Ok(least(10, || {
-        bptt.reset_state();
         bptt.train(xs, &none).expect("a finite loss");
     }))
 }
@@ -128,12 +127,12 @@ fn update<O: Optimizer<Linear<f32>>>(what: &str, optimizer: impl Fn() -> O) -> R
         d_ys.fill(scale[[0, 0, 0]]);
         0.0
     };
-    let mut bptt = Bptt::builder(net).loss(zero).optimizer(optimizer()).build()?;
+    let mut bptt = Bptt::builder(net).loss(deep_rnn::loss_fn(zero)).optimizer(optimizer()).build()?;
     let xs = Array3::from_elem((1, 1, 512), 0.5);
     let [loud, silent] = [1e-3, 0.0].map(|scale| Array3::from_elem((1, 1, 512), scale));
     let mut run = |targets: &Array3<f32>| {
         least(50, || {
-            bptt.train(&xs, targets).expect("a finite loss");
+            bptt.train_next(&xs, targets).expect("a finite loss");
         })
     };
     let before = run(&loud);

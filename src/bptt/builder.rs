@@ -2,7 +2,10 @@
 
 use std::sync::Mutex;
 
+use ndarray::{ArrayRef3, ArrayView3, ArrayViewMut3};
+
 use super::{Bptt, Hook, Schedule};
+use crate::loss::{FnLoss, loss_fn};
 use crate::optim::{Clip, Optimizer};
 use crate::{Backprop, CrossEntropy, Error, SeqLayer, Sgd};
 
@@ -40,11 +43,37 @@ impl<N: SeqLayer> BpttBuilder<N, CrossEntropy, Sgd> {
 }
 
 impl<N: SeqLayer, L, O> BpttBuilder<N, L, O> {
-    /// The loss: one of the crate's, or a closure `|ys, targets, d_ys| -> loss`.
+    /// The loss: one of the crate's or one's own; of closures over numbers see [`loss_fn`](BpttBuilder::loss_fn).
     pub fn loss<M>(self, loss: M) -> BpttBuilder<N, M, O> {
         let BpttBuilder { model, optimizer, clip, window, accumulate, seed, .. } = self;
         let BpttBuilder { schedule, on_gradients, threads, budget, .. } = self;
         BpttBuilder { model, loss, optimizer, clip, window, accumulate, seed, schedule, on_gradients, threads, budget }
+    }
+
+    /// A loss of one's own over numbers: `loss(ys, targets, d_ys)` gives the mean over all rows that count and sets `d_ys` to its
+    /// gradient; all three are `[T, B, V]`.
+    ///
+    /// ```
+    /// use deep_rnn::prelude::*;
+    ///
+    /// let net = Network::<f32>::builder(3).gru(8).linear(2).build()?;
+    /// let absolute = Bptt::builder(net).loss_fn(|ys, targets, mut d_ys| {
+    ///     let n = ys.len() as f32;
+    ///     d_ys.assign(&(&ys - targets).mapv(|e| e.signum() / n));
+    ///     f64::from((&ys - targets).mapv(f32::abs).sum() / n)
+    /// });
+    /// let mut bptt = absolute.build()?;
+    /// # use ndarray::Array3;
+    /// # let (xs, targets) = (Array3::ones((4, 5, 3)), Array3::ones((4, 5, 2)));
+    /// let before = bptt.train(&xs, &targets)?.loss();
+    /// assert!(bptt.train(&xs, &targets)?.loss() < before);
+    /// # Ok::<(), deep_rnn::Error>(())
+    /// ```
+    pub fn loss_fn<M>(self, loss: M) -> BpttBuilder<N, FnLoss<M>, O>
+    where
+        M: Fn(ArrayView3<'_, N::Elem>, &ArrayRef3<N::Elem>, ArrayViewMut3<'_, N::Elem>) -> f64,
+    {
+        self.loss(loss_fn(loss))
     }
 
     /// The optimiser. A [schedule](BpttBuilder::schedule) belongs to it and comes after it.

@@ -6,7 +6,7 @@ use std::time::Instant;
 use ndarray::Array3;
 
 use super::{Bptt, Report, continues_another, finite};
-use crate::backprop::{Window, check, check_state_like};
+use crate::backprop::Window;
 use crate::optim::Optimizer;
 use crate::{AsInput, Batch, Context, Error, Input, Loss, SeqLayer, Sequence, Targets};
 
@@ -117,24 +117,22 @@ impl<N: SeqLayer, L, O: Optimizer<N>> Bptt<N, L, O> {
         })
     }
 
-    /// The outputs `[T, B, V]` for a batch in one piece, from the given state, which becomes that after the last step, every
-    /// direction's at its own. Given back to the next call it goes on from there, but for what reads a sequence from its end, which
-    /// starts afresh in every call ([`carry`](crate::Recurrent::carry)). Nothing is trained or kept.
+    /// The outputs `[T, B, V]` for sequences that start here, in one piece, on the engine's threads: as
+    /// [`Run::predict`](crate::Run::predict) of the model. Nothing is trained or kept.
     ///
     /// # Errors
-    /// If the input or the state does not fit the model, or the model is not of the sizes that the engine was built for.
-    pub fn predict<X: AsInput<N::Elem> + ?Sized>(
-        &self,
-        xs: &X,
-        state: &mut N::State,
-    ) -> Result<Array3<N::Elem>, Error> {
-        self.predict_with(Context::default(), xs, state)
+    /// If the input does not fit the model, a number in it is NaN or infinite, or the model is not of the sizes that the engine was
+    /// built for.
+    pub fn predict<X: AsInput<N::Elem> + ?Sized>(&self, xs: &X) -> Result<Array3<N::Elem>, Error> {
+        let mut state = self.model.initial_state(xs.as_input().dim().1);
+        self.predict_with(Context::default(), xs, &mut state)
     }
 
-    /// As [`predict`](Bptt::predict), with rows of several lengths, or rows that start afresh.
+    /// As [`predict`](Bptt::predict), from a state, and with rows of several lengths, or rows that start afresh: as
+    /// [`Run::predict_with`](crate::Run::predict_with) of the model.
     ///
     /// # Errors
-    /// As those of [`predict`](Bptt::predict), or if the context does not fit the input.
+    /// As those of [`predict`](Bptt::predict), or if the context or the state does not fit.
     pub fn predict_with<X: AsInput<N::Elem> + ?Sized>(
         &self,
         cx: Context<'_>,
@@ -143,19 +141,7 @@ impl<N: SeqLayer, L, O: Optimizer<N>> Bptt<N, L, O> {
     ) -> Result<Array3<N::Elem>, Error> {
         let xs = xs.as_input();
         self.check_model()?;
-        check(&self.model, cx, xs)?;
-        let (t, b) = xs.dim();
-        check_state_like("state", &self.like, state, b)?;
-        let mut ys = Array3::zeros((self.model.output_steps(t), b, self.model.output_size()));
-        if t * b > 0 {
-            // Of its own, so that a panic on the way leaves the caller's as it was.
-            let mut moving = state.clone();
-            let model = &self.model;
-            model.carry(&mut moving, false);
-            self.backprop.threads.install(|| model.forward(cx, xs, ys.view_mut(), &mut moving, None));
-            cx.clear_padding(&mut ys.view_mut());
-            *state = moving;
-        }
-        Ok(ys)
+        let model = &self.model;
+        self.backprop.threads.install(|| model.predict_with(cx, &xs, state))
     }
 }

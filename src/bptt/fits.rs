@@ -24,7 +24,9 @@ impl<N: SeqLayer, L, O: Optimizer<N>> Bptt<N, L, O> {
         let steps = if whole == t { t } else { self.model.output_steps(1) };
         if rows != b || (cut && targets.steps().is_some_and(|got| got != steps)) {
             let got: Vec<usize> = targets.steps().into_iter().chain([rows]).collect();
-            return Err(Error::shape("targets", format!("[{t}, {b}, ..] as the inputs"), &got));
+            let batch_first = got == [b, t] && t != b;
+            let remedy = if batch_first { " (inputs whose batch comes first: batch_major(&x))" } else { "" };
+            return Err(Error::shape("targets", format!("[{t}, {b}, ..] as the inputs{remedy}"), &got));
         }
         self.loss.check((if cut { steps } else { whole }, b, self.model.output_size()), targets)
     }

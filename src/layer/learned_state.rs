@@ -23,7 +23,7 @@ use crate::{Context, Describe, Error, Input, Memory, Numeric, Params, PassSize, 
 /// gradcheck::assert_layer(&net);
 /// # Ok::<(), deep_rnn::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct LearnedState<L: Recurrent> {
     inner: L,
     /// Of one row.
@@ -68,6 +68,12 @@ impl<L: SeqLayer> LearnedState<L> {
         let cuts: Vec<usize> = (1..t).filter(|step| cx.resets_any(*step, b)).collect();
         let starts = std::iter::once(0).chain(cuts.iter().copied());
         starts.zip(cuts.iter().copied().chain([t])).collect()
+    }
+}
+
+impl<L: SeqLayer> std::fmt::Debug for LearnedState<L> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.describe())
     }
 }
 

@@ -34,8 +34,9 @@ type Make<F> = Box<dyn Fn(usize, &mut Init) -> Result<Boxed<F>, Error> + Send + 
 
 /// Collects specs, bottom first, and builds a [`Network`] of them: see [`Stacked::builder`].
 pub struct Builder<F> {
-    input_size: usize,
-    seed: u64,
+    /// None of a part of a network.
+    input_size: Option<usize>,
+    seed: Option<u64>,
     specs: Vec<Make<F>>,
     /// How many layers there are to be, where that is too many to be collected.
     count: usize,
@@ -45,7 +46,24 @@ impl<F: Float> Stacked<Boxed<F>> {
     /// Starts a network for inputs of `input_size` columns.
     #[must_use]
     pub fn builder(input_size: usize) -> Builder<F> {
-        Builder { input_size, seed: 0, specs: Vec::new(), count: 0 }
+        Builder { input_size: Some(input_size), ..Self::part() }
+    }
+
+    /// Starts a part of a network, as a layer of another builder or for a layer around it: it takes the width of its inputs from what
+    /// is below, and its starting values with the rest.
+    ///
+    /// ```
+    /// use deep_rnn::prelude::*;
+    /// use deep_rnn::WeightDrop;
+    ///
+    /// let two = Network::part().lstm(32).lstm(32);
+    /// let net = Network::<f32>::builder(28).gru(16).layer(WeightDrop::spec(two, 0.5)).linear(28).seed(1).build()?;
+    /// # assert_eq!(net.output_size(), 28);
+    /// # Ok::<(), deep_rnn::Error>(())
+    /// ```
+    #[must_use]
+    pub fn part() -> Builder<F> {
+        Builder { input_size: None, seed: None, specs: Vec::new(), count: 0 }
     }
 }
 
@@ -135,31 +153,27 @@ impl<F: Float> Builder<F> {
     /// The seed of the starting values; 0 if not said.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = seed;
+        self.seed = Some(seed);
         self
     }
 
     /// The network.
     ///
     /// # Errors
-    /// If there is no layer or more than 10,000, or a layer's spec refuses its sizes or options.
+    /// If there is no layer or more than 10,000, a layer's spec refuses its sizes or options, or it is a [part](Stacked::part) of a
+    /// network.
     pub fn build(self) -> Result<Network<F>, Error> {
-        let init = &mut Init::seeded(self.seed);
-        Spec::build(&self, self.input_size, init)
+        let Some(input_size) = self.input_size else {
+            return Err(Error::value(
+                "input_size",
+                "the width of the inputs: Network::builder(width)",
+                "a part of a network",
+            ));
+        };
+        self.layers(input_size, &mut Init::seeded(self.seed.unwrap_or(0)))
     }
-}
 
-/// The most layers.
-const MOST: usize = 10_000;
-
-pub(super) fn check_count(count: usize) -> Result<(), Error> {
-    if (1..=MOST).contains(&count) { Ok(()) } else { Err(Error::value("layers", format!("1 to {MOST}"), count)) }
-}
-
-/// A builder is a spec of its network, so networks stack.
-impl<F: Float> Spec for Builder<F> {
-    type Layer = Network<F>;
-    fn build(&self, input_size: usize, init: &mut Init) -> Result<Network<F>, Error> {
+    fn layers(&self, input_size: usize, init: &mut Init) -> Result<Network<F>, Error> {
         check_count(self.count)?;
         let mut layers: Vec<Boxed<F>> = Vec::new();
         for (i, make) in self.specs.iter().enumerate() {
@@ -170,8 +184,32 @@ impl<F: Float> Spec for Builder<F> {
     }
 }
 
+/// The most layers.
+const MOST: usize = 10_000;
+
+pub(super) fn check_count(count: usize) -> Result<(), Error> {
+    if (1..=MOST).contains(&count) { Ok(()) } else { Err(Error::value("layers", format!("1 to {MOST}"), count)) }
+}
+
+/// A builder is a spec of its network, so networks stack. What it was told itself must be what is there.
+impl<F: Float> Spec for Builder<F> {
+    type Layer = Network<F>;
+    fn build(&self, input_size: usize, init: &mut Init) -> Result<Network<F>, Error> {
+        if let Some(own) = self.input_size.filter(|own| *own != input_size) {
+            let expected = format!("{input_size}, the width of what is below (Network::part() takes it from there)");
+            return Err(Error::value("input_size", expected, own));
+        }
+        if let Some(seed) = self.seed {
+            let expected = "none in a part of a network: the builder of the whole has it";
+            return Err(Error::value("seed", expected, seed));
+        }
+        self.layers(input_size, init)
+    }
+}
+
 impl<F> fmt::Debug for Builder<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Builder({} inputs, {} layers)", self.input_size, self.count)
+        let inputs = self.input_size.map_or_else(|| "any".to_string(), |inputs| inputs.to_string());
+        write!(f, "Builder({inputs} inputs, {} layers)", self.count)
     }
 }

@@ -12,14 +12,14 @@ fn clips() {
     let (x, y) = (text(0, 6, 3), text(1, 6, 3));
     let free = {
         let mut bptt = Bptt::builder(lstm::<f64>(5, 1)).optimizer(Frozen).build().unwrap();
-        assert_eq!(bptt.train(&x, &y).unwrap().clipped, 0);
+        assert_eq!(bptt.train_next(&x, &y).unwrap().clipped, 0);
         bptt.gradients().clone()
     };
     let norm = free.norm();
 
     for (bound, clipped) in [(norm / 3.0, 1), (norm * 1.01, 0)] {
         let mut bptt = Bptt::builder(lstm::<f64>(5, 1)).optimizer(Frozen).clip_norm(bound).build().unwrap();
-        let report = bptt.train(&x, &y).unwrap();
+        let report = bptt.train_next(&x, &y).unwrap();
         assert_eq!((report.clipped, report.largest_norm), (clipped, norm));
         let mut expected = free.clone();
         expected.scale((bound / norm).min(1.0));
@@ -30,12 +30,12 @@ fn clips() {
 
     let bound = 0.01;
     let mut bptt = Bptt::builder(lstm::<f64>(5, 1)).optimizer(Frozen).clip_value(bound).build().unwrap();
-    assert_eq!(bptt.train(&x, &y).unwrap().clipped, 1);
+    assert_eq!(bptt.train_next(&x, &y).unwrap().clipped, 1);
     let mut expected = free.clone();
     expected.visit_mut(&mut |_, mut array| array.map_inplace(|g| *g = g.clamp(-bound, bound)));
     assert_eq!(weights(&expected), weights(bptt.gradients()));
     let mut bptt = Bptt::builder(lstm::<f64>(5, 1)).optimizer(Frozen).clip_value(norm).build().unwrap();
-    assert_eq!(bptt.train(&x, &y).unwrap().clipped, 0);
+    assert_eq!(bptt.train_next(&x, &y).unwrap().clipped, 0);
     assert_eq!(weights(&free), weights(bptt.gradients()));
 }
 
@@ -55,7 +55,8 @@ fn a_clip_begins_at_its_bound() {
     let (x, y) = (text(0, 6, 3), text(1, 6, 3));
     for sign in [1.0, -1.0] {
         let train = |clip: Clip| {
-            let builder = Bptt::builder(lstm::<f64>(5, 1)).loss(linear_loss(0.3 * sign)).optimizer(Frozen);
+            let builder =
+                Bptt::builder(lstm::<f64>(5, 1)).loss(deep_rnn::loss_fn(linear_loss(0.3 * sign))).optimizer(Frozen);
             let mut bptt = match clip {
                 Clip::Norm(bound) => builder.clip_norm(bound),
                 Clip::Value(bound) => builder.clip_value(bound),
@@ -63,7 +64,7 @@ fn a_clip_begins_at_its_bound() {
             }
             .build()
             .unwrap();
-            let report = bptt.train(&x, &y).unwrap();
+            let report = bptt.train_next(&x, &y).unwrap();
             (report.clipped, bptt.gradients().clone())
         };
         let (_, free) = train(Clip::None);

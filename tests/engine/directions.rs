@@ -58,7 +58,7 @@ fn windows<L: SeqLayer<Elem = f64>>(net: &L, start_anew: impl Fn(&mut L::State))
     };
 
     let mut bptt = engine(4);
-    let report = bptt.train(&xs, &targets).unwrap();
+    let report = bptt.train_next(&xs, &targets).unwrap();
     assert_eq!(bptt.outputs(), outputs[2]);
     assert_eq!(state_bits(bptt.state().unwrap()), state_bits(&last));
     assert!((report.losses.sum - losses).abs() < 1e-12 * losses);
@@ -81,7 +81,7 @@ fn windows<L: SeqLayer<Elem = f64>>(net: &L, start_anew: impl Fn(&mut L::State))
 
     let mut state = net.zero_state(2);
     for ((x, _), expected) in parts.iter().zip(&outputs) {
-        assert_eq!(bptt.predict(x, &mut state).unwrap(), expected);
+        assert_eq!(bptt.predict_with(deep_rnn::Context::default(), x, &mut state).unwrap(), expected);
     }
     assert_eq!(state_bits(&state), state_bits(&last), "the state after the last step of each direction");
 }
@@ -134,7 +134,7 @@ fn a_language_model_over_both_directions() {
     let both = Bidirectional::new(lstm(4, V), lstm(4, V), Merge::Sum).unwrap();
     let model = LanguageModel::new(both.clone(), 1).unwrap();
     let mut bptt = Bptt::builder(model).optimizer(Frozen).window(4).build().unwrap();
-    bptt.train(&text(0, 8, 2), &text(1, 8, 2)).unwrap();
+    bptt.train_next(&text(0, 8, 2), &text(1, 8, 2)).unwrap();
     let rows = Array3::from_shape_fn((8, 2, V), |(t, b, v)| f64::from(u8::from(text(0, 8, 2)[[t, b]] == v)));
     let (mut state, mut hidden) = (both.zero_state(2), Array3::zeros((4, 2, 4)));
     both.forward(Context::default(), rows.slice(s![..4, .., ..]).into(), hidden.view_mut(), &mut state, None);
@@ -156,7 +156,7 @@ fn a_state_set_by_hand_is_for_what_reads_from_the_start() {
         state.0.visit_mut(&mut |mut array| array.fill(0.3));
         state.1.visit_mut(&mut |mut array| array.fill(behind));
         bptt.set_state(state, 2).unwrap();
-        bptt.train(&xs, &ys).unwrap();
+        bptt.train_next(&xs, &ys).unwrap();
         weights(bptt.gradients())
     };
     assert_eq!(gradients(0.0), gradients(0.7));

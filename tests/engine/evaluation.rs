@@ -10,13 +10,13 @@ fn evaluation_leaves_everything_alone() {
     let mut one = Bptt::builder(lstm::<f64>(5, 1)).optimizer(Adam::new(0.05)).clip_norm(1.0).build().unwrap();
     let mut two = Bptt::builder(lstm::<f64>(5, 1)).optimizer(Adam::new(0.05)).clip_norm(1.0).build().unwrap();
     for start in [0, 4, 8] {
-        one.train(&text(start, 4, 2), &text(start + 1, 4, 2)).unwrap();
-        two.train(&text(start, 4, 2), &text(start + 1, 4, 2)).unwrap();
+        one.train_next(&text(start, 4, 2), &text(start + 1, 4, 2)).unwrap();
+        two.train_next(&text(start, 4, 2), &text(start + 1, 4, 2)).unwrap();
         let (before, state) = (weights(one.model()), state_bits(one.state().unwrap()));
         let report = one.evaluate([batch(50, 6, 3, false), batch(56, 6, 3, true), batch(9, 2, 5, false)]).unwrap();
         assert_eq!((report.tokens, report.updates), (46, 0));
         assert!(one.evaluate([batch(50, 6, 3, false), batch(0, 2, 2, true)]).is_err());
-        one.predict(&text(7, 3, 4), &mut one.model().zero_state(4)).unwrap();
+        one.predict_with(deep_rnn::Context::default(), &text(7, 3, 4), &mut one.model().zero_state(4)).unwrap();
         assert_eq!(before, weights(one.model()));
         assert_eq!(state, state_bits(one.state().unwrap()));
     }

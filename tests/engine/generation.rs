@@ -23,7 +23,7 @@ fn a_step_at_a_time_equals_the_sequence() {
     let tokens = text(3, 12, 1);
     let bptt = Bptt::builder(model.clone()).threads(2).build().unwrap();
     let (mut state, mut own) = (model.zero_state(1), model.zero_state(1));
-    let all = bptt.predict(&tokens, &mut state).unwrap();
+    let all = bptt.predict_with(deep_rnn::Context::default(), &tokens, &mut state).unwrap();
     let mut logits = [0.0_f32; V];
     for (token, expected) in tokens.iter().zip(all.outer_iter()) {
         model.step_tokens(&[*token], &mut logits, &mut own).unwrap();
@@ -44,7 +44,7 @@ fn generation() {
     let bptt = Bptt::builder(model.clone()).build().unwrap();
     let read: Vec<usize> = prefix.iter().chain(&greedy).copied().collect();
     let tokens = ArrayView2::from_shape((read.len(), 1), &read).unwrap();
-    let logits = bptt.predict(&tokens, &mut model.zero_state(1)).unwrap();
+    let logits = bptt.predict_with(deep_rnn::Context::default(), &tokens, &mut model.zero_state(1)).unwrap();
     for (k, token) in greedy.iter().enumerate() {
         let row = logits.slice(s![prefix.len() - 1 + k, 0, ..]);
         assert!(row.iter().all(|logit| *logit <= row[*token]));

@@ -28,9 +28,9 @@ fn a_closure_is_a_loss() {
     let loss = |ys: ArrayView3<'_, f64>, targets: &ArrayRef2<usize>, d_ys: ArrayViewMut3<'_, f64>| {
         own_cross_entropy(ys, targets, d_ys)
     };
-    let mut closure = Bptt::builder(lstm::<f64>(5, 1)).loss(loss).build().unwrap();
+    let mut closure = Bptt::builder(lstm::<f64>(5, 1)).loss(deep_rnn::loss_fn(loss)).build().unwrap();
     for _ in 0..4 {
-        let (a, b) = (ours.train(&x, &y).unwrap(), closure.train(&x, &y).unwrap());
+        let (a, b) = (ours.train_next(&x, &y).unwrap(), closure.train_next(&x, &y).unwrap());
         assert_abs_diff_eq!(a.loss(), b.loss(), epsilon = 1e-13);
         assert_abs_diff_eq!(a.norm_sum, b.norm_sum, epsilon = 1e-13);
     }

@@ -65,9 +65,9 @@ fn an_engine_of_which_nothing_is_said() {
     let mut unsaid = Bptt::builder(lstm::<f64>(5, 1)).build().unwrap();
     let mut said = Bptt::builder(lstm::<f64>(5, 1)).optimizer(Sgd::new(1.0)).loss(CrossEntropy).build().unwrap();
     for _ in 0..3 {
-        let report = unsaid.train(&x, &y).unwrap();
+        let report = unsaid.train_next(&x, &y).unwrap();
         assert_eq!((report.updates, report.clipped), (1, 0));
-        said.train(&x, &y).unwrap();
+        said.train_next(&x, &y).unwrap();
     }
     assert_eq!(weights(unsaid.model()), weights(said.model()));
 }

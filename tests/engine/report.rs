@@ -40,7 +40,7 @@ fn windows_add_up() {
     let windows = [batch(0, 6, 3, false), batch(6, 2, 3, false), batch(11, 3, 3, false)];
     let alone = windows.each_ref().map(|window| {
         let mut bptt = Bptt::builder(model.clone()).optimizer(Frozen).clip_norm(1e-3).build().unwrap();
-        bptt.train(&window.x, &window.y).unwrap()
+        bptt.train_next(&window.x, &window.y).unwrap()
     });
     let [a, b, c] = [0, 1, 2];
     let largest = alone.map(|report| report.largest_norm).into_iter().fold(0.0, f64::max);

@@ -16,7 +16,7 @@ fn same_bits_for_any_number_of_threads() {
         let mut bptt = Bptt::builder(model).clip_norm(1.0).threads(threads).build().unwrap();
         for k in 0..20 {
             let tokens = Array2::from_shape_fn((21, 32), |(t, b)| (k * 20 + t + b * b + t * b / 5) % 28);
-            bptt.train(&tokens.slice(s![..20, ..]), &tokens.slice(s![1.., ..])).unwrap();
+            bptt.train_next(&tokens.slice(s![..20, ..]), &tokens.slice(s![1.., ..])).unwrap();
         }
         (weights(bptt.model()), state_bits(bptt.state().unwrap()))
     };
@@ -31,7 +31,7 @@ fn learns<F: Float>() -> f64 {
     let (x, y) = (text(0, 8, 3), text(1, 8, 3));
     let mut losses = (0..80).map(|_| {
         bptt.reset_state();
-        bptt.train(&x, &y).unwrap().loss()
+        bptt.train_next(&x, &y).unwrap().loss()
     });
     let first = losses.next().unwrap();
     let last = losses.last().unwrap();
@@ -75,10 +75,10 @@ fn an_update_that_is_refused_leaves_no_trace() {
     fn check(optimizer: impl Optimizer<Lm<f64>>, good: usize, part: &str) {
         let mut bptt = Bptt::builder(lstm::<f64>(5, 1)).optimizer(optimizer).build().unwrap();
         for k in 0..good {
-            bptt.train(&text(4 * k, 4, 2), &text(4 * k + 1, 4, 2)).unwrap();
+            bptt.train_next(&text(4 * k, 4, 2), &text(4 * k + 1, 4, 2)).unwrap();
         }
         let before = (weights(bptt.model()), bptt.state().map(state_bits));
-        let message = bptt.train(&text(0, 4, 2), &text(1, 4, 2)).unwrap_err().to_string();
+        let message = bptt.train_next(&text(0, 4, 2), &text(1, 4, 2)).unwrap_err().to_string();
         assert!(message.contains(part), "{message}");
         assert!((weights(bptt.model()), bptt.state().map(state_bits)) == before);
     }

@@ -99,15 +99,15 @@ fn a_schedule_and_a_hook_see_every_update() {
         all
     };
     let start = weights(&bptt);
-    bptt.train(&x, &y).unwrap();
+    bptt.train_next(&x, &y).unwrap();
     let first = weights(&bptt);
-    bptt.train(&x, &y).unwrap();
+    bptt.train_next(&x, &y).unwrap();
     assert!(start != first && near(&first, &weights(&bptt)));
     assert_eq!((bptt.optimizer().lr(), seen.lock().unwrap().len()), (1e-30, 2));
     // A rate that is none is refused at the update, and nothing is changed.
     bptt.optimizer_mut().set_lr(f64::NAN);
     let mut other = Bptt::builder(net()).schedule(|_, sgd| sgd.set_lr(f64::NAN)).build().unwrap();
-    let message = other.train(&x, &y).unwrap_err().to_string();
+    let message = other.train_next(&x, &y).unwrap_err().to_string();
     assert!(message.starts_with("lr: expected a finite number above 0"), "{message}");
     assert_eq!(weights(&other), start);
 }

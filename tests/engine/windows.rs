@@ -10,20 +10,20 @@ use crate::small_model::{Frozen, batch, lstm, text};
 fn a_window_is_cut_exactly_at_its_boundary() {
     let (x, y) = (text(0, 10, 3), text(1, 10, 3));
     let mut cut = Bptt::builder(lstm::<f64>(5, 1)).optimizer(Frozen).window(6).build().unwrap();
-    assert_eq!(cut.train(&x, &y).unwrap().updates, 2);
+    assert_eq!(cut.train_next(&x, &y).unwrap().updates, 2);
 
     // The second window alone, from the state the first one leaves.
     let mut state = cut.model().zero_state(3);
-    cut.predict(&x.slice(s![..6, ..]), &mut state).unwrap();
+    cut.predict_with(deep_rnn::Context::default(), &x.slice(s![..6, ..]), &mut state).unwrap();
     let mut alone = Bptt::builder(lstm::<f64>(5, 1)).optimizer(Frozen).build().unwrap();
     alone.set_state(state, 3).unwrap();
-    alone.train(&x.slice(s![6.., ..]), &y.slice(s![6.., ..])).unwrap();
+    alone.train_next(&x.slice(s![6.., ..]), &y.slice(s![6.., ..])).unwrap();
     assert_eq!(weights(cut.gradients()), weights(alone.gradients()));
     assert_eq!(state_bits(cut.state().unwrap()), state_bits(alone.state().unwrap()));
 
     // Without the cut they are others.
     let mut whole = Bptt::builder(lstm::<f64>(5, 1)).optimizer(Frozen).build().unwrap();
-    whole.train(&x, &y).unwrap();
+    whole.train_next(&x, &y).unwrap();
     assert_ne!(weights(cut.gradients()), weights(whole.gradients()));
 }
 
@@ -32,10 +32,10 @@ fn windows_of_a_batch_equal_calls_one_after_the_other() {
     let (x, y) = (text(0, 9, 3), text(1, 9, 3));
     let mut windows = Bptt::builder(lstm::<f64>(5, 1)).window(4).clip_norm(0.1).build().unwrap();
     let mut calls = Bptt::builder(lstm::<f64>(5, 1)).clip_norm(0.1).build().unwrap();
-    let one = windows.train(&x, &y).unwrap();
+    let one = windows.train_next(&x, &y).unwrap();
     let mut sum = 0.0;
     for steps in [0..4, 4..8, 8..9] {
-        let report = calls.train(&x.slice(s![steps.clone(), ..]), &y.slice(s![steps, ..])).unwrap();
+        let report = calls.train_next(&x.slice(s![steps.clone(), ..]), &y.slice(s![steps, ..])).unwrap();
         sum += report.losses.sum;
     }
     assert_eq!((one.updates, one.tokens), (3, 27));
@@ -52,7 +52,7 @@ fn a_window_as_long_as_the_batch_is_full_back_propagation() {
             Some(window) => builder.window(window).build().unwrap(),
             None => builder.build().unwrap(),
         };
-        (0..3).for_each(|_| _ = bptt.train(&x, &y).unwrap());
+        (0..3).for_each(|_| _ = bptt.train_next(&x, &y).unwrap());
         weights(bptt.model())
     };
     let full = trained(None);
@@ -69,12 +69,12 @@ fn the_state_is_carried_where_a_batch_continues_and_zero_where_not() {
     };
     let by_hand = |reset: bool| {
         let mut bptt = Bptt::builder(lstm::<f64>(5, 1)).build().unwrap();
-        bptt.train(&text(0, 4, 2), &text(1, 4, 2)).unwrap();
+        bptt.train_next(&text(0, 4, 2), &text(1, 4, 2)).unwrap();
         if reset {
             bptt.reset_state();
             assert!(bptt.state().is_none());
         }
-        bptt.train(&text(4, 4, 2), &text(5, 4, 2)).unwrap();
+        bptt.train_next(&text(4, 4, 2), &text(5, 4, 2)).unwrap();
         weights(bptt.model())
     };
     assert_eq!(after(true), by_hand(false));

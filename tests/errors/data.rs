@@ -15,11 +15,14 @@ fn tokens_and_targets() {
         let mut bad = good.clone();
         bad[[3, 2]] = token;
         let got = format!("got {token}");
-        refused(bptt.train(&bad, &good), &["tokens: expected below 5", &got]);
-        refused(bptt.train(&good, &bad), &["targets: expected tokens below 5, the width of the output", &got]);
+        refused(bptt.train_next(&bad, &good), &["tokens: expected below 5", &got]);
+        refused(bptt.train_next(&good, &bad), &["targets: expected tokens below 5, the width of the output", &got]);
         let batch = Batch::new(bad.clone(), good.clone());
         refused(bptt.evaluate([batch]), &["tokens: expected below 5", &got]);
-        refused(bptt.predict(&bad, &mut bptt.model().zero_state(3)), &["tokens: expected below 5", &got]);
+        refused(
+            bptt.predict_with(deep_rnn::Context::default(), &bad, &mut bptt.model().zero_state(3)),
+            &["tokens: expected below 5", &got],
+        );
         let model = bptt.model();
         let (mut state, mut logits) = (model.zero_state(1), [0.0; V]);
         refused(model.step_tokens(&[token], &mut logits, &mut state), &["tokens: expected below 5", &got]);
@@ -30,7 +33,7 @@ fn tokens_and_targets() {
     }
     for (t, b) in [(3, 3), (5, 3), (4, 2), (3, 4), (0, 3), (4, 0)] {
         let parts = ["targets: expected shape [4, 3, ..] as the inputs", &format!("got [{t}, {b}]")];
-        refused(bptt.train(&good, &text(t, b)), &parts);
+        refused(bptt.train_next(&good, &text(t, b)), &parts);
         refused(bptt.evaluate([Batch::new(good.clone(), text(t, b))]), &parts);
     }
     refused(bptt.model().generate(&[], 3, &mut Sampler::greedy()), &["prefix: expected at least one token, got none"]);
@@ -46,17 +49,17 @@ fn numbers_and_targets() {
     for width in [0, 2, 4] {
         let (bad, parts) =
             (Array3::zeros((4, 2, width)), ["inputs: expected shape [T, B, 3]", &format!("got [4, 2, {width}]")]);
-        refused(bptt.train(&bad, &y), &parts);
-        refused(bptt.predict(&bad, &mut bptt.model().zero_state(2)), &parts);
+        refused(bptt.train_next(&bad, &y), &parts);
+        refused(bptt.predict_with(deep_rnn::Context::default(), &bad, &mut bptt.model().zero_state(2)), &parts);
     }
-    refused(bptt.train(&x, &Array3::zeros((4, 2, 3))), &["targets: expected shape [4, 2, 2], got [4, 2, 3]"]);
+    refused(bptt.train_next(&x, &Array3::zeros((4, 2, 3))), &["targets: expected shape [4, 2, 2], got [4, 2, 3]"]);
     refused(
-        bptt.train(&x, &Array3::zeros((2, 4, 2))),
-        &["targets: expected shape [4, 2, ..] as the inputs, got [2, 4]"],
+        bptt.train_next(&x, &Array3::zeros((2, 4, 2))),
+        &["targets: expected shape [4, 2, ..] as the inputs", "got [2, 4]"],
     );
     let classes = Network::builder(3).layer(spec(4)).layer(Linear::spec(2)).build().unwrap();
     let mut bptt = Bptt::builder(classes).build().unwrap();
-    refused(bptt.train(&x, &Array2::from_elem((4, 2), 2)), &["targets: expected tokens below 2", "got 2"]);
+    refused(bptt.train_next(&x, &Array2::from_elem((4, 2), 2)), &["targets: expected tokens below 2", "got 2"]);
 }
 
 #[test]
@@ -69,7 +72,7 @@ fn states() {
         let got = format!("got {:?}", wrong.shapes());
         let parts = [&expected[..expected.len() - 2], &got];
         refused(bptt.set_state(wrong.clone(), 2), &parts);
-        refused(bptt.predict(&text(3, 2), &mut wrong.clone()), &parts);
+        refused(bptt.predict_with(deep_rnn::Context::default(), &text(3, 2), &mut wrong.clone()), &parts);
     }
     for batch in HUGE {
         refused(bptt.set_state(model().zero_state(2), batch), &["state: expected arrays of shapes", "got [[2, 4]"]);
@@ -97,13 +100,13 @@ fn states() {
 fn the_batch_size_between_batches_that_continue() {
     let batch = |b, continues| Batch::new(text(3, b), text(3, b)).continues(continues);
     let mut bptt = Bptt::builder(model()).build().unwrap();
-    let parts = ["batch: expected 2 rows, as in the batch it continues, got 3"];
+    let parts = ["batch: expected 2 rows, as in the batch it continues", "got 3"];
     refused(bptt.epoch([batch(2, false), batch(3, true)]), &parts);
     refused(bptt.evaluate([batch(2, false), batch(3, true)]), &parts);
-    refused(bptt.train(&text(3, 3), &text(3, 3)), &parts);
+    refused(bptt.train_next(&text(3, 3), &text(3, 3)), &parts);
     bptt.epoch([batch(2, true), batch(3, false), batch(3, true)]).unwrap();
     bptt.set_state(model().zero_state(7), 7).unwrap();
-    refused(bptt.train(&text(3, 3), &text(3, 3)), &["batch: expected 7 rows", "got 3"]);
+    refused(bptt.train_next(&text(3, 3), &text(3, 3)), &["batch: expected 7 rows", "got 3"]);
 }
 
 #[test]
@@ -130,4 +133,73 @@ fn logits_for_a_sampler() {
     let logits = Array1::from_vec(vec![1e308, f64::NEG_INFINITY, -1e308]);
     let seen: Vec<usize> = (0..50).map(|_| hot.choose(logits.view()).unwrap()).collect();
     assert!(seen.contains(&0) && seen.contains(&2) && !seen.contains(&1), "{seen:?}");
+}
+
+/// The way to say what was meant stands in the message.
+#[test]
+fn the_remedy_is_named() {
+    let net = || Network::<f64>::builder(3).lstm(4).linear(2).build().unwrap();
+    let mut bptt = Bptt::builder(net()).loss(MeanSquared).build().unwrap();
+    // Batch first: 2 rows of 5 steps.
+    let (xs, ys) = (Array3::zeros((2, 5, 3)), Array3::zeros((5, 2, 2)));
+    refused(bptt.train(&xs, &ys), &["targets", "batch_major(&x)"]);
+    bptt.train(&deep_rnn::batch_major(&xs), &ys).unwrap();
+    // The state of two rows goes on with three.
+    let (xs, ys) = (Array3::zeros((5, 3, 3)), Array3::zeros((5, 3, 2)));
+    refused(
+        bptt.train_next(&xs, &ys),
+        &["2 rows, as in the batch it continues", "its state is carried in", "train", "got 3"],
+    );
+    bptt.train(&xs, &ys).unwrap();
+    let batch = || Batch::new(xs.clone(), ys.clone());
+    bptt.epoch([batch()]).unwrap();
+    refused(
+        bptt.epoch([Batch::new(Array3::zeros((5, 2, 3)), Array3::zeros((5, 2, 2))).continues(true)]),
+        &["continue"],
+    );
+}
+
+/// Sequences that have nothing to do with each other do not see each other's state.
+#[test]
+fn sequences_start_afresh_unless_they_go_on() {
+    let net = || Network::<f64>::builder(3).lstm(4).linear(2).seed(1).build().unwrap();
+    let engine = || Bptt::builder(net()).loss(MeanSquared).optimizer(Sgd::new(0.1)).build().unwrap();
+    let (xs, ys) = (Array3::from_elem((5, 2, 3), 0.3), Array3::from_elem((5, 2, 2), 0.8));
+    let (mut fresh, mut reset, mut carried) = (engine(), engine(), engine());
+    for call in 0..3 {
+        reset.reset_state();
+        let losses = [fresh.train(&xs, &ys), reset.train_next(&xs, &ys), carried.train_next(&xs, &ys)]
+            .map(|report| report.unwrap().loss());
+        assert_eq!(losses[0], losses[1]);
+        assert_eq!(losses[0] == losses[2], call == 0);
+    }
+}
+
+#[test]
+fn predictions_from_no_numbers() {
+    let net = Network::<f64>::builder(2).lstm(4).bi(Gru::spec(3)).linear(2).seed(1).build().unwrap();
+    let packed = net.prepare(Precision::Full).unwrap();
+    let bptt = Bptt::builder(net.clone()).loss(MeanSquared).build().unwrap();
+    let mut xs = Array3::from_elem((5, 3, 2), 0.5);
+    let good = net.predict(&xs).unwrap();
+    assert_eq!((packed.predict(&xs).unwrap(), bptt.predict(&xs).unwrap()), (good.clone(), good.clone()));
+    for wrong in [f64::NAN, f64::INFINITY] {
+        xs[[4, 1, 1]] = wrong;
+        let parts = ["inputs[4, 1, 1]", &wrong.to_string()];
+        refused(net.predict(&xs), &parts);
+        refused(packed.predict(&xs), &parts);
+        refused(bptt.predict(&xs), &parts);
+        // Past the end of its row it counts for nothing.
+        let lengths = [5, 4, 5];
+        let cx = Context::default().with_lengths(&lengths);
+        let ragged = net.predict_with(cx, &xs, &mut net.initial_state(3)).unwrap();
+        assert!(ragged.iter().all(|y| y.is_finite()));
+    }
+    for (width, t, b) in [(3, 5, 3), (0, 5, 3)] {
+        refused(net.predict(&Array3::zeros((t, b, width))), &["inputs: expected shape [T, B, 2]"]);
+    }
+    for (t, b) in [(0, 3), (5, 0), (0, 0)] {
+        assert_eq!(net.predict(&Array3::zeros((t, b, 2))).unwrap().dim(), (t, b, 2));
+    }
+    refused(net.predict_with(Context::default(), &Array3::zeros((5, 3, 2)), &mut net.zero_state(2)), &["state"]);
 }

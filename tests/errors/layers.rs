@@ -34,6 +34,29 @@ fn layers_that_do_not_fit() {
     refused(LanguageModel::with_head(lstm(V, 3), &Linear::spec(7), 1), &["head.w: expected shape [3, 5], got [3, 7]"]);
 }
 
+/// What a builder within a builder was told itself is not dropped in silence.
+#[test]
+fn a_network_within_a_network() {
+    let within = |part| Network::<f64>::builder(3).lstm(4).layer(part).build();
+    assert_eq!(within(Network::part().gru(2)).unwrap().output_size(), 2);
+    assert_eq!(within(Network::builder(4).gru(2)).unwrap().output_size(), 2);
+    refused(within(Network::builder(5).gru(2)), &["layer 1", "input_size: expected 4", "Network::part()", "got 5"]);
+    refused(within(Network::part().gru(2).seed(7)), &["layer 1", "seed: expected none in a part", "got 7"]);
+    refused(Network::<f64>::part().gru(2).build(), &["input_size: expected", "Network::builder(width)"]);
+    let both = Bidirectional::spec(Network::<f64>::part().gru(2).seed(0), Merge::Sum);
+    refused(both.build(3, &mut seeded()), &["seed"]);
+}
+
+#[test]
+fn a_first_state_that_cannot_be_learned() {
+    let once = deep_rnn::LearnedState::new(spec(4).build(3, &mut seeded()).unwrap()).unwrap();
+    let expected = "inner: expected a layer whose first state is not learned yet";
+    refused(deep_rnn::LearnedState::new(once.clone()), &[expected]);
+    refused(deep_rnn::LearnedState::new(Boxed::new(once)), &[expected]);
+    let ahead = Bidirectional::spec(spec(4), Merge::Sum).build(3, &mut seeded()).unwrap();
+    refused(deep_rnn::LearnedState::new(ahead), &["inner: expected a layer whose outputs depend on no later input"]);
+}
+
 #[test]
 fn sizes_of_zero() {
     for repeat in [0, 10_001, usize::MAX] {
@@ -51,8 +74,8 @@ fn sizes_of_zero() {
     both(GruResetBefore::<f64>::spec(0), &units);
     both(Bidirectional::spec(spec(0), Merge::Sum), &units);
     both(Linear::<f64>::spec(0), &["outputs: expected at least 1, got 0"]);
-    both(Network::builder(1).layer(spec(2)).layer(spec(0)), &["layer 1: units: expected at least 1, got 0"]);
-    both(Network::builder(1).repeat(0, spec(2)), &["layers: expected 1 to 10000, got 0"]);
+    both(Network::part().layer(spec(2)).layer(spec(0)), &["layer 1: units: expected at least 1, got 0"]);
+    both(Network::part().repeat(0, spec(2)), &["layers: expected 1 to 10000, got 0"]);
     refused(spec(4).build(0, &mut seeded()), &inputs);
     refused(GruResetBefore::<f64>::spec(4).build(0, &mut seeded()), &inputs);
     refused(Linear::<f64>::spec(4).build(0, &mut seeded()), &inputs);

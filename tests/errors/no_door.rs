@@ -111,8 +111,8 @@ impl Wild {
         };
         let mut outcomes = vec![
             bptt.set_state(model.zero_state(self.rows), self.x[1]),
-            bptt.train(&x, &y).map(drop),
-            bptt.predict(&x, &mut model.zero_state(self.rows)).map(drop),
+            bptt.train_next(&x, &y).map(drop),
+            bptt.predict_with(deep_rnn::Context::default(), &x, &mut model.zero_state(self.rows)).map(drop),
         ];
         let batch = |continues| Batch::new(x.clone(), y.clone()).continues(continues);
         let other = Batch::new(self.tokens([2, self.rows], v), self.tokens([2, self.rows], v)).continues(true);
@@ -149,9 +149,9 @@ impl Wild {
         };
         let outcomes = [
             bptt.set_state(layer.zero_state(self.rows), b),
-            bptt.train(&x, &y).map(drop),
-            bptt.train(&x.slice(s![..;-1, .., ..]), &y).map(drop),
-            bptt.predict(&x, &mut layer.zero_state(self.rows)).map(drop),
+            bptt.train_next(&x, &y).map(drop),
+            bptt.train_next(&x.slice(s![..;-1, .., ..]), &y).map(drop),
+            bptt.predict_with(deep_rnn::Context::default(), &x, &mut layer.zero_state(self.rows)).map(drop),
             bptt.evaluate([Batch::new(x, y).continues(true)]).map(drop),
         ];
         self.count(&outcomes)

@@ -33,7 +33,7 @@ fn refused_batch_leaves_no_trace<N: SeqLayer<Elem = f64>>(model: &N, rows: usize
         }
     };
     let engine = || {
-        let builder = Bptt::builder(model.clone()).loss(loss).optimizer(Adam::new(0.01));
+        let builder = Bptt::builder(model.clone()).loss(deep_rnn::loss_fn(loss)).optimizer(Adam::new(0.01));
         builder.clip_norm(0.5).window(5).threads(2).build().unwrap()
     };
     let data = |k: usize| {
@@ -44,8 +44,8 @@ fn refused_batch_leaves_no_trace<N: SeqLayer<Elem = f64>>(model: &N, rows: usize
     let (mut with, mut without) = (engine(), engine());
     for k in 0..3 {
         let (x, y) = data(k);
-        with.train(&x, &y).unwrap();
-        without.train(&x, &y).unwrap();
+        with.train_next(&x, &y).unwrap();
+        without.train_next(&x, &y).unwrap();
 
         let (mut x, mut y) = data(k + 20);
         match spoilt {
@@ -54,7 +54,7 @@ fn refused_batch_leaves_no_trace<N: SeqLayer<Elem = f64>>(model: &N, rows: usize
             Spoilt::Loss(_) | Spoilt::Gradient(_) => spoil.set(Some(spoilt)),
         }
         let before = (weights(with.model()), with.state().map(state_bits));
-        refused(with.train(&x, &y), &["expected a finite number, got", "no weight was changed"]);
+        refused(with.train_next(&x, &y), &["expected a finite number, got", "no weight was changed"]);
         spoil.set(None);
         assert!((weights(with.model()), with.state().map(state_bits)) == before, "{spoilt:?} changed something");
     }
@@ -82,7 +82,7 @@ fn numbers_that_are_not_finite_are_refused_and_leave_no_trace() {
 fn a_weight_or_a_state_that_is_not_finite_is_refused_until_it_is_put_right() {
     let (x, y) = (text(4, 3), text(4, 3));
     let mut bptt = Bptt::builder(model()).build().unwrap();
-    bptt.train(&x, &y).unwrap();
+    bptt.train_next(&x, &y).unwrap();
     let good = bptt.model().clone();
     bptt.model_mut().visit_mut(&mut |name, mut array| {
         if name == "net.1.b" {
@@ -90,14 +90,14 @@ fn a_weight_or_a_state_that_is_not_finite_is_refused_until_it_is_put_right() {
         }
     });
     let before = (weights(bptt.model()), bptt.state().map(state_bits));
-    refused(bptt.train(&x, &y), &["loss: expected a finite number, got NaN"]);
+    refused(bptt.train_next(&x, &y), &["loss: expected a finite number, got NaN"]);
     refused(bptt.evaluate([Batch::new(&x, &y)]), &["loss: expected a finite number"]);
     assert!((weights(bptt.model()), bptt.state().map(state_bits)) == before);
     *bptt.model_mut() = good;
     let mut state = bptt.state().unwrap().clone();
     state[0][1].fill(f64::NAN);
     bptt.set_state(state, 3).unwrap();
-    refused(bptt.train(&x, &y), &["loss: expected a finite number, got NaN"]);
+    refused(bptt.train_next(&x, &y), &["loss: expected a finite number, got NaN"]);
     bptt.reset_state();
-    bptt.train(&x, &y).unwrap();
+    bptt.train_next(&x, &y).unwrap();
 }

@@ -11,16 +11,16 @@ fn nothing<N: SeqLayer<Elem = f64>>(net: N) {
     let model = LanguageModel::new(net, 1).unwrap();
     for window in [1, 3, usize::MAX] {
         let mut bptt = Bptt::builder(model.clone()).window(window).threads(2).build().unwrap();
-        bptt.train(&text(4, 3), &text(4, 3)).unwrap();
+        bptt.train_next(&text(4, 3), &text(4, 3)).unwrap();
         let before = (weights(bptt.model()), bptt.state().map(state_bits));
         for (t, b) in [(0, 3), (4, 0), (0, 0), (0, 9)] {
             let (x, y) = (text(t, b), text(t, b));
-            let report = bptt.train(&x, &y).unwrap();
+            let report = bptt.train_next(&x, &y).unwrap();
             assert_eq!((report.tokens, report.updates, report.losses.sum), (0, 0, 0.0));
             let batch = || [Batch::new(x.clone(), y.clone()).continues(true)];
             assert_eq!(bptt.epoch(batch()).unwrap().tokens, 0);
             assert_eq!(bptt.evaluate(batch()).unwrap().tokens, 0);
-            let ys = bptt.predict(&x, &mut bptt.model().zero_state(b)).unwrap();
+            let ys = bptt.predict_with(deep_rnn::Context::default(), &x, &mut bptt.model().zero_state(b)).unwrap();
             assert_eq!(ys.dim(), (t, b, V));
             assert!((weights(bptt.model()), bptt.state().map(state_bits)) == before);
         }
@@ -29,7 +29,7 @@ fn nothing<N: SeqLayer<Elem = f64>>(net: N) {
         assert_eq!((report.tokens, report.updates), (0, 0));
         assert!(report.loss().is_nan() && bptt.evaluate(none).unwrap().loss().is_nan());
         assert!((weights(bptt.model()), bptt.state().map(state_bits)) == before);
-        bptt.train(&text(4, 3), &text(4, 3)).unwrap();
+        bptt.train_next(&text(4, 3), &text(4, 3)).unwrap();
     }
 }
 
@@ -47,8 +47,8 @@ fn nothing_to_evaluate_is_no_loss_of_a_closure_either() {
         d_ys.fill(0.0);
         ys.sum() / ys.len() as f64
     };
-    let mut bptt = Bptt::builder(model()).loss(mean).build().unwrap();
-    assert_eq!(bptt.train(&text(0, 2), &text(0, 2)).unwrap().tokens, 0);
+    let mut bptt = Bptt::builder(model()).loss(deep_rnn::loss_fn(mean)).build().unwrap();
+    assert_eq!(bptt.train_next(&text(0, 2), &text(0, 2)).unwrap().tokens, 0);
     let batch = Batch::new(text(0, 2), text(0, 2));
     assert_eq!(bptt.evaluate([batch]).unwrap().tokens, 0);
 }

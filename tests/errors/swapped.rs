@@ -40,23 +40,26 @@ fn back_and_forth(
     for trained in [false, true] {
         let (mut bptt, mut twin) = (engine(), engine());
         if trained {
-            bptt.train(tokens, tokens).unwrap();
-            twin.train(tokens, tokens).unwrap();
+            bptt.train_next(tokens, tokens).unwrap();
+            twin.train_next(tokens, tokens).unwrap();
         }
         let state = bptt.state().cloned();
         let old = std::mem::replace(bptt.model_mut(), other.clone());
         for _ in 0..2 {
             let batch = || [Batch::new(tokens.view(), tokens.view()).continues(true)];
-            refused(bptt.train(tokens, tokens), words);
+            refused(bptt.train_next(tokens, tokens), words);
             refused(bptt.epoch(batch()), words);
             refused(bptt.evaluate(batch()), words);
             let mut state = bptt.model().zero_state(2);
-            refused(bptt.predict(tokens, &mut state), words);
+            refused(bptt.predict_with(deep_rnn::Context::default(), tokens, &mut state), words);
         }
         assert_eq!(bptt.state().cloned(), state);
         *bptt.model_mut() = old;
         for _ in 0..2 {
-            assert_eq!(bptt.train(tokens, tokens).unwrap().losses.sum, twin.train(tokens, tokens).unwrap().losses.sum);
+            assert_eq!(
+                bptt.train_next(tokens, tokens).unwrap().losses.sum,
+                twin.train_next(tokens, tokens).unwrap().losses.sum
+            );
         }
         assert_eq!(weights(bptt.model()), weights(twin.model()));
     }
@@ -68,19 +71,22 @@ fn layers_of_another_size() {
     let mut bptt = Bptt::builder(linear(2)).loss(MeanSquared).build().unwrap();
     *bptt.model_mut() = linear(4);
     let xs = Array3::ones((5, 2, 3));
-    refused(bptt.train(&xs, &Array3::zeros((5, 2, 4))), &["expected w [3, 2]", "got w [3, 4]"]);
-    refused(bptt.train(&xs, &Array3::zeros((5, 2, 2))), &["expected w [3, 2]", "got w [3, 4]"]);
+    refused(bptt.train_next(&xs, &Array3::zeros((5, 2, 4))), &["expected w [3, 2]", "got w [3, 4]"]);
+    refused(bptt.train_next(&xs, &Array3::zeros((5, 2, 2))), &["expected w [3, 2]", "got w [3, 4]"]);
 
     let both = |units: usize| {
         let spec = Bidirectional::spec(GruResetBefore::<f64>::spec(units), Merge::Sum);
         spec.build(3, &mut Init::seeded(1)).unwrap()
     };
     let mut bptt = Bptt::builder(both(2)).loss(MeanSquared).threads(2).build().unwrap();
-    bptt.train(&xs, &Array3::zeros((5, 2, 2))).unwrap();
+    bptt.train_next(&xs, &Array3::zeros((5, 2, 2))).unwrap();
     *bptt.model_mut() = both(3);
-    refused(bptt.train(&xs, &Array3::zeros((5, 2, 3))), &["expected forward.w_x [3, 6]", "got forward.w_x [3, 9]"]);
+    refused(
+        bptt.train_next(&xs, &Array3::zeros((5, 2, 3))),
+        &["expected forward.w_x [3, 6]", "got forward.w_x [3, 9]"],
+    );
     // Of the same sizes anything goes.
     *bptt.model_mut() = both(2);
     bptt.model_mut().scale(0.5);
-    bptt.train(&xs, &Array3::zeros((5, 2, 2))).unwrap();
+    bptt.train_next(&xs, &Array3::zeros((5, 2, 2))).unwrap();
 }

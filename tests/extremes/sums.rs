@@ -77,15 +77,15 @@ fn the_engine_over_a_million_rows() {
     };
     for (t, b) in [(n / 32, 32), (n, 1)] {
         let model = without_past(adder().build(1, &mut Init::seeded(1)).unwrap());
-        let mut bptt = Bptt::builder(model).loss(loss).optimizer(Frozen).build().unwrap();
+        let mut bptt = Bptt::builder(model).loss(deep_rnn::loss_fn(loss)).optimizer(Frozen).build().unwrap();
         let xs = Array3::ones((t, b, 1));
-        bptt.train(&xs, &xs).unwrap();
+        bptt.train_next(&xs, &xs).unwrap();
         near(f64::from(bptt.gradients().b().unwrap()[0]), 0.1, 4e-5);
     }
-    let of_tokens = |ys: ArrayView3<'_, f32>, _: &ArrayRef2<usize>, mut d_ys: ArrayViewMut3<'_, f32>| {
+    let of_tokens = deep_rnn::loss_fn(|ys: ArrayView3<'_, f32>, _: &ArrayRef2<usize>, mut d_ys| {
         d_ys.fill(0.1 / ys.len() as f32);
         0.0
-    };
+    });
     fn train<N: SeqLayer<Elem = f32>, L>(net: N, loss: L, (t, b): (usize, usize)) -> f64
     where
         L: deep_rnn::Loss<f32, ArrayRef2<usize>>,
@@ -93,7 +93,7 @@ fn the_engine_over_a_million_rows() {
         let model = LanguageModel::new(net, 1).unwrap();
         let mut bptt = Bptt::builder(model).loss(loss).optimizer(Frozen).build().unwrap();
         let tokens = Array2::zeros((t, b));
-        bptt.train(&tokens, &tokens).unwrap();
+        bptt.train_next(&tokens, &tokens).unwrap();
         f64::from(bptt.gradients().head().b().unwrap()[0])
     }
     near(train(adder().build(1, &mut Init::seeded(1)).unwrap(), of_tokens, (n / 32, 32)), 0.1, 4e-5);
@@ -181,8 +181,8 @@ fn a_long_window_has_the_same_bits_however_it_is_run() {
             None => builder().build().unwrap(),
             Some(share) => builder().memory_budget((all as f64 * share) as usize).build().unwrap(),
         };
-        bptt.train(&xs, &targets).unwrap();
-        bptt.train(&xs, &targets).unwrap();
+        bptt.train_next(&xs, &targets).unwrap();
+        bptt.train_next(&xs, &targets).unwrap();
         bits(bptt.gradients())
     }
     let mut init = Init::seeded(2);

@@ -52,7 +52,7 @@ where
     start();
     let mut bptt = build();
     let said = estimate(&bptt, xs).unwrap();
-    (0..2).for_each(|_| _ = bptt.train(xs, targets).unwrap());
+    (0..2).for_each(|_| _ = bptt.train_next(xs, targets).unwrap());
     let trained = peak();
     bptt.evaluate(batch()).unwrap();
     let evaluated = peak();
@@ -69,7 +69,7 @@ where
         let bptt = build();
         let mut state = bptt.model().zero_state(xs.as_input().dim().1);
         start();
-        let outputs = bptt.predict(xs, &mut state).unwrap();
+        let outputs = bptt.predict_with(deep_rnn::Context::default(), xs, &mut state).unwrap();
         predicted = peak() - outputs.len() * size_of::<N::Elem>();
     }
     Figures { said, trained, evaluated, only_evaluated, predicted }

@@ -64,7 +64,7 @@ fn at_every_call<N, L>(
     let calls = {
         let fuse = Fuse::new();
         let mut bptt = engine(&fuse);
-        bptt.train(&xs.slice(s![..t, .., ..]), &ys.slice(s![..t, .., ..])).unwrap();
+        bptt.train_next(&xs.slice(s![..t, .., ..]), &ys.slice(s![..t, .., ..])).unwrap();
         fuse.calls()
     };
     // The first and the last call of a window, and some between, forward and backward.
@@ -76,9 +76,9 @@ fn at_every_call<N, L>(
         let (fuse, calm) = (Fuse::new(), Fuse::new());
         let (mut bptt, mut twin) = (engine(&fuse), engine(&calm));
         fuse.light(calls + at);
-        panics(|| bptt.train(&xs, &ys));
+        panics(|| bptt.train_next(&xs, &ys));
         fuse.put_out();
-        twin.train(&xs.slice(s![..t, .., ..]), &ys.slice(s![..t, .., ..])).unwrap();
+        twin.train_next(&xs.slice(s![..t, .., ..]), &ys.slice(s![..t, .., ..])).unwrap();
         assert!(seen(&bptt) == seen(&twin), "{what}: as after the window before");
         assert!(weights(bptt.gradients()).iter().all(|bits| *bits == 0), "{what}: no half of a gradient");
         assert!(bptt.outputs().is_empty(), "{what}: no half of the outputs");
@@ -88,7 +88,7 @@ fn at_every_call<N, L>(
         fuse.light(at.min(6) / 2);
         let mut state = bptt.state().unwrap().clone();
         if fuse_is_in_the_net(&bptt, &calm, &twin, &xs) {
-            panics(|| bptt.predict(&xs, &mut state));
+            panics(|| bptt.predict_with(deep_rnn::Context::default(), &xs, &mut state));
         }
         fuse.put_out();
         assert!(seen(&bptt) == seen(&twin), "{what}: evaluation and prediction leave all as it was");
@@ -96,7 +96,7 @@ fn at_every_call<N, L>(
 
         for _ in 0..2 {
             let (x, y) = second();
-            let (one, other) = (bptt.train(&x, &y).unwrap(), twin.train(&x, &y).unwrap());
+            let (one, other) = (bptt.train_next(&x, &y).unwrap(), twin.train_next(&x, &y).unwrap());
             assert_eq!(
                 (one.losses.sum.to_bits(), one.norm_sum),
                 (other.losses.sum.to_bits(), other.norm_sum),
@@ -117,7 +117,7 @@ fn fuse_is_in_the_net<N: SeqLayer<Elem = f64>, L, O: Optimizer<N>>(
     xs: &Array3<f64>,
 ) -> bool {
     calm.put_out();
-    twin.predict(xs, &mut bptt.state().unwrap().clone()).unwrap();
+    twin.predict_with(deep_rnn::Context::default(), xs, &mut bptt.state().unwrap().clone()).unwrap();
     calm.calls() > 0
 }
 
@@ -258,7 +258,7 @@ fn an_optimiser_and_an_iterator() {
 fn a_batch_that_is_refused_leaves_the_state() {
     let net = Network::<f64>::builder(3).lstm(4).build().unwrap();
     let mut bptt = Bptt::builder(net).loss(MeanSquared).build().unwrap();
-    bptt.train(&numbers(0, 4, 3, 3), &numbers(1, 4, 3, 4)).unwrap();
+    bptt.train_next(&numbers(0, 4, 3, 3), &numbers(1, 4, 3, 4)).unwrap();
     let before = seen(&bptt);
     let bad = Batch::new(numbers(0, 4, 3, 2), numbers(1, 4, 3, 4));
     assert!(bptt.epoch([bad.clone()]).is_err());

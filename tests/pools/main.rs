@@ -42,7 +42,8 @@ fn pool(threads: usize) -> rayon::ThreadPool {
 }
 
 fn predict(bptt: &Bptt<Stacked<Lstm<f32>>, MeanSquared, Sgd>, xs: &Array3<f32>) -> Array3<f32> {
-    bptt.predict(xs, &mut bptt.model().zero_state(xs.len_of(ndarray::Axis(1)))).unwrap()
+    bptt.predict_with(deep_rnn::Context::default(), xs, &mut bptt.model().zero_state(xs.len_of(ndarray::Axis(1))))
+        .unwrap()
 }
 
 #[test]
@@ -69,7 +70,7 @@ fn a_lock_held_across_train_and_predict() {
                 (0..TASKS).into_par_iter().for_each(|_| {
                     let mut bptt = shared.lock().unwrap();
                     bptt.reset_state();
-                    bptt.train(&xs, &targets).unwrap();
+                    bptt.train_next(&xs, &targets).unwrap();
                     predict(&bptt, &xs);
                 });
             });
@@ -77,7 +78,7 @@ fn a_lock_held_across_train_and_predict() {
             let mut alone = engine(48, 1);
             for _ in 0..TASKS {
                 alone.reset_state();
-                alone.train(&xs, &targets).unwrap();
+                alone.train_next(&xs, &targets).unwrap();
             }
             assert_eq!(predict(&updates, &xs), predict(&alone, &xs), "as many updates, one after the other");
         });

@@ -77,7 +77,7 @@ fn updates() {
         let xs = Array3::from_elem((4, 1, 3), F::from_f64(0.5));
         let targets = Array3::from_elem((4, 1, 2), F::zero());
         for _ in 0..50 {
-            bptt.train(&xs, &targets).unwrap();
+            bptt.train_next(&xs, &targets).unwrap();
             bptt.model().visit(&mut |_, array| assert_kept(what, array.iter().copied()));
         }
     }

@@ -134,7 +134,7 @@ fn perplexity_of_a_trained_model() {
     for k in 0..300 {
         let text = text(k, 31, 16);
         bptt.reset_state();
-        bptt.train(&text.slice(s![..30, ..]), &text.slice(s![1.., ..])).unwrap();
+        bptt.train_next(&text.slice(s![..30, ..]), &text.slice(s![1.., ..])).unwrap();
     }
     let unseen = text(1_000_000, 101, 8);
     let (x, y) = (unseen.slice(s![..100, ..]).to_owned(), unseen.slice(s![1.., ..]).to_owned());

@@ -21,7 +21,7 @@ fn bits(share: Option<f64>, threads: usize) -> Vec<u32> {
         assert!(bptt.memory_estimate_for_tokens(45, 19).unwrap() <= budget);
     }
     let tokens = Array2::from_shape_fn((45, 19), |(t, b)| (t * t + 3 * t * b + b * b) % V);
-    assert_eq!(bptt.train(&tokens, &tokens).unwrap().updates, 3);
+    assert_eq!(bptt.train_next(&tokens, &tokens).unwrap().updates, 3);
     let mut bits = Vec::new();
     bptt.model().visit(&mut |_, array| bits.extend(array.iter().map(|x| x.to_bits())));
     bits
@@ -49,5 +49,5 @@ fn a_cell_that_does_not_tell_its_memory() {
     let error = Bptt::builder(net()).loss(MeanSquared).memory_budget(1 << 30).build().err().unwrap();
     assert!(error.to_string().contains("`Recurrent::memory`"), "{error}");
     // It trains without a budget as ever.
-    bptt.train(&Array3::ones((5, 2, 4)), &Array3::zeros((5, 2, 3))).unwrap();
+    bptt.train_next(&Array3::ones((5, 2, 4)), &Array3::zeros((5, 2, 3))).unwrap();
 }

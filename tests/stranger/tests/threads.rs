@@ -14,7 +14,7 @@ fn bits<N: SeqLayer<Elem = f32>>(net: N, threads: usize) -> Vec<u32> {
     let mut bptt = Bptt::builder(model).clip_norm(1.0).window(6).threads(threads).build().unwrap();
     let tokens = Array2::from_shape_fn((31, 19), |(t, b)| (t * t + 3 * t * b + b * b) % V);
     let (first, last) = (tokens.slice(deep_rnn::ndarray::s![..30, ..]), tokens.slice(deep_rnn::ndarray::s![1.., ..]));
-    let report = bptt.train(&first, &last).unwrap();
+    let report = bptt.train_next(&first, &last).unwrap();
     assert_eq!(report.updates, 5);
     let mut bits = Vec::new();
     bptt.model().visit(&mut |_, array| bits.extend(array.iter().map(|x| x.to_bits())));
