@@ -4,11 +4,12 @@ mod update;
 
 use std::fmt;
 
+use ndarray::Array2;
 use num_traits::float::FloatCore;
 
-use super::arrays::{check_arrays, same_arrays};
+use super::arrays::{fingerprint, other_arrays, same_arrays};
 use super::groups::Groups;
-use super::room::Room;
+use super::room::{Room, arrays};
 use super::walk::walk;
 use super::{Optimizer, check_positive};
 use crate::{Error, Float, Params};
@@ -55,9 +56,18 @@ pub struct Adam<P: Params> {
     settings: Settings,
     groups: Groups,
     steps: u64,
-    /// m and r of every parameter, from the first update on.
-    moments: Option<[P; 2]>,
+    /// From the first update on.
+    moments: Option<Moments<P>>,
     room: Room<P::Elem, 2>,
+}
+
+/// m and r of every parameter.
+#[derive(Clone)]
+struct Moments<P> {
+    mean: P,
+    root: P,
+    /// Of their arrays.
+    fingerprint: u64,
 }
 
 impl<P: Params> Adam<P> {
@@ -136,14 +146,14 @@ impl<P: Params> Adam<P> {
     /// m, the mean of the gradients, under the names of the parameters; none before the first update.
     #[must_use]
     pub fn mean(&self) -> Option<&P> {
-        self.moments.as_ref().map(|[m, _]| m)
+        self.moments.as_ref().map(|moments| &moments.mean)
     }
 
     /// r = √v, the root of the mean of the squared gradients, under the names of the parameters; none before the first update.
     /// Who needs v itself, as other libraries keep it, squares the numbers, in `f64` those of an `f32`.
     #[must_use]
     pub fn root(&self) -> Option<&P> {
-        self.moments.as_ref().map(|[_, r]| r)
+        self.moments.as_ref().map(|moments| &moments.root)
     }
 
     /// Goes on from m and r = √v after so many updates, as [`steps`](Adam::steps), [`mean`](Adam::mean) and
@@ -159,12 +169,15 @@ impl<P: Params> Adam<P> {
             let expected = "at least 1, since moments come of updates (for none made, a new Adam)";
             return Err(Error::value("steps", expected, steps));
         }
-        check_arrays("root", "the arrays of the mean", &mean, &root)?;
-        check_numbers("mean", &mean, "finite numbers", |x| FloatCore::is_finite(x))?;
+        let fingerprint = fingerprint(&mean);
+        if same_arrays(&mean, &root).is_err() {
+            return Err(other_arrays("root", "the arrays of the mean", &mean, &root));
+        }
+        check_numbers("mean", &mean, "finite numbers", FloatCore::is_finite)?;
         check_numbers("root", &root, "finite numbers from 0 on (√v, not v)", |x| {
             FloatCore::is_finite(x) && x >= num_traits::zero()
         })?;
-        (self.steps, self.moments) = (steps, Some([mean, root]));
+        (self.steps, self.moments) = (steps, Some(Moments { mean, root, fingerprint }));
         Ok(())
     }
 }
@@ -189,15 +202,15 @@ fn check_numbers<P: Params>(
 impl<P: Params> fmt::Debug for Adam<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Settings { lr, betas, epsilon } = &self.settings;
-        let moments = self.moments.as_ref().map_or(0, |moments| moments.iter().map(P::num_params).sum::<usize>());
+        let moments = self.mean().map_or(0, |mean| 2 * mean.num_params());
         let mut f = f.debug_struct("Adam");
         f.field("lr", lr).field("betas", betas).field("epsilon", epsilon).field("groups", &self.groups);
         f.field("steps", &self.steps).field("moments", &moments).finish_non_exhaustive()
     }
 }
 
-impl<P: Params> Optimizer<P> for Adam<P> {
-    fn check(&self, params: &P) -> Result<(), Error> {
+impl<P: Params> Adam<P> {
+    fn check_settings(&self, params: &P) -> Result<(), Error> {
         let Settings { betas, epsilon, .. } = self.settings;
         for beta in [betas.0, betas.1] {
             let rounded = P::Elem::from_f64(beta).as_f64();
@@ -207,22 +220,37 @@ impl<P: Params> Optimizer<P> for Adam<P> {
             }
         }
         check_positive::<P::Elem>("epsilon", epsilon)?;
-        self.groups.check(params, |name, factor| self.settings.check_rate::<P::Elem>(name, factor))?;
-        match self.mean() {
-            Some(mean) => check_arrays("params", "the arrays of Adam's moments (for others, a new Adam)", mean, params),
+        self.groups.check(params, |name, factor| self.settings.check_rate::<P::Elem>(name, factor))
+    }
+
+    /// Refuses parameters with other arrays than the moments'.
+    fn check_moments(&self, params: &P, fingerprint: u64) -> Result<(), Error> {
+        match self.moments.as_ref().filter(|moments| moments.fingerprint != fingerprint) {
             None => Ok(()),
+            Some(Moments { mean, .. }) => {
+                Err(other_arrays("params", "the arrays of Adam's moments (for others, a new Adam)", mean, params))
+            }
         }
+    }
+}
+
+impl<P: Params> Optimizer<P> for Adam<P> {
+    fn check(&self, params: &P) -> Result<(), Error> {
+        self.check_settings(params)?;
+        self.check_moments(params, fingerprint(params))
     }
 
     fn step(&mut self, params: &mut P, grads: &P) -> Result<(), Error> {
-        self.check(params)?;
-        same_arrays(params, grads)?;
+        self.check_settings(params)?;
+        let fingerprint = same_arrays(params, grads)?;
+        self.check_moments(params, fingerprint)?;
         let Adam { settings, groups, steps, moments, room } = self;
         let next = steps.saturating_add(1);
         let is_first = moments.is_none();
-        let [m, r] = moments.get_or_insert_with(|| [params.zeros_like(), params.zeros_like()]);
+        let zeros = || Moments { mean: params.zeros_like(), root: params.zeros_like(), fingerprint };
+        let Moments { mean, root, .. } = moments.get_or_insert_with(zeros);
         let plain = settings.update(next, 1.0);
-        let updated = walk(params, grads, [m, r], room, &|name| match groups.factor(name) {
+        let updated = walk(params, grads, [mean, root], room, &|name| match groups.factor(name) {
             0.0 => None,
             1.0 => Some(plain),
             factor => Some(settings.update(next, factor)),
@@ -240,6 +268,10 @@ impl<P: Params> Optimizer<P> for Adam<P> {
     }
 
     fn memory(&self, params: &P) -> usize {
-        params.num_params().saturating_mul(size_of::<[P::Elem; 2]>())
+        let arrays = arrays(params);
+        // Numbers, the objects that hold them, and the views of the walk.
+        let numbers = params.num_params().saturating_mul(size_of::<[P::Elem; 2]>());
+        let objects = arrays.saturating_mul(size_of::<[Array2<P::Elem>; 2]>());
+        numbers.saturating_add(objects).saturating_add(Room::<P::Elem, 2>::bytes(arrays))
     }
 }

@@ -3,7 +3,7 @@
 use crate::{Error, Params};
 
 /// A number that stands for the names and shapes of all arrays (FNV-1a, 64 bits). It is made without memory, unlike a list.
-fn fingerprint<P: Params>(params: &P) -> u64 {
+pub(super) fn fingerprint<P: Params>(params: &P) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325;
     let mut add = |number: u64| hash = (hash ^ number).wrapping_mul(0x0000_0100_0000_01b3);
     params.visit(&mut |name, array| {
@@ -30,16 +30,17 @@ pub(crate) fn difference<P: Params>(one: &P, other: &P) -> Option<[String; 2]> {
     differ.iter().any(Option::is_some).then(|| differ.map(|array| array.unwrap_or_else(absent)))
 }
 
-/// Refuses `got` where it has other arrays than `expected`, which are `whose`.
-pub(super) fn check_arrays<P: Params>(argument: &str, whose: &str, expected: &P, got: &P) -> Result<(), Error> {
-    if fingerprint(expected) == fingerprint(got) {
-        return Ok(());
-    }
+/// That `got` has other arrays than `expected`, which are `whose`.
+pub(super) fn other_arrays<P: Params>(argument: &str, whose: &str, expected: &P, got: &P) -> Error {
     let [expected, got] = difference(expected, got).unwrap_or_default();
-    Err(Error::value(argument, format!("{whose}: {expected}"), got))
+    Error::value(argument, format!("{whose}: {expected}"), got)
 }
 
-/// Refuses gradients that are of other parameters.
-pub(crate) fn same_arrays<P: Params>(params: &P, grads: &P) -> Result<(), Error> {
-    check_arrays("grads", "arrays as the parameters'", params, grads)
+/// Refuses gradients that are of other parameters; tells the fingerprint of both.
+pub(crate) fn same_arrays<P: Params>(params: &P, grads: &P) -> Result<u64, Error> {
+    let own = fingerprint(params);
+    if own == fingerprint(grads) {
+        return Ok(own);
+    }
+    Err(other_arrays("grads", "arrays as the parameters'", params, grads))
 }

@@ -14,14 +14,14 @@ pub(super) struct Settings {
 
 impl Settings {
     /// The update with number `steps` at so many times the rate.
-    pub(super) fn update<F: Float>(&self, steps: u64, factor: f64) -> Moments<F> {
+    pub(super) fn update<F: Float>(&self, steps: u64, factor: f64) -> Numbers<F> {
         let (number, (beta_1, beta_2)) = (F::from_f64, self.betas);
         let (take_1, take_2) = (1.0 - beta_1, 1.0 - beta_2);
         let root_2 = beta_2.sqrt();
         let t = steps as f64;
         let correction = one_minus_power(beta_2, t).sqrt();
         let rate: F = number(self.lr * factor * correction / one_minus_power(beta_1, t));
-        Moments {
+        Numbers {
             mean: Decay::new(beta_1, take_1),
             root: Decay::new(root_2, take_2 / (1.0 + root_2)),
             take: number(take_1),
@@ -64,9 +64,9 @@ impl<F: Float> Decay<F> {
     }
 }
 
-/// The update of one number.
+/// The update of one number of m, r and the parameters.
 #[derive(Clone, Copy)]
-pub(super) struct Moments<F> {
+pub(super) struct Numbers<F> {
     mean: Decay<F>,
     root: Decay<F>,
     /// 1 - β₁ and √(1 - β₂).
@@ -79,7 +79,7 @@ pub(super) struct Moments<F> {
     least: F,
 }
 
-impl<F: Float> Update<F, 2> for Moments<F> {
+impl<F: Float> Update<F, 2> for Numbers<F> {
     #[inline(always)]
     fn number(&self, p: F, g: F, [m, r]: [F; 2]) -> (F, [F; 2]) {
         let least = F::min_positive_value();
