@@ -140,9 +140,8 @@ impl<N: SeqLayer, L, O> BpttBuilder<N, L, O> {
     /// The engine.
     ///
     /// # Errors
-    /// If the learning rate, another setting of the optimiser or the clip is not usable, the optimiser has a group without an array
-    /// of the model, or moments of other arrays; the window is 0, or there are no
-    /// threads to be had; or there is a memory budget and the model cannot be run in pieces, since outputs depend on later
+    /// If the learning rate, another setting of the optimiser or the clip is not usable; if a group of the optimiser has no array of
+    /// the model, or its moments are of other arrays; if the window is 0, or there are no threads to be had; or there is a memory budget and the model cannot be run in pieces, since outputs depend on later
     /// inputs, or does not tell its memory.
     pub fn build(self) -> Result<Bptt<N, L, O>, Error>
     where

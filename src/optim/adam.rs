@@ -116,7 +116,8 @@ impl<P: Params> Adam<P> {
     }
 
     /// Leaves some arrays as they are, with their m and r, to the bit: a [group](Adam::group) of factor 0. In an engine their
-    /// gradients are 0, so they count neither in the norm nor in the clip; gradients given to a step are not looked at.
+    /// gradients are 0, so they count neither in the norm nor in the clip; gradients given to a step are not looked at. Memory
+    /// for their m and r is held all the same.
     ///
     /// What is frozen may move again later ([`set_group`](Adam::set_group)). Its m and r are then those it had, 0 where it has
     /// never moved, while t has gone on: with the usual β the first steps are up to (1-β₁)/√(1-β₂) = 3.2 times the rate, so let
