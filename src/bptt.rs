@@ -168,8 +168,8 @@ impl<N: SeqLayer, L, O: Optimizer<N>> Bptt<N, L, O> {
         self.updates
     }
 
-    /// The gradients of the last update, after the clip (or so far, where they [accumulate](BpttBuilder::accumulate)); zeros before
-    /// the first and after a panic.
+    /// The gradients of the last update, after the clip, 0 where an array is [frozen](Optimizer::is_frozen) (or so far, where
+    /// they [accumulate](BpttBuilder::accumulate)); zeros before the first and after a panic.
     pub fn gradients(&self) -> &N {
         &self.grads
     }
@@ -204,7 +204,7 @@ impl<N: SeqLayer, L, O: Optimizer<N>> Bptt<N, L, O> {
     /// # Errors
     /// If a batch does not fit the model or the memory budget, or continues one of another size; if the model or the optimiser is
     /// not of the sizes that the engine was built for; or if the loss or the gradient of a window is not finite. The window's
-    /// update is refused then: weights, optimiser and state are as after the window before.
+    /// update is refused then: weights, state and what the optimiser keeps are as after the window before.
     pub fn epoch<X, Y>(&mut self, batches: impl IntoIterator<Item = Batch<X, Y>>) -> Result<Report, Error>
     where
         X: AsInput<N::Elem>,

@@ -1,28 +1,57 @@
 //! Optimisers: how weights follow their gradients.
 
 mod adam;
+mod arrays;
+mod groups;
+mod room;
 mod sgd;
 mod walk;
 
 pub use adam::Adam;
+pub(crate) use arrays::{difference, same_arrays};
 pub use sgd::Sgd;
-pub(crate) use walk::same_arrays;
 
 use num_traits::float::FloatCore;
 
 use crate::{Error, Float, Params};
 
 /// Changes parameters by their gradients.
+///
+/// One of one's own needs a step and nothing else:
+///
+/// ```
+/// use deep_rnn::prelude::*;
+/// use deep_rnn::Optimizer;
+/// use ndarray::Array2;
+///
+/// /// Gradient descent whose rate falls as 1/n.
+/// struct Slowing(f64);
+///
+/// impl<P: Params> Optimizer<P> for Slowing {
+///     fn step(&mut self, params: &mut P, grads: &P) -> Result<(), Error> {
+///         self.0 += 1.0;
+///         params.add_scaled(grads, P::Elem::from_f64(-1.0 / self.0));
+///         Ok(())
+///     }
+/// }
+///
+/// let net = Network::<f64>::builder(4).gru(6).linear(4).build()?;
+/// let mut bptt = Bptt::builder(net).optimizer(Slowing(0.0)).build()?;
+/// let tokens = Array2::from_elem((5, 2), 3);
+/// bptt.train(&tokens, &tokens)?;
+/// # Ok::<(), Error>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no optimiser of `{P}`",
     note = "`Sgd` and `Adam` are; one of one's own implements `Optimizer`, whose only method is `step`"
 )]
 pub trait Optimizer<P: Params> {
-    /// Refuses settings that cannot work; called once, when the engine is built.
+    /// Refuses settings that cannot work for parameters like `params`; the engine calls it once, when it is built.
     ///
     /// # Errors
-    /// If a setting is out of its range.
-    fn check(&self) -> Result<(), Error> {
+    /// If a setting is out of its range, or names arrays that `params` has not.
+    fn check(&self, params: &P) -> Result<(), Error> {
+        let _ = params;
         Ok(())
     }
 
@@ -32,6 +61,14 @@ pub trait Optimizer<P: Params> {
     /// If it cannot be made: what is kept from earlier updates belongs to other parameters, or a parameter would no longer be
     /// finite. Then nothing is changed, neither `params` nor the optimiser; the engine hands the error on.
     fn step(&mut self, params: &mut P, grads: &P) -> Result<(), Error>;
+
+    /// Whether a step leaves the array of this name as it is; none, unless it says so. The engine sets the gradients of such
+    /// arrays to 0 before each update, so that they count neither in the norm that it reports nor in the clip.
+    #[must_use]
+    fn is_frozen(&self, name: &str) -> bool {
+        let _ = name;
+        false
+    }
 
     /// The bytes it keeps from one update to the next, beside `params` and their gradients; nothing, unless it says so.
     #[must_use]
@@ -48,7 +85,7 @@ pub enum Clip {
     /// As they are.
     #[default]
     None,
-    /// All multiplied by θ/‖g‖ where the norm over all parameters ‖g‖ is above θ (Pascanu et al. 2013).
+    /// All multiplied by θ/‖g‖ where ‖g‖, the norm over all parameters but frozen ones, is above θ (Pascanu et al. 2013).
     Norm(f64),
     /// Each number brought into [-v, v].
     Value(f64),

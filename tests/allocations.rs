@@ -2,6 +2,7 @@
 
 use std::alloc::System;
 
+use deep_rnn::Optimizer;
 use deep_rnn::prelude::*;
 use ndarray::{Array2, Array3, Axis, Slice};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -28,7 +29,11 @@ fn boxed(units: usize) -> LanguageModel<Network<f32>> {
 }
 
 fn training(model: impl SeqLayer<Elem = f32>) -> usize {
-    let mut bptt = Bptt::builder(model).optimizer(Adam::new(1e-3)).clip_norm(1.0).build().unwrap();
+    training_with(model, Adam::new(1e-3))
+}
+
+fn training_with<N: SeqLayer<Elem = f32>>(model: N, optimizer: impl Optimizer<N>) -> usize {
+    let mut bptt = Bptt::builder(model).optimizer(optimizer).clip_norm(1.0).build().unwrap();
     let tokens = Array2::from_shape_fn((12, 4), |(t, b)| (5 * t + b) % 28);
     warm(|| {
         bptt.train_next(&tokens, &tokens).unwrap();
@@ -135,6 +140,8 @@ fn a_warm_training_step_and_a_warm_streaming_step_allocate_nothing() {
     assert_eq!(training(model(&Gru::<f32>::spec(32))), 0, "training a GRU");
     assert_eq!(training(model(&Rnn::<f32>::spec(32))), 0, "training an RNN");
     assert_eq!(training(boxed.clone()), 0, "training an LSTM in boxes");
+    assert_eq!(training_with(typed.clone(), Adam::new(1e-3).freeze("net.0").group("head", 2.0)), 0, "groups of Adam");
+    assert_eq!(training_with(boxed.clone(), Sgd::new(0.1).freeze("net.0").group("head", 2.0)), 0, "groups of Sgd");
     assert_eq!(training_within_a_budget(), 0, "training an LSTM within a budget");
     streaming("of one type", &typed);
     streaming("in boxes", &boxed);

@@ -83,7 +83,8 @@ impl<N: SeqLayer, L, O> BpttBuilder<N, L, O> {
         BpttBuilder { model, loss, optimizer, clip, window, accumulate, seed, schedule, on_gradients, threads, budget }
     }
 
-    /// Changes the optimiser before each update: `set` gets the number of updates made so far and the optimiser.
+    /// Changes the optimiser before each update: `set` gets the number of updates made so far and the optimiser. It comes before the
+    /// [hook](BpttBuilder::on_gradients) and the clip, and again with the same number where the update is refused.
     ///
     /// ```
     /// use deep_rnn::prelude::*;
@@ -101,7 +102,8 @@ impl<N: SeqLayer, L, O> BpttBuilder<N, L, O> {
         self
     }
 
-    /// Calls `hook` with the gradients of each update, before the clip; it may change them: a penalty, a sum over machines.
+    /// Calls `hook` with the gradients of each update, before the clip; it may change them: a penalty, a sum over machines. Those
+    /// of arrays that the optimiser leaves as they are ([`Optimizer::is_frozen`]) are 0, and are set to 0 again after it.
     #[must_use]
     pub fn on_gradients(mut self, hook: impl FnMut(&mut N) + Send + 'static) -> Self {
         self.on_gradients = Some(Mutex::new(Box::new(hook)));
@@ -122,7 +124,8 @@ impl<N: SeqLayer, L, O> BpttBuilder<N, L, O> {
         self
     }
 
-    /// Scales the gradients down where their norm over all parameters is above `bound`.
+    /// Scales the gradients down where their norm over all parameters is above `bound`; what is
+    /// [frozen](Optimizer::is_frozen) is not counted.
     #[must_use]
     pub fn clip_norm(mut self, bound: f64) -> Self {
         self.clip = Clip::Norm(bound);
@@ -166,8 +169,8 @@ impl<N: SeqLayer, L, O> BpttBuilder<N, L, O> {
     /// The engine.
     ///
     /// # Errors
-    /// If the learning rate, another setting of the optimiser or the clip is not usable, the window is 0, or there are no
-    /// threads to be had; or there is a memory budget and the model cannot be run in pieces, since outputs depend on later
+    /// If the learning rate, another setting of the optimiser or the clip is not usable; if a group of the optimiser has no array of
+    /// the model, or its moments are of other arrays; if the window is 0, or there are no threads to be had; or there is a memory budget and the model cannot be run in pieces, since outputs depend on later
     /// inputs, or does not tell its memory.
     pub fn build(self) -> Result<Bptt<N, L, O>, Error>
     where
@@ -175,7 +178,7 @@ impl<N: SeqLayer, L, O> BpttBuilder<N, L, O> {
     {
         let BpttBuilder { model, loss, optimizer, clip, window, accumulate, seed, .. } = self;
         let BpttBuilder { schedule, on_gradients, threads, budget, .. } = self;
-        optimizer.check()?;
+        optimizer.check(&model)?;
         clip.check::<N::Elem>()?;
         for (name, steps) in [("window", window), ("accumulate", Some(accumulate))] {
             if steps == Some(0) {

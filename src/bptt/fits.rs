@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::Bptt;
 use crate::backprop::check;
-use crate::optim::Optimizer;
+use crate::optim::{Optimizer, difference};
 use crate::{Context, Error, Input, Loss, SeqLayer, Sequence, State};
 
 impl<N: SeqLayer, L, O: Optimizer<N>> Bptt<N, L, O> {
@@ -43,15 +43,8 @@ impl<N: SeqLayer, L, O: Optimizer<N>> Bptt<N, L, O> {
         if !self.touched {
             return Ok(());
         }
-        let mut expected = Vec::new();
-        self.grads.visit(&mut |name, array| expected.push(format!("{name} {:?}", array.shape())));
-        let mut got = Vec::new();
-        self.model.visit(&mut |name, array| got.push(format!("{name} {:?}", array.shape())));
         let remedy = "as the engine was built for (for a model of other sizes build a new engine)";
-        if expected != got {
-            let i = expected.iter().zip(&got).take_while(|(expected, got)| expected == got).count();
-            let parameter = |list: &[String]| list.get(i).cloned().unwrap_or_else(|| "no such parameter".to_string());
-            let (expected, got) = (parameter(&expected), parameter(&got));
+        if let Some([expected, got]) = difference(&self.grads, &self.model) {
             return Err(Error::value("model", format!("{expected}, {remedy}"), got));
         }
         let state = self.model.zero_state(1);

@@ -127,18 +127,31 @@ impl<N: SeqLayer, L, O: Optimizer<N>> Bptt<N, L, O> {
         if self.accumulate > 1 && self.weight > 0.0 {
             self.grads.scale(Float::from_f64(1.0 / self.weight));
         }
+        // First, since it may freeze arrays, or let them move again.
+        if let Some(schedule) = &mut self.schedule {
+            schedule.get_mut().unwrap_or_else(PoisonError::into_inner)(self.updates, &mut self.optimizer);
+        }
+        self.silence_frozen();
         if let Some(hook) = &mut self.on_gradients {
             hook.get_mut().unwrap_or_else(PoisonError::into_inner)(&mut self.grads);
+            self.silence_frozen();
         }
         let norm = self.grads.norm();
         finite("gradient norm", norm)?;
         let clipped = self.clip.apply(&mut self.grads, norm);
-        if let Some(schedule) = &mut self.schedule {
-            schedule.get_mut().unwrap_or_else(PoisonError::into_inner)(self.updates, &mut self.optimizer);
-        }
         self.optimizer.step(&mut self.model, &self.grads)?;
         self.updates += 1;
         Ok(report.updated(norm, clipped))
+    }
+
+    /// Sets the gradients of what the optimiser leaves as it is to 0: neither norm nor clip is to count them.
+    fn silence_frozen(&mut self) {
+        let Bptt { optimizer, grads, .. } = self;
+        grads.visit_mut(&mut |name, mut array| {
+            if optimizer.is_frozen(name) {
+                array.fill(num_traits::zero());
+            }
+        });
     }
 
     /// After a panic within a window: frees all that it was in the middle of.

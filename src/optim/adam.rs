@@ -1,10 +1,19 @@
 //! Adam (Kingma and Ba 2015).
 
+mod update;
+
+use std::fmt;
+
+use ndarray::Array2;
 use num_traits::float::FloatCore;
 
-use super::walk::{Update, fingerprint, harmless, same_arrays, walk};
+use super::arrays::{fingerprint, other_arrays, same_arrays};
+use super::groups::Groups;
+use super::room::{Room, arrays};
+use super::walk::walk;
 use super::{Optimizer, check_positive};
 use crate::{Error, Float, Params};
+use update::Settings;
 
 /// Adam: with m ← β₁m + (1-β₁)g and v ← β₂v + (1-β₂)g², p -= lr·m̂ / (√v̂ + ε), m̂ = m/(1-β₁ᵗ), v̂ = v/(1-β₂ᵗ).
 ///
@@ -12,179 +21,258 @@ use crate::{Error, Float, Params};
 /// the long side of a right triangle. So any finite gradient does what the formula says.
 ///
 /// Gradients, m and weights below [`Float::TINY`] count as 0, and r with them where m is 0.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Adam<F> {
-    lr: f64,
-    betas: (f64, f64),
-    epsilon: f64,
+///
+/// m and r have the type and the names of the parameters, so that they can be looked at and written to a file as these are
+/// ([`mean`](Adam::mean), [`root`](Adam::root)), and given to an optimiser that goes on ([`set_moments`](Adam::set_moments)).
+///
+/// ```
+/// use deep_rnn::prelude::*;
+/// use ndarray::Array2;
+///
+/// let net = || Network::<f32>::builder(6).gru(8).gru(8).linear(6).seed(1).build();
+/// let tokens = Array2::from_shape_fn((9, 2), |(t, b)| (t * t + b) % 6);
+/// // The lowest layer stays as it is, the head learns at three times the rate of the one between.
+/// let adam = || Adam::new(1e-3).freeze("0").group("2", 3.0);
+/// let mut bptt = Bptt::builder(net()?).optimizer(adam()).build()?;
+/// bptt.train(&tokens, &tokens)?;
+/// net()?.zip_mut(bptt.model(), &mut |name, before, after| {
+///     assert_eq!(before == after, name.starts_with("0."), "{name}");
+/// });
+///
+/// // What goes on elsewhere: the model, and an optimiser that has seen as much.
+/// let (now, mut later) = (bptt.optimizer(), adam());
+/// if let (Some(mean), Some(root)) = (now.mean(), now.root()) {
+///     later.set_moments(now.steps(), mean.clone(), root.clone())?;
+/// }
+/// let mut later = Bptt::builder(bptt.model().clone()).optimizer(later).build()?;
+/// bptt.reset_state();
+/// for _ in 0..3 {
+///     assert_eq!(bptt.train(&tokens, &tokens)?.loss(), later.train(&tokens, &tokens)?.loss());
+/// }
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Adam<P: Params> {
+    settings: Settings,
+    groups: Groups,
     steps: u64,
-    /// m and r of every parameter, in the order of the walk.
-    m: Vec<F>,
-    r: Vec<F>,
-    /// Whose they are.
-    owner: u64,
+    /// From the first update on.
+    moments: Option<Moments<P>>,
+    room: Room<P::Elem, 2>,
 }
 
-impl<F: Float> Adam<F> {
+/// m and r of every parameter.
+#[derive(Clone)]
+struct Moments<P> {
+    mean: P,
+    root: P,
+    /// Of their arrays.
+    fingerprint: u64,
+}
+
+impl<P: Params> Adam<P> {
     /// With this learning rate, β₁ = 0.9, β₂ = 0.999, ε = 10⁻⁸.
     #[must_use]
     pub fn new(lr: f64) -> Self {
-        let betas = (0.9, 0.999);
-        Adam { lr, betas, epsilon: 1e-8, steps: 0, m: Vec::new(), r: Vec::new(), owner: 0 }
+        let settings = Settings { lr, betas: (0.9, 0.999), epsilon: 1e-8 };
+        Adam { settings, groups: Groups::default(), steps: 0, moments: None, room: Room::new() }
     }
 
     /// The learning rate.
     #[must_use]
     pub fn lr(&self) -> f64 {
-        self.lr
+        self.settings.lr
     }
 
     /// Another learning rate, from the next update on.
     pub fn set_lr(&mut self, lr: f64) {
-        self.lr = lr;
+        self.settings.lr = lr;
     }
 
     /// β₁ and β₂, each from 0 to below 1.
     #[must_use]
     pub fn betas(mut self, beta_1: f64, beta_2: f64) -> Self {
-        self.betas = (beta_1, beta_2);
+        self.settings.betas = (beta_1, beta_2);
         self
     }
 
     /// ε, above 0.
     #[must_use]
     pub fn epsilon(mut self, epsilon: f64) -> Self {
-        self.epsilon = epsilon;
+        self.settings.epsilon = epsilon;
         self
     }
-}
 
-/// x ← keep·x + ..., as `base`·x - `slip`·x: near 1 the second form holds 1 - keep to full precision, which decides
-/// where the mean comes to rest.
-struct Decay<F> {
-    base: F,
-    slip: F,
-}
+    /// Multiplies the learning rate of some arrays by `factor`: of those whose name is `prefix` or begins with it and a dot. So
+    /// `net.1` are all arrays of that layer, and none of `net.10`. Where several groups have an array the longest prefix
+    /// counts; one that is given again replaces the one before.
+    ///
+    /// A group without an array, a factor that is negative or not finite, and one that takes the rate out of the range of the
+    /// numbers are refused when an engine is built, and by every update.
+    #[must_use]
+    pub fn group(mut self, prefix: &str, factor: f64) -> Self {
+        self.set_group(prefix, factor);
+        self
+    }
 
-impl<F: Float> Decay<F> {
-    /// For a factor that is 1 - `slip`.
-    fn new(keep: f64, slip: f64) -> Self {
-        if keep < 0.5 {
-            Decay { base: F::from_f64(keep), slip: F::zero() }
-        } else {
-            Decay { base: F::one(), slip: F::from_f64(slip) }
+    /// Leaves some arrays as they are, with their m and r, to the bit: a [group](Adam::group) of factor 0. In an engine their
+    /// gradients are 0, so they count neither in the norm nor in the clip; gradients given to a step are not looked at. Memory
+    /// for their m and r is held all the same.
+    ///
+    /// What is frozen may move again later ([`set_group`](Adam::set_group)). Its m and r are then those it had, 0 where it has
+    /// never moved, while t has gone on: with the usual β the first steps are up to (1-β₁)/√(1-β₂) = 3.2 times the rate, so let
+    /// its factor begin lower.
+    #[must_use]
+    pub fn freeze(self, prefix: &str) -> Self {
+        self.group(prefix, 0.0)
+    }
+
+    /// Another factor for a group, or a new group, from the next update on.
+    pub fn set_group(&mut self, prefix: &str, factor: f64) {
+        self.groups.set(prefix, factor);
+    }
+
+    /// What the learning rate of the array of this name is multiplied by: 1 outside all groups, 0 where it is frozen.
+    #[must_use]
+    pub fn factor(&self, name: &str) -> f64 {
+        self.groups.factor(name)
+    }
+
+    /// t, the updates made so far.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// m, the mean of the gradients, under the names of the parameters; none before the first update.
+    #[must_use]
+    pub fn mean(&self) -> Option<&P> {
+        self.moments.as_ref().map(|moments| &moments.mean)
+    }
+
+    /// r = √v, the root of the mean of the squared gradients, under the names of the parameters; none before the first update.
+    /// Who needs v itself, as other libraries keep it, squares the numbers, in `f64` those of an `f32`.
+    #[must_use]
+    pub fn root(&self) -> Option<&P> {
+        self.moments.as_ref().map(|moments| &moments.root)
+    }
+
+    /// Goes on from m and r = √v after so many updates, as [`steps`](Adam::steps), [`mean`](Adam::mean) and
+    /// [`root`](Adam::root) tell them: what follows is the same bits as if it had never been stopped. Settings and groups are
+    /// not in them.
+    ///
+    /// Moments of other arrays than the parameters' are refused when an engine is built, and by every update.
+    ///
+    /// # Errors
+    /// If `steps` is 0, a number is not finite or one of r is below 0, or m and r have different arrays. Nothing is changed then.
+    pub fn set_moments(&mut self, steps: u64, mean: P, root: P) -> Result<(), Error> {
+        if steps == 0 {
+            let expected = "at least 1, since moments come of updates (for none made, a new Adam)";
+            return Err(Error::value("steps", expected, steps));
         }
-    }
-}
-
-/// The update of one number.
-struct Moments<F> {
-    mean: Decay<F>,
-    root: Decay<F>,
-    /// 1 - β₁ and √(1 - β₂).
-    take: F,
-    take_root: F,
-    /// lr·√(1-β₂ᵗ)/(1-β₁ᵗ) and ε·√(1-β₂ᵗ).
-    rate: F,
-    epsilon: F,
-    /// Quotients m/(r + ε) below this are 0.
-    least: F,
-}
-
-impl<F: Float> Update<F, 2> for Moments<F> {
-    #[inline(always)]
-    fn number(&self, p: F, g: F, [m, r]: [F; 2]) -> (F, [F; 2]) {
-        let least = F::min_positive_value();
-        let g = g.flush();
-        // Neither sum leaves the range: each part is a share of a number that is in it.
-        let m = (self.mean.base * m + (self.take * g - self.mean.slip * m)).flush();
-        let (a, b) = (self.root.base * r - self.root.slip * r, self.take_root * g.abs());
-        let (long, short) = if a > b { (a, b) } else { (b, a) };
-        let q = (short / if long < least { least } else { long }).flush();
-        let r = long * Float::sqrt(F::one() + q * q);
-        let r = if r > F::max_value() { F::max_value() } else { r };
-        // Where m is not 0 it stands over r, so r stays as long as it is a normal number.
-        let floor = if m == F::zero() { F::TINY } else { least };
-        let r = if r < floor { F::zero() } else { r };
-        let bottom = r + self.epsilon;
-        let top = if m.abs() < self.least * bottom { F::zero() } else { m };
-        ((p - self.rate * (top / bottom)).flush(), [m, r])
-    }
-    fn bound(&self) -> F {
-        harmless::<F>() / self.rate * self.epsilon
-    }
-}
-
-/// 1 - βᵗ, to full precision where β is near 1.
-fn one_minus_power(beta: f64, t: f64) -> f64 {
-    -f64::exp_m1(t * f64::ln(beta))
-}
-
-impl<F: Float> Adam<F> {
-    /// Makes room on the first step; refuses other parameters later.
-    fn prepare<P: Params<Elem = F>>(&mut self, params: &P) -> Result<(), Error> {
-        let owner = fingerprint(params);
-        if self.steps == 0 {
-            let n = params.num_params();
-            (self.m, self.r, self.owner) = (vec![F::zero(); n], vec![F::zero(); n], owner);
+        let fingerprint = fingerprint(&mean);
+        if same_arrays(&mean, &root).is_err() {
+            return Err(other_arrays("root", "the arrays of the mean", &mean, &root));
         }
-        if owner == self.owner {
-            return Ok(());
-        }
-        let expected = format!("the arrays of its moments, {} numbers (for others, a new Adam)", self.m.len());
-        Err(Error::value("params", expected, format!("other arrays, of {} numbers", params.num_params())))
-    }
-
-    fn update(&self, steps: u64) -> Moments<F> {
-        let (number, (beta_1, beta_2)) = (F::from_f64, self.betas);
-        let (take_1, take_2) = (1.0 - beta_1, 1.0 - beta_2);
-        let root_2 = beta_2.sqrt();
-        let t = steps as f64;
-        let correction = one_minus_power(beta_2, t).sqrt();
-        let rate: F = number(self.lr * correction / one_minus_power(beta_1, t));
-        Moments {
-            mean: Decay::new(beta_1, take_1),
-            root: Decay::new(root_2, take_2 / (1.0 + root_2)),
-            take: number(take_1),
-            take_root: number(take_2.sqrt()),
-            rate,
-            least: (F::min_positive_value() / rate).max(F::TINY),
-            // Never 0, so that 0 over it is 0.
-            epsilon: number(self.epsilon * correction).max(F::min_positive_value()),
-        }
+        check_numbers("mean", &mean, "finite numbers", FloatCore::is_finite)?;
+        check_numbers("root", &root, "finite numbers from 0 on (√v, not v)", |x| {
+            FloatCore::is_finite(x) && x >= num_traits::zero()
+        })?;
+        (self.steps, self.moments) = (steps, Some(Moments { mean, root, fingerprint }));
+        Ok(())
     }
 }
 
-impl<P: Params> Optimizer<P> for Adam<P::Elem> {
-    fn check(&self) -> Result<(), Error> {
-        check_positive::<P::Elem>("lr", self.lr)?;
-        for beta in [self.betas.0, self.betas.1] {
+/// Refuses a value with a number that is not `good`.
+fn check_numbers<P: Params>(
+    argument: &str,
+    value: &P,
+    expected: &str,
+    good: impl Fn(P::Elem) -> bool,
+) -> Result<(), Error> {
+    let mut result = Ok(());
+    value.visit(&mut |name, array| {
+        let bad = array.iter().find(|x| !good(**x)).filter(|_| result.is_ok());
+        if let Some(bad) = bad {
+            result = Err(Error::value(argument, expected, format!("{bad} in {name:?}")));
+        }
+    });
+    result
+}
+
+impl<P: Params> fmt::Debug for Adam<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Settings { lr, betas, epsilon } = &self.settings;
+        let moments = self.mean().map_or(0, |mean| 2 * mean.num_params());
+        let mut f = f.debug_struct("Adam");
+        f.field("lr", lr).field("betas", betas).field("epsilon", epsilon).field("groups", &self.groups);
+        f.field("steps", &self.steps).field("moments", &moments).finish_non_exhaustive()
+    }
+}
+
+impl<P: Params> Adam<P> {
+    fn check_settings(&self, params: &P) -> Result<(), Error> {
+        let Settings { betas, epsilon, .. } = self.settings;
+        for beta in [betas.0, betas.1] {
             let rounded = P::Elem::from_f64(beta).as_f64();
             if !(0.0..1.0).contains(&beta) || !(0.0..1.0).contains(&rounded) {
                 let expected = format!("numbers from 0 to below 1 in {}", P::Elem::NAME);
                 return Err(Error::value("betas", expected, beta));
             }
         }
-        // The first step divides the rate by 1 - β₁.
-        if !P::Elem::from_f64(self.lr / (1.0 - self.betas.0)).is_finite() {
-            let expected = format!("a rate that over 1 - β₁ is finite in {}", P::Elem::NAME);
-            return Err(Error::value("lr", expected, self.lr));
+        check_positive::<P::Elem>("epsilon", epsilon)?;
+        self.groups.check(params, |name, factor| self.settings.check_rate::<P::Elem>(name, factor))
+    }
+
+    /// Refuses parameters with other arrays than the moments'.
+    fn check_moments(&self, params: &P, fingerprint: u64) -> Result<(), Error> {
+        match self.moments.as_ref().filter(|moments| moments.fingerprint != fingerprint) {
+            None => Ok(()),
+            Some(Moments { mean, .. }) => {
+                Err(other_arrays("params", "the arrays of Adam's moments (for others, a new Adam)", mean, params))
+            }
         }
-        check_positive::<P::Elem>("epsilon", self.epsilon)
+    }
+}
+
+impl<P: Params> Optimizer<P> for Adam<P> {
+    fn check(&self, params: &P) -> Result<(), Error> {
+        self.check_settings(params)?;
+        self.check_moments(params, fingerprint(params))
     }
 
     fn step(&mut self, params: &mut P, grads: &P) -> Result<(), Error> {
-        <Self as Optimizer<P>>::check(self)?;
-        same_arrays(params, grads)?;
-        self.prepare(params)?;
-        let steps = self.steps.saturating_add(1);
-        let update = self.update(steps);
-        walk(params, grads, [&mut self.m, &mut self.r], &update)?;
-        self.steps = steps;
-        Ok(())
+        self.check_settings(params)?;
+        let fingerprint = same_arrays(params, grads)?;
+        self.check_moments(params, fingerprint)?;
+        let Adam { settings, groups, steps, moments, room } = self;
+        let next = steps.saturating_add(1);
+        let is_first = moments.is_none();
+        let zeros = || Moments { mean: params.zeros_like(), root: params.zeros_like(), fingerprint };
+        let Moments { mean, root, .. } = moments.get_or_insert_with(zeros);
+        let plain = settings.update(next, 1.0);
+        let updated = walk(params, grads, [mean, root], room, &|name| match groups.factor(name) {
+            0.0 => None,
+            1.0 => Some(plain),
+            factor => Some(settings.update(next, factor)),
+        });
+        match updated {
+            Ok(()) => *steps = next,
+            Err(_) if is_first => *moments = None,
+            Err(_) => {}
+        }
+        updated
+    }
+
+    fn is_frozen(&self, name: &str) -> bool {
+        self.groups.freezes(name)
     }
 
     fn memory(&self, params: &P) -> usize {
-        params.num_params().saturating_mul(size_of::<[P::Elem; 2]>())
+        let arrays = arrays(params);
+        // Numbers, the objects that hold them, and the views of the walk.
+        let numbers = params.num_params().saturating_mul(size_of::<[P::Elem; 2]>());
+        let objects = arrays.saturating_mul(size_of::<[Array2<P::Elem>; 2]>());
+        numbers.saturating_add(objects).saturating_add(Room::<P::Elem, 2>::bytes(arrays))
     }
 }

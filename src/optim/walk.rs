@@ -3,28 +3,9 @@
 use ndarray::{ArrayViewD, ArrayViewMutD};
 use num_traits::float::FloatCore;
 
+use super::room::{Room, Views};
 use crate::kernel::dispatch::{Job, dispatch};
 use crate::{Error, Float, Params};
-
-/// A number that stands for the shapes of all arrays, in the order of the walk (FNV-1a, 64 bits).
-pub(super) fn fingerprint<P: Params>(params: &P) -> u64 {
-    let mut hash = 0xcbf2_9ce4_8422_2325;
-    let mut add = |number: usize| hash = (hash ^ number as u64).wrapping_mul(0x0000_0100_0000_01b3);
-    params.visit(&mut |_, array| {
-        add(array.ndim());
-        array.shape().iter().for_each(|length| add(*length));
-    });
-    hash
-}
-
-/// Refuses gradients that are of other parameters.
-pub(crate) fn same_arrays<P: Params>(params: &P, grads: &P) -> Result<(), Error> {
-    if fingerprint(params) == fingerprint(grads) {
-        return Ok(());
-    }
-    let expected = format!("arrays as the parameters', {} numbers", params.num_params());
-    Err(Error::value("grads", expected, format!("other arrays, of {} numbers", grads.num_params())))
-}
 
 /// The update of one number, of which `K` others are kept.
 pub(super) trait Update<F, const K: usize> {
@@ -41,65 +22,109 @@ pub(super) fn harmless<F: Float>() -> F {
     F::max_value() * F::epsilon() / F::from_f64(16.0)
 }
 
-/// Updates every number of `params` by the one of `grads`, which has the [same arrays](same_arrays); `kept` lie in the order
-/// of the walk. Refuses, before anything is changed, an update after which a parameter would be no number.
-pub(super) fn walk<P: Params, const K: usize>(
+/// Updates every number of `params` by the one of `grads` and those of `kept`, which have the
+/// [same arrays](super::arrays::same_arrays), as `update_of` says for an array of this name; where it says nothing the array and
+/// what is kept of it are not touched. Refuses, before anything is changed, an update after which a parameter would be no number.
+pub(super) fn walk<P: Params, U: Update<P::Elem, K>, const K: usize>(
     params: &mut P,
     grads: &P,
-    mut kept: [&mut [P::Elem]; K],
-    update: &impl Update<P::Elem, K>,
+    kept: [&mut P; K],
+    room: &mut Room<P::Elem, K>,
+    update_of: &dyn Fn(&str) -> Option<U>,
 ) -> Result<(), Error> {
-    let bound = update.bound().min(P::Elem::max_value());
-    let mut safe = true;
-    grads.visit(&mut |_, g| safe &= g.as_slice_memory_order().is_some_and(|g| dispatch(Within(g, bound))));
-    if !(safe && kept.iter().all(|kept| dispatch(Within(kept, bound)))) {
-        let mut wrong = None;
-        each(params, grads, kept.each_mut().map(|kept| &mut **kept), &mut |p, g, kept| {
-            let news = p.iter().zip(&g).enumerate();
-            let mut news = news.map(|(i, (p, g))| update.number(*p, *g, std::array::from_fn(|k| kept[k][i])).0);
-            wrong = wrong.or_else(|| news.find(|new| !new.is_finite()));
-        });
-        if let Some(got) = wrong {
-            return Err(Error::NotFinite { what: "a parameter after the update".to_string(), got: got.as_f64() });
-        }
+    let mut kept = room.fill(kept);
+    let wrong = if is_safe(grads, &kept, update_of) { None } else { wrong(params, grads, &mut kept, update_of) };
+    if wrong.is_none() {
+        each(params, grads, &mut kept, update_of, &mut |update, p, g, kept| one_array(p, &g, kept, update));
     }
-    each(params, grads, kept, &mut |p, g, kept| one_array(p, &g, kept, update));
-    Ok(())
+    room.empty(kept);
+    wrong.map_or(Ok(()), |got| Err(Error::not_finite("a parameter after the update", got.as_f64())))
 }
 
-/// Calls `f` with each array, its gradient and what is kept of it.
-#[expect(clippy::type_complexity, reason = "a name for it would say less than it does")]
-fn each<P: Params, const K: usize>(
+/// Whether all gradients and kept numbers are within the bounds of their updates.
+fn is_safe<P: Params, U: Update<P::Elem, K>, const K: usize>(
+    grads: &P,
+    kept: &[Views<'_, P::Elem>; K],
+    update_of: &dyn Fn(&str) -> Option<U>,
+) -> bool {
+    let (mut safe, mut at) = (true, 0);
+    grads.visit(&mut |name, g| {
+        if let Some(update) = update_of(name) {
+            let bound = update.bound().min(P::Elem::max_value());
+            let within = |numbers: Option<&[P::Elem]>| numbers.is_some_and(|numbers| dispatch(Within(numbers, bound)));
+            safe &= within(g.as_slice_memory_order());
+            safe &= kept.iter().all(|views| within(views[at].as_slice_memory_order()));
+        }
+        at += 1;
+    });
+    safe
+}
+
+/// A parameter that the update would take beyond the range.
+fn wrong<P: Params, U: Update<P::Elem, K>, const K: usize>(
     params: &mut P,
     grads: &P,
-    mut rest: [&mut [P::Elem]; K],
-    f: &mut dyn FnMut(ArrayViewMutD<'_, P::Elem>, ArrayViewD<'_, P::Elem>, [&mut [P::Elem]; K]),
-) {
-    params.zip_mut(grads, &mut |_, p, g| {
-        let here = rest.each_mut().map(|rest| {
-            let (here, after) = std::mem::take(rest).split_at_mut(p.len());
-            *rest = after;
-            here
+    kept: &mut [Views<'_, P::Elem>; K],
+    update_of: &dyn Fn(&str) -> Option<U>,
+) -> Option<P::Elem> {
+    let mut wrong = None;
+    each(params, grads, kept, update_of, &mut |update, mut p, g, kept| {
+        each_number(&mut p, &g, kept, |p, g, kept| {
+            let new = update.number(*p, g, kept).0;
+            wrong = wrong.or((!new.is_finite()).then_some(new));
+            kept
         });
-        f(p, g, here);
+    });
+    wrong
+}
+
+/// Calls `f` with each array that has an update: its update, the array, its gradient and what is kept of it.
+#[expect(clippy::type_complexity, reason = "a name for it would say less than it does")]
+fn each<P: Params, U, const K: usize>(
+    params: &mut P,
+    grads: &P,
+    kept: &mut [Views<'_, P::Elem>; K],
+    update_of: &dyn Fn(&str) -> Option<U>,
+    f: &mut dyn FnMut(&U, ArrayViewMutD<'_, P::Elem>, ArrayViewD<'_, P::Elem>, [ArrayViewMutD<'_, P::Elem>; K]),
+) {
+    let mut at = 0;
+    params.zip_mut(grads, &mut |name, p, g| {
+        if let Some(update) = update_of(name) {
+            f(&update, p, g, kept.each_mut().map(|views| views[at].view_mut()));
+        }
+        at += 1;
     });
 }
 
 fn one_array<F: Float, const K: usize>(
     mut p: ArrayViewMutD<'_, F>,
     g: &ArrayViewD<'_, F>,
-    kept: [&mut [F]; K],
+    mut kept: [ArrayViewMutD<'_, F>; K],
     update: &impl Update<F, K>,
 ) {
-    if let (Some(p), Some(g)) = (p.as_slice_mut(), g.as_slice()) {
-        return dispatch(Slices { p, g, kept, update });
+    let slices = kept.each_mut().map(|kept| kept.as_slice_mut());
+    if let (Some(p), Some(g), true) = (p.as_slice_mut(), g.as_slice(), slices.iter().all(Option::is_some)) {
+        return dispatch(Slices { p, g, kept: slices.map(Option::unwrap_or_default), update });
     }
-    for (i, (p, g)) in p.iter_mut().zip(g).enumerate() {
-        let (new, keep) = update.number(*p, *g, std::array::from_fn(|k| kept[k][i]));
+    each_number(&mut p, g, kept, |p, g, kept| {
+        let (new, keep) = update.number(*p, g, kept);
         *p = new;
-        for k in 0..K {
-            kept[k][i] = keep[k];
-        }
+        keep
+    });
+}
+
+/// Calls `f` with each number, its gradient and what is kept of it, and keeps what it gives, whatever the layout of the arrays.
+fn each_number<F: Float, const K: usize>(
+    p: &mut ArrayViewMutD<'_, F>,
+    g: &ArrayViewD<'_, F>,
+    mut kept: [ArrayViewMutD<'_, F>; K],
+    mut f: impl FnMut(&mut F, F, [F; K]) -> [F; K],
+) {
+    let mut kept = kept.each_mut().map(|kept| kept.iter_mut());
+    for (p, g) in p.iter_mut().zip(g) {
+        let here = kept.each_mut().map(Iterator::next);
+        let keep = f(p, *g, here.each_ref().map(|kept| kept.as_deref().copied().unwrap_or_default()));
+        here.into_iter().flatten().zip(keep).for_each(|(kept, new)| *kept = new);
     }
 }
 

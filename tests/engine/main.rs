@@ -1,4 +1,4 @@
-//! The engine: where the past is cut, what is carried, what evaluation leaves alone, clips and reports, threads,
+//! The engine: where the past is cut, what is carried, what evaluation leaves alone, clips and reports, optimisers, threads,
 //! generation, and the training runs of PyTorch.
 
 #[path = "../support/bits.rs"]
@@ -9,7 +9,9 @@ mod evaluation;
 #[path = "../support/fixture.rs"]
 mod fixture;
 mod generation;
+mod groups;
 mod loss;
+mod moments;
 mod optimisers;
 mod pytorch_runs;
 mod report;

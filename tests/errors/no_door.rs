@@ -86,7 +86,7 @@ impl Wild {
         }
     }
 
-    fn engine<N: SeqLayer<Elem = f64>, L>(&self, model: N, loss: L) -> Result<Bptt<N, L, Adam<f64>>, Error> {
+    fn engine<N: SeqLayer<Elem = f64>, L>(&self, model: N, loss: L) -> Result<Bptt<N, L, Adam<N>>, Error> {
         let mut builder = Bptt::builder(model).loss(loss).optimizer(Adam::new(self.rate)).threads(self.threads);
         builder = match self.clip {
             Some(clip) if self.reversed => builder.clip_value(clip),

@@ -32,7 +32,7 @@ fn a_language_model_of_another_size() {
 
 /// Every call refuses, with these words; and once the model is back, the engine goes on as one that has not seen another.
 fn back_and_forth(
-    engine: impl Fn() -> Bptt<Lm, CrossEntropy, Adam<f64>>,
+    engine: impl Fn() -> Bptt<Lm, CrossEntropy, Adam<Lm>>,
     tokens: &Array2<usize>,
     other: Lm,
     words: &[&str],

@@ -39,8 +39,8 @@ fn silent_as_fast_as_loud<F: Float>(name: &str, mut optimizer: impl Optimizer<Ar
 #[test]
 fn after_five_thousand_steps_without_gradients() {
     for betas in [(0.9, 0.999), (0.99, 0.9), (0.5, 0.5)] {
-        silent_as_fast_as_loud("Adam", Adam::<f32>::new(0.01).betas(betas.0, betas.1));
-        silent_as_fast_as_loud("Adam", Adam::<f64>::new(0.01).betas(betas.0, betas.1));
+        silent_as_fast_as_loud("Adam", Adam::<Array1<f32>>::new(0.01).betas(betas.0, betas.1));
+        silent_as_fast_as_loud("Adam", Adam::<Array1<f64>>::new(0.01).betas(betas.0, betas.1));
     }
     silent_as_fast_as_loud::<f32>("Sgd", Sgd::new(0.01));
     silent_as_fast_as_loud::<f64>("Sgd", Sgd::new(0.01));

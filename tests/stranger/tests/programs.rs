@@ -39,7 +39,7 @@ fn one_label_for_a_sequence() -> Result<(), Error> {
 
     let net =
         Network::<f32>::builder(12).dropout(0.2).bi(Lstm::spec(64)).dropout(0.5).last().linear(9).seed(1).build()?;
-    let rate = |updates, adam: &mut Adam<f32>| adam.set_lr(if updates < 360 { 3e-3 } else { 6e-4 });
+    let rate = |updates, adam: &mut Adam<_>| adam.set_lr(if updates < 360 { 3e-3 } else { 6e-4 });
     let bptt = Bptt::builder(net).optimizer(Adam::new(3e-3)).schedule(rate).clip_norm(1.0);
     let mut bptt = bptt.threads(2).seed(1).build()?;
     for epoch in 0..60 {
@@ -117,7 +117,7 @@ fn sequence_to_sequence() -> Result<(), Error> {
         d_last[0].clone_from(&d_first[0]);
         reads.d_outputs().fill(0.0);
         reads.backward(&net.encoder, cx, &xs, &mut d_last, &mut grads.encoder)?;
-        Optimizer::<Translator>::step(&mut adam, &mut net, &grads)?;
+        adam.step(&mut net, &grads)?;
     }
     assert!(last < 0.2, "{last}");
 
