@@ -9,6 +9,7 @@ mod learned_state;
 mod linear;
 mod residual;
 mod reversed;
+mod tied;
 mod weight_drop;
 mod zoneout;
 
@@ -21,6 +22,7 @@ pub use learned_state::LearnedState;
 pub use linear::{Linear, LinearSpec};
 pub use residual::{Residual, ResidualTape};
 pub use reversed::Reversed;
+pub use tied::{Tied, TiedTape};
 pub use weight_drop::{WeightDrop, WeightDropTape};
 pub use zoneout::{Zoneout, ZoneoutTape};
 

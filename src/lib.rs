@@ -157,8 +157,8 @@ pub use kernel::threads::Threads;
 pub use language::{Beam, Continuation, LanguageModel, LanguageTape, Sampler, beam_search, generate};
 pub use layer::{
     Bidirectional, BidirectionalSpec, BidirectionalTape, Causal, Dropout, DropoutSpec, Embedding, EmbeddingSpec, Last,
-    LayerNorm, LearnedState, Linear, LinearSpec, Merge, Residual, ResidualTape, Reversed, Run, SeqLayer, WeightDrop,
-    WeightDropTape, Zoneout, ZoneoutTape,
+    LayerNorm, LearnedState, Linear, LinearSpec, Merge, Residual, ResidualTape, Reversed, Run, SeqLayer, Tied,
+    TiedTape, WeightDrop, WeightDropTape, Zoneout, ZoneoutTape,
 };
 pub use loss::{CrossEntropy, Loss, LossSum, MeanSquared, Weighted};
 pub use memory::{Memory, PassSize, Work};
