@@ -60,6 +60,24 @@ fn numbers_and_targets() {
 }
 
 #[test]
+fn what_outputs_of_every_layer_are_asked_of() {
+    let net = Network::<f64>::builder(3).lstm(4).linear(2).build().unwrap();
+    let of = |cx: Context<'_>, dim: (usize, usize, usize), rows: usize| {
+        net.layer_outputs(cx, &Array3::zeros(dim), &mut net.zero_state(rows))
+    };
+    refused(of(Context::default(), (4, 2, 5), 2), &["inputs: expected shape [T, B, 3], got [4, 2, 5]"]);
+    refused(of(Context::default(), (4, 2, 3), 1), &["state: expected arrays of shapes [[2, 4], [2, 4]], got [[1, 4]"]);
+    refused(of(Context::default().with_lengths(&[4]), (4, 2, 3), 2), &["lengths: expected 2, one for each row, got 1"]);
+    refused(of(Context::default().with_lengths(&[5, 1]), (4, 2, 3), 2), &["lengths: expected at most 4 steps, got 5"]);
+    let tokens = Array2::from_elem((4, 2), 3);
+    let result = net.layer_outputs(Context::default(), &tokens, &mut net.zero_state(2));
+    refused(result, &["tokens: expected below 3, got 3"]);
+    let other = Network::<f64>::builder(3).gru(4).gru(4).build().unwrap();
+    let result = net.layer_outputs(Context::default(), &Array3::zeros((4, 2, 3)), &mut other.zero_state(2));
+    refused(result, &["state: expected one of this network, got that of a network of other kinds of layers"]);
+}
+
+#[test]
 fn states() {
     let mut bptt = Bptt::builder(model()).build().unwrap();
     let wider = LanguageModel::new(Stacked::repeat(V, 2, &spec(5), 0).unwrap(), 1).unwrap();

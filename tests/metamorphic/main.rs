@@ -6,6 +6,7 @@ mod biases;
 mod cutting;
 mod grus;
 mod loss;
+mod outputs;
 #[path = "../support/pass.rs"]
 mod pass;
 mod problems;
