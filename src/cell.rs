@@ -77,6 +77,16 @@ pub trait Recurrent: Numeric + Send + Sync {
         None
     }
 
+    /// Calls `f` for each cell that keeps a state, in the order of the state's arrays ([`State::visit`]), with what the cell is and the
+    /// widths of its arrays. The provided one is right for whatever has no layer inside; a layer around others hands the call on to
+    /// each. [`flat_state`](crate::flat_state) goes by it.
+    fn visit_cells(&self, f: &mut dyn FnMut(&Describe, &[usize])) {
+        let widths: Vec<usize> = self.zero_state(1).shapes().into_iter().map(|[_, width]| width).collect();
+        if !widths.is_empty() {
+            f(&self.describe(), &widths);
+        }
+    }
+
     /// What it is: kind, sizes, options, and what is inside. Summaries and errors go by it.
     #[must_use]
     fn describe(&self) -> Describe {

@@ -265,6 +265,9 @@ macro_rules! recurrent_as_inner {
         fn splits_itself(&self) -> bool {
             self.inner.splits_itself()
         }
+        fn visit_cells(&self, f: &mut dyn FnMut(&crate::Describe, &[usize])) {
+            self.inner.visit_cells(f);
+        }
     };
 }
 pub(crate) use recurrent_as_inner;

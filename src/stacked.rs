@@ -196,6 +196,9 @@ impl<L: SeqLayer> Recurrent for Stacked<L> {
     fn memory(&self, size: PassSize) -> Option<Memory> {
         pass::memory(&self.layers, size)
     }
+    fn visit_cells(&self, f: &mut dyn FnMut(&Describe, &[usize])) {
+        self.layers.iter().for_each(|layer| layer.visit_cells(f));
+    }
     fn describe(&self) -> Describe {
         let all = Describe::new("Stacked", self.input_size(), self.output_size());
         let all = all.option(format!("{} layers", self.layers.len()));

@@ -70,6 +70,9 @@ impl<P: Packed> Recurrent for PreparedTied<P> {
     fn carry(&self, state: &mut P::State, reversed: bool) {
         self.inner.carry(state, reversed);
     }
+    fn visit_cells(&self, f: &mut dyn FnMut(&Describe, &[usize])) {
+        self.inner.visit_cells(f);
+    }
     fn describe(&self) -> Describe {
         let all = Describe::new("Tied", self.input_size(), self.output_size());
         all.with("embedding", self.embedding.describe()).with("inner", self.inner.describe())

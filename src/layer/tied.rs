@@ -188,6 +188,9 @@ impl<L: SeqLayer> Recurrent for Tied<L> {
         let tape = inner.tape.saturating_add(bytes::<L::Elem>(numbers.saturating_mul(2)));
         Some(Memory { tape, forward: forward.inside(own), backward: backward.inside(own) })
     }
+    fn visit_cells(&self, f: &mut dyn FnMut(&Describe, &[usize])) {
+        self.inner.visit_cells(f);
+    }
     fn describe(&self) -> Describe {
         let inner = self.inner.describe();
         let all = Describe::new("Tied", self.input_size(), self.output_size());

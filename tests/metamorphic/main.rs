@@ -4,6 +4,7 @@
 mod arrays;
 mod biases;
 mod cutting;
+mod flat;
 mod grus;
 mod loss;
 mod outputs;

@@ -1,8 +1,8 @@
 //! One weight for embedding and head (`tests/data/tied.py`).
 
 use deep_rnn::prelude::*;
-use deep_rnn::{Embedding, Threads, Tied};
-use ndarray::{Array2, Array3, ArrayD, Axis, s};
+use deep_rnn::{Embedding, Threads, Tied, flat_state, state_from_flat};
+use ndarray::{Array2, Array3, ArrayD, s};
 
 use crate::fixture::{self, Kind, Part};
 use crate::tally::Tally;
@@ -84,29 +84,10 @@ impl Case {
         tied
     }
 
-    fn lanes(&self) -> usize {
-        if self.kind == Kind::Lstm { 2 } else { 1 }
-    }
-
-    fn set<F: Float>(&self, state: &mut impl State<F>, tensors: [usize; 2]) {
-        let arrays: [Array3<F>; 2] = tensors.map(|tensor| self.made(tensor, [LAYERS, B, E]));
-        let mut at = 0;
-        state.visit_mut(&mut |mut array| {
-            array.assign(&arrays[at % self.lanes()].index_axis(Axis(0), at / self.lanes()));
-            at += 1;
-        });
-    }
-
-    fn compare_states<F: Float>(&self, tally: &mut Tally, name: impl Fn(&str) -> String, state: &impl State<F>) {
-        let mut all = [Array3::zeros((LAYERS, B, E)), Array3::zeros((LAYERS, B, E))];
-        let mut at = 0;
-        state.visit(&mut |array| {
-            all[at % self.lanes()].index_axis_mut(Axis(0), at / self.lanes()).assign(&array);
-            at += 1;
-        });
-        for (letter, array) in ["h", "c"].into_iter().zip(all).take(self.lanes()) {
-            tally.compare(&self.name, &name(letter), array.view().into_dyn());
-        }
+    fn state<F: Float, N: Recurrent<Elem = F>>(&self, net: &N, tensors: [usize; 2]) -> N::State {
+        let lanes = if self.kind == Kind::Lstm { 2 } else { 1 };
+        let arrays: Vec<_> = tensors.into_iter().take(lanes).map(|tensor| self.made(tensor, [LAYERS, B, E])).collect();
+        state_from_flat(net, &arrays).unwrap()
     }
 
     /// Forward and backward, with NaN in all padding.
@@ -123,9 +104,7 @@ impl Case {
                 }
             }
         }
-        let (mut state, mut d_state) = (net.zero_state(B), net.zero_state(B));
-        self.set(&mut state, [1, 2]);
-        self.set(&mut d_state, [4, 5]);
+        let (mut state, mut d_state) = (self.state(&net, [1, 2]), self.state(&net, [4, 5]));
         let (mut ys, mut d_xs) = (Array3::zeros((T, B, V)), Array3::zeros((T, B, V)));
         let (mut tape, mut grads) = (Default::default(), net.zeros_like());
         let x = if self.tokens { Input::from(&tokens) } else { Input::from(&xs) };
@@ -139,8 +118,11 @@ impl Case {
         if !self.tokens {
             tally.compare(&self.name, "d_x", d_xs.view().into_dyn());
         }
-        self.compare_states(tally, |letter| format!("{letter}_n"), &state);
-        self.compare_states(tally, |letter| format!("d_{letter}0"), &d_state);
+        let (last, first) = (flat_state(&net, &state).unwrap(), flat_state(&net, &d_state).unwrap());
+        for (letter, (last, first)) in ["h", "c"].into_iter().zip(last.iter().zip(&first)) {
+            tally.compare(&self.name, &format!("{letter}_n"), last.view().into_dyn());
+            tally.compare(&self.name, &format!("d_{letter}0"), first.view().into_dyn());
+        }
         grads.visit(&mut |path, array| {
             let array = if path.starts_with("inner") { array.reversed_axes() } else { array };
             tally.compare(&self.name, &format!("d_{}", torch_name(path)), array);
