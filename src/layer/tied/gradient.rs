@@ -74,10 +74,17 @@ pub(super) fn add<F: Float>(cx: Context<'_>, uses: &Uses<'_, F>, grads: &mut Tab
                 let height = together_in_cache(e);
                 for (i, numbers) in w.numbers.chunks_mut(height * e).enumerate() {
                     let mut w = Rows { first: w.first + i * height, width: e, numbers };
+                    // Rows of the head wait as long as no lookup comes between them.
+                    let mut waiting = n..n;
                     for (step, rows) in piece.back() {
-                        add_product(&mut w, (d_y, v), h, rows.clone());
-                        lookup.add(&mut w, step, rows);
+                        waiting.start = rows.start;
+                        if lookup.meets(&w, step, &rows) {
+                            add_product(&mut w, (d_y, v), h, waiting);
+                            waiting = rows.start..rows.start;
+                            lookup.add(&mut w, step, &rows);
+                        }
                     }
+                    add_product(&mut w, (d_y, v), h, waiting);
                 }
             });
         }
@@ -196,13 +203,29 @@ enum Lookup<'a, F> {
 }
 
 impl<F: Float> Lookup<'_, F> {
+    /// The tokens of the rows of a step.
+    fn tokens(&self, step: usize, rows: &Range<usize>) -> Option<ArrayView2<'_, usize>> {
+        match self {
+            Lookup::Rows(..) => None,
+            Lookup::Steps(tokens, _) => Some(tokens.slice(s![step..=step, ..])),
+            Lookup::Picked(tokens, _) => Some(tokens.slice(s![.., rows.clone()])),
+        }
+    }
+
+    /// Whether the rows of a step add anything to these rows of the weight.
+    fn meets(&self, w: &Rows<'_, F>, step: usize, rows: &Range<usize>) -> bool {
+        let own = w.first..w.first + w.numbers.len() / w.width;
+        self.tokens(step, rows).is_none_or(|tokens| tokens.iter().any(|token| own.contains(token)))
+    }
+
     /// Adds what comes of the rows of a step.
-    fn add(&self, w: &mut Rows<'_, F>, step: usize, rows: Range<usize>) {
-        let (tokens, d_e) = match self {
-            Lookup::Rows(x, v, d_e) => return add_product(w, (x, *v), *d_e, rows),
-            Lookup::Steps(tokens, d_e) => (tokens.slice(s![step..=step, ..]), d_e),
-            Lookup::Picked(tokens, d_e) => (tokens.slice(s![.., rows.clone()]), d_e),
-        };
-        scatter(w.numbers, w.first, w.width, &d_e[rows.start * w.width..rows.end * w.width], tokens);
+    fn add(&self, w: &mut Rows<'_, F>, step: usize, rows: &Range<usize>) {
+        match self {
+            Lookup::Rows(x, v, d_e) => add_product(w, (x, *v), *d_e, rows.clone()),
+            Lookup::Steps(_, d_e) | Lookup::Picked(_, d_e) => {
+                let Some(tokens) = self.tokens(step, rows) else { return };
+                scatter(w.numbers, w.first, w.width, &d_e[rows.start * w.width..rows.end * w.width], tokens);
+            }
+        }
     }
 }
