@@ -25,10 +25,8 @@ use crate::{Describe, Error, Recurrent, State};
 /// If cells are of several kinds or widths, or the state is none of this network.
 pub fn flat_state<N: Recurrent>(net: &N, state: &N::State) -> Result<Vec<Array3<N::Elem>>, Error> {
     let Cells { count, widths } = Cells::of(net)?;
-    let shapes = state.shapes();
-    let rows = shapes.first().map_or(0, |[rows, _]| *rows);
-    let expected = (0..count).flat_map(|_| &widths).map(|width| [rows, *width]);
-    if !net.takes_state(state, rows) || !expected.eq(shapes) {
+    let rows = state.shapes().first().map_or(0, |[rows, _]| *rows);
+    if !net.takes_state(state, rows) {
         return Err(wrong_state(net, state, rows));
     }
     let mut flat: Vec<_> = widths.iter().map(|width| Array3::zeros((count, rows, *width))).collect();
@@ -75,10 +73,16 @@ struct Cells {
 }
 
 impl Cells {
-    /// Refuses a network of cells that differ.
+    /// Refuses a network of cells that differ, or that does not tell all of them.
     fn of<N: Recurrent>(net: &N) -> Result<Self, Error> {
         let mut cells: Vec<(Describe, Vec<usize>)> = Vec::new();
         net.visit_cells(&mut |cell, widths| cells.push((cell.clone(), widths.to_vec())));
+        let told: Vec<usize> = cells.iter().flat_map(|(_, widths)| widths).copied().collect();
+        let there: Vec<usize> = net.zero_state(1).shapes().into_iter().map(|[_, width]| width).collect();
+        if told != there {
+            let expected = format!("arrays of widths {there:?}, as its state has");
+            return Err(Error::value(format!("visit_cells of {}", net.describe()), expected, format!("{told:?}")));
+        }
         let Some((first, widths)) = cells.first() else { return Ok(Cells { count: 0, widths: Vec::new() }) };
         match cells.iter().find(|(cell, other)| cell.kind != first.kind || other != widths) {
             Some((cell, _)) => Err(Error::value("cells", format!("all of one kind and width, as {first}"), cell)),
