@@ -55,6 +55,7 @@ trait Layer<F: Float>: Send + Sync {
     fn carry(&self, state: &mut BoxedState<F>, reversed: bool);
     fn splits_itself(&self) -> bool;
     fn memory(&self, size: PassSize) -> Option<Memory>;
+    fn visit_cells(&self, f: &mut dyn FnMut(&Describe, &[usize]));
     fn describe(&self) -> Describe;
     fn forward(
         &self,
@@ -123,6 +124,9 @@ impl<L: SeqLayer + 'static> Layer<L::Elem> for L {
     }
     fn memory(&self, size: PassSize) -> Option<Memory> {
         Recurrent::memory(self, size)
+    }
+    fn visit_cells(&self, f: &mut dyn FnMut(&Describe, &[usize])) {
+        Recurrent::visit_cells(self, f);
     }
     fn describe(&self) -> Describe {
         Recurrent::describe(self)
@@ -219,6 +223,9 @@ impl<F: Float> Recurrent for Boxed<F> {
     }
     fn memory(&self, size: PassSize) -> Option<Memory> {
         (*self.0).memory(size)
+    }
+    fn visit_cells(&self, f: &mut dyn FnMut(&Describe, &[usize])) {
+        (*self.0).visit_cells(f);
     }
     fn describe(&self) -> Describe {
         (*self.0).describe()

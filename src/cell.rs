@@ -1,16 +1,16 @@
 //! The traits of a cell: what any recurrent network is made of.
 
+mod step_input;
+
 use std::ops::Range;
 
 use ndarray::linalg::general_mat_mul;
-use ndarray::{
-    Array2, ArrayBase, ArrayView2, ArrayView3, ArrayViewMut2, ArrayViewMut3, Axis, CowArray, Data, DataMut, Ix2, Ix3,
-};
+use ndarray::{Array2, ArrayBase, ArrayView2, ArrayView3, ArrayViewMut2, ArrayViewMut3, Axis, Data, DataMut, Ix2};
 
 use crate::blocks::{BlockSum, block_steps, blocks, in_blocks};
 use crate::infer::{Precision, PreparedBox};
-use crate::input::one_hot;
 use crate::{Context, Describe, Error, Float, Input, Memory, Numeric, Params, PassSize, State};
+use step_input::{StepInput, flushed};
 
 /// Something with sizes and a state: a cell, a layer, a whole network, packed for inference or not.
 ///
@@ -75,6 +75,16 @@ pub trait Recurrent: Numeric + Send + Sync {
     fn memory(&self, size: PassSize) -> Option<Memory> {
         let _ = size;
         None
+    }
+
+    /// Calls `f` for each cell that keeps a state, in the order of the state's arrays ([`State::visit`]), with what the cell is and the
+    /// widths of its arrays. The provided one is right for whatever has no layer inside; a layer around others hands the call on to
+    /// each. [`flat_state`](crate::flat_state) goes by it.
+    fn visit_cells(&self, f: &mut dyn FnMut(&Describe, &[usize])) {
+        let widths: Vec<usize> = self.zero_state(1).shapes().into_iter().map(|[_, width]| width).collect();
+        if !widths.is_empty() {
+            f(&self.describe(), &widths);
+        }
     }
 
     /// What it is: kind, sizes, options, and what is inside. Summaries and errors go by it.
@@ -349,41 +359,6 @@ pub(crate) fn restart_backward<L: Recurrent>(
         }
         f(&d_first);
     }
-}
-
-/// An input to be read step by step, without padding and without numbers that are too near 0.
-enum StepInput<'a, F> {
-    Rows(CowArray<'a, F, Ix3>),
-    Tokens(ArrayView2<'a, usize>, usize),
-}
-
-impl<'a, F: Float> StepInput<'a, F> {
-    fn new(cx: &Context<'_>, xs: Input<'a, F>, width: usize) -> Self {
-        xs.expect(width);
-        match xs {
-            Input::Rows(xs) => StepInput::Rows(flushed(cx.cleared(xs))),
-            Input::Tokens(tokens) => StepInput::Tokens(tokens, width),
-        }
-    }
-
-    fn with_step(&self, t: usize, f: impl FnOnce(ArrayView2<'_, F>)) {
-        match self {
-            StepInput::Rows(xs) => f(xs.index_axis(Axis(0), t)),
-            StepInput::Tokens(tokens, width) => {
-                let tokens = tokens.index_axis(Axis(0), t);
-                let mut rows = Array2::zeros((tokens.len(), *width));
-                if let Some(rows) = rows.as_slice_mut() {
-                    one_hot(rows, *width, tokens.iter().copied());
-                }
-                f(rows.view());
-            }
-        }
-    }
-}
-
-/// The array, or a copy of it without numbers that are too near 0.
-fn flushed<F: Float>(xs: CowArray<'_, F, Ix3>) -> CowArray<'_, F, Ix3> {
-    if xs.iter().any(|x| x.is_tiny()) { xs.mapv(F::flush).into() } else { xs }
 }
 
 /// `grad [D, H] += aᵀ·b` for `a [B, D]` and `b [B, H]`: the line that every backward pass written by hand repeats.

@@ -21,7 +21,7 @@ pub fn compiled() -> Result<(), Error> {
 
 fn of<F: Float>() -> Result<(), Error> {
     let net = || {
-        let cells = Network::<F>::builder(1).embedding(1).lstm(1).gru(1).rnn(1).layer(GruResetBefore::spec(1));
+        let cells = Network::<F>::builder(1).embedding(1).lstm(1).gru(1).rnn(1).layer(GruResetBefore::spec(1)).tied();
         let more = cells.dropout(0.1).locked_dropout(0.1).layer_norm().linear(1);
         more.bi(Lstm::spec(1)).bi(Gru::spec(1)).bi(Rnn::spec(1)).last().linear(1).build()
     };

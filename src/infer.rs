@@ -36,7 +36,7 @@
 //!
 //! All. [`Gated`](crate::Gated) cells (ours and anybody's, from their [`Pointwise`](crate::Pointwise)) and
 //! [`Linear`](crate::Linear) have a packed form, [`Stacked`](crate::Stacked) layers and a
-//! [`LanguageModel`](crate::LanguageModel) that of what they are made of. What has none takes part as it is, [`Unprepared`]: in a
+//! [`LanguageModel`](crate::LanguageModel) that of what they are made of, [`Tied`](crate::Tied) layers too. What has none takes part as it is, [`Unprepared`]: in a
 //! [`Network`](crate::Network) by itself, in a typed stack once its author says so:
 //!
 //! ```
@@ -58,6 +58,7 @@ mod linear;
 mod operands;
 mod stacked;
 mod steps;
+mod tied;
 mod unprepared;
 
 pub use boxed::PreparedBox;
@@ -65,6 +66,7 @@ pub use gated::PreparedGated;
 pub use language::PreparedLanguageModel;
 pub use linear::PreparedLinear;
 pub use stacked::{PreparedNetwork, PreparedStack};
+pub use tied::PreparedTied;
 pub use unprepared::Unprepared;
 
 use std::fmt;

@@ -146,6 +146,9 @@ impl<N: SeqLayer> Recurrent for LanguageModel<N> {
             backward: net.backward.or(head.backward).inside(own),
         })
     }
+    fn visit_cells(&self, f: &mut dyn FnMut(&Describe, &[usize])) {
+        self.net.visit_cells(f);
+    }
     fn describe(&self) -> Describe {
         let all = Describe::new("LanguageModel", self.input_size(), self.output_size());
         all.with("net", self.net.describe()).with("head", self.head.describe())

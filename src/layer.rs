@@ -10,6 +10,7 @@ mod linear;
 mod predict;
 mod residual;
 mod reversed;
+mod tied;
 mod weight_drop;
 mod zoneout;
 
@@ -22,6 +23,7 @@ pub use learned_state::LearnedState;
 pub use linear::{Linear, LinearSpec};
 pub use residual::{Residual, ResidualTape};
 pub use reversed::Reversed;
+pub use tied::{Tied, TiedTape};
 pub use weight_drop::{WeightDrop, WeightDropTape};
 pub use zoneout::{Zoneout, ZoneoutTape};
 
@@ -304,6 +306,9 @@ macro_rules! recurrent_as_inner {
         }
         fn splits_itself(&self) -> bool {
             self.inner.splits_itself()
+        }
+        fn visit_cells(&self, f: &mut dyn FnMut(&crate::Describe, &[usize])) {
+            self.inner.visit_cells(f);
         }
     };
 }

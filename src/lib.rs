@@ -29,6 +29,7 @@
 //! | train on sequences of several lengths | [`Batch::lengths`], [`Batch::resets`]; [`Last`] for one output a sequence |
 //! | run a network over a sequence | [`Run::forward`] with an [`Input`], a [`Context`] and a state of your own |
 //! | run a network step by step | [`Causal::step_rows`], [`Causal::step_tokens`]; [`generate`] |
+//! | have a state in PyTorch's layout, or take one from it | [`flat_state`], [`state_from_flat`] |
 //! | serve many streams from one network, fast or small | [`infer`]: [`Prepare`](infer::Prepare), [`Packed`](infer::Packed) |
 //! | write a cell: the gate maths of one unit | [`Pointwise`] → [`Gated`] |
 //! | write a cell: anything else | [`RnnCell`], [`params!`], [`gradcheck::assert_cell`] |
@@ -109,6 +110,7 @@ mod compiled;
 mod context;
 mod describe;
 mod error;
+mod flat_state;
 mod float;
 mod gated;
 pub mod gradcheck;
@@ -146,6 +148,7 @@ pub use compiled::compiled as __compiled;
 pub use context::{Context, Mode};
 pub use describe::Describe;
 pub use error::Error;
+pub use flat_state::{flat_state, state_from_flat};
 pub use float::Float;
 pub use gated::{Bias, Gated, GatedSpec, GatedTape};
 pub use init::{Init, Scheme};
@@ -155,8 +158,8 @@ pub use kernel::threads::Threads;
 pub use language::{Beam, Continuation, LanguageModel, LanguageTape, Sampler, beam_search, generate};
 pub use layer::{
     Bidirectional, BidirectionalSpec, BidirectionalTape, Causal, Dropout, DropoutSpec, Embedding, EmbeddingSpec, Last,
-    LayerNorm, LearnedState, Linear, LinearSpec, Merge, Residual, ResidualTape, Reversed, Run, SeqLayer, WeightDrop,
-    WeightDropTape, Zoneout, ZoneoutTape,
+    LayerNorm, LearnedState, Linear, LinearSpec, Merge, Residual, ResidualTape, Reversed, Run, SeqLayer, Tied,
+    TiedTape, WeightDrop, WeightDropTape, Zoneout, ZoneoutTape,
 };
 pub use loss::{CrossEntropy, FnLoss, Loss, LossSum, MeanSquared, Weighted, loss_fn};
 pub use memory::{Memory, PassSize, Work};

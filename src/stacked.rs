@@ -8,12 +8,14 @@ pub use pass::StackedTape;
 
 use std::fmt;
 
-use ndarray::ArrayViewMut3;
+use ndarray::{Array3, ArrayViewMut3};
 
 use crate::infer::{Precision, Prepare, PreparedBox};
+use crate::layer::wrong_state;
 use crate::memory::bytes;
 use crate::{
-    Causal, Context, Describe, Error, Init, Input, Memory, Params, PassSize, Recurrent, Run, SeqGradIo, SeqLayer, Spec,
+    AsInput, Causal, Context, Describe, Error, Init, Input, Memory, Params, PassSize, Recurrent, Run, SeqGradIo,
+    SeqLayer, Spec,
 };
 
 /// L layers, bottom first: the output of each step goes to the next step of its layer and to the next layer of its step.
@@ -78,6 +80,40 @@ impl<L: SeqLayer> Stacked<L> {
     #[must_use]
     pub fn layers(&self) -> &[L] {
         &self.layers
+    }
+
+    /// The outputs of every layer, bottom first, of a pass over `xs` from `state`, which becomes that after the last step: `[T, B, H]`
+    /// each, `[1, B, H]` from a layer on that [gathers](crate::Last) the steps. Those of the last layer are the bits of
+    /// [`forward`](Run::forward), which keeps no others.
+    ///
+    /// ```
+    /// use deep_rnn::prelude::*;
+    /// use ndarray::Array2;
+    ///
+    /// let net = Network::<f32>::builder(28).embedding(8).lstm(16).lstm(16).linear(28).seed(1).build()?;
+    /// let tokens = Array2::from_elem((5, 2), 3);
+    /// let outputs = net.layer_outputs(Context::default(), &tokens, &mut net.zero_state(2))?;
+    /// let shapes: Vec<_> = outputs.iter().map(|y| y.dim()).collect();
+    /// assert_eq!(shapes, [(5, 2, 8), (5, 2, 16), (5, 2, 16), (5, 2, 28)]);
+    /// # Ok::<(), deep_rnn::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the input, the context or the state does not fit the network.
+    pub fn layer_outputs<X: AsInput<L::Elem> + ?Sized>(
+        &self,
+        cx: Context<'_>,
+        xs: &X,
+        state: &mut Vec<L::State>,
+    ) -> Result<Vec<Array3<L::Elem>>, Error> {
+        let xs = xs.as_input();
+        let (t, b) = xs.dim();
+        xs.check(self.input_size())?;
+        cx.check(t, b)?;
+        if !self.takes_state(state, b) {
+            return Err(wrong_state(self, state, b));
+        }
+        Ok(pass::outputs(&self.layers, cx, xs, state))
     }
 
     fn last(&self) -> &L {
@@ -159,6 +195,9 @@ impl<L: SeqLayer> Recurrent for Stacked<L> {
     }
     fn memory(&self, size: PassSize) -> Option<Memory> {
         pass::memory(&self.layers, size)
+    }
+    fn visit_cells(&self, f: &mut dyn FnMut(&Describe, &[usize])) {
+        self.layers.iter().for_each(|layer| layer.visit_cells(f));
     }
     fn describe(&self) -> Describe {
         let all = Describe::new("Stacked", self.input_size(), self.output_size());

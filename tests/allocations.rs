@@ -143,6 +143,10 @@ fn a_warm_training_step_and_a_warm_streaming_step_allocate_nothing() {
     assert_eq!(training_with(typed.clone(), Adam::new(1e-3).freeze("net.0").group("head", 2.0)), 0, "groups of Adam");
     assert_eq!(training_with(boxed.clone(), Sgd::new(0.1).freeze("net.0").group("head", 2.0)), 0, "groups of Sgd");
     assert_eq!(training_within_a_budget(), 0, "training an LSTM within a budget");
+    let tied = Network::<f32>::builder(28).embedding(32).lstm(32).tied().build().unwrap();
+    assert_eq!(training(tied.clone()), 0, "training with an embedding and a head of one weight");
+    let (packed, mut state, mut y) = (tied.prepare(Precision::Full).unwrap(), tied.zero_state(1), [0.0; 28]);
+    assert_eq!(first(|| packed.step_tokens(&[3], &mut y, &mut state).unwrap()), 0, "the first step of such a network");
     streaming("of one type", &typed);
     streaming("in boxes", &boxed);
     for precision in [Precision::Full, Precision::Bf16, Precision::Int8] {

@@ -2,8 +2,9 @@
 
 use deep_rnn::gradcheck::{self, Law, Options, Report};
 use deep_rnn::{
-    Activation, Bias, Bidirectional, Boxed, Float, Gated, GatedSpec, Gru, GruResetBefore, Init, LanguageModel, Last,
-    LearnedState, Linear, Lstm, Merge, Network, Pointwise, Reversed, Rnn, RnnCell, Scheme, SeqLayer, Spec, Stacked,
+    Activation, Bias, Bidirectional, Boxed, Embedding, Float, Gated, GatedSpec, Gru, GruResetBefore, Init,
+    LanguageModel, Last, LearnedState, Linear, Lstm, Merge, Network, Params, Pointwise, Reversed, Rnn, RnnCell, Scheme,
+    SeqLayer, Spec, Stacked, Tied,
 };
 
 /// The worst of the central differences of several checks.
@@ -337,6 +338,35 @@ fn linear() {
         worst.layer("linear without bias", &build(&Linear::<f64>::spec(v).bias(false), d, 1));
     }
     worst.print("linear");
+}
+
+#[test]
+fn tied() {
+    let mut worst = Worst::default();
+    let with = |v: usize, e: usize, seed: u64| Embedding::<f64>::settings(e).build(v, &mut Init::seeded(seed)).unwrap();
+    for (v, e) in [(5, 3), (1, 1), (4, 1), (1, 3), (7, 17), (33, 4)] {
+        let mut tied = Tied::new(with(v, e, 1), build(&Lstm::<f64>::spec(e), e, 2)).unwrap();
+        worst.layer(&format!("lstm, {v} of {e}"), &tied);
+        let mut init = Init::seeded(3);
+        tied.visit_mut(&mut |name, mut array| {
+            if name == "b" {
+                let numbers: ndarray::ArrayD<f64> = init.uniform(array.raw_dim(), 1.0);
+                array.assign(&numbers);
+            }
+        });
+        worst.layer(&format!("lstm and a bias, {v} of {e}"), &tied);
+    }
+    worst.layer("linear", &Tied::new(with(5, 3, 1), build(&Linear::<f64>::spec(3), 3, 2)).unwrap());
+    worst.layer("gru before", &Tied::new(with(5, 3, 1), build(&GruResetBefore::<f64>::spec(3), 3, 2)).unwrap());
+    let both = Bidirectional::spec(Gru::<f64>::spec(3), Merge::Sum);
+    worst.layer("two directions", &Tied::new(with(5, 3, 1), build(&both, 3, 2)).unwrap());
+    let learned = LearnedState::new(build(&Gru::<f64>::spec(3), 3, 2)).unwrap();
+    worst.layer("a learned state", &Tied::new(with(5, 3, 1), learned).unwrap());
+    let network = Network::<f64>::builder(6).embedding(3).gru(4).layer_norm().lstm(3).tied().seed(1).build().unwrap();
+    worst.layer("gru, lstm", &network);
+    let more = Network::<f64>::builder(6).embedding(3).gru(3).tied().rnn(4).linear(2).seed(1).build().unwrap();
+    worst.layer("more above the head", &more);
+    worst.print("tied");
 }
 
 #[test]

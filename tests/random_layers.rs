@@ -3,7 +3,7 @@
 use deep_rnn::gradcheck::{self, Options};
 use deep_rnn::ndarray::{Array2, Array3, ArrayD, s};
 use deep_rnn::prelude::*;
-use deep_rnn::{Boxed, Dropout, Embedding, GruGates, Params, Residual, WeightDrop, Zoneout};
+use deep_rnn::{Boxed, Dropout, Embedding, GruGates, Params, Residual, Tied, WeightDrop, Zoneout};
 
 fn build<S: Spec>(spec: &S, inputs: usize) -> S::Layer {
     spec.build(inputs, &mut Init::seeded(1)).unwrap()
@@ -14,6 +14,9 @@ fn layers() -> Vec<(&'static str, Boxed<f64>)> {
     let zoneout = Zoneout::spec(Lstm::<f64>::spec(4), &[0.3, 0.6]);
     let before = Zoneout::spec(GruResetBefore::<f64>::spec(3), &[0.5]);
     let words = Embedding::<f64>::settings(3).word_dropout(0.4).build(5, &mut Init::seeded(1)).unwrap();
+    let tied = Network::<f64>::builder(0).dropout(0.2).lstm(3).locked_dropout(0.2);
+    let tied =
+        Tied::spec(Embedding::<f64>::settings(3).word_dropout(0.4), tied).build(5, &mut Init::seeded(1)).unwrap();
     let all = Network::<f64>::builder(3)
         .lstm(4)
         .dropout(0.5)
@@ -40,6 +43,7 @@ fn layers() -> Vec<(&'static str, Boxed<f64>)> {
         ("layer norm", Boxed::new(build(&deep_rnn::LayerNorm::<f64>::spec(), 5))),
         ("residual", Boxed::new(build(&Residual::spec(Lstm::<f64>::spec(3)), 3))),
         ("embedding", Boxed::new(build(&Embedding::<f64>::spec(3), 5))),
+        ("tied", Boxed::new(tied)),
         ("all", Boxed::new(build(&all, 3))),
         ("all, looking ahead", Boxed::new(build(&both, 3))),
     ]

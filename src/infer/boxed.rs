@@ -36,6 +36,7 @@ trait Layer<F: Float>: Send + Sync {
     fn output_steps(&self, steps: usize) -> usize;
     fn zero_state(&self, batch: usize) -> BoxedState<F>;
     fn initial_state(&self, batch: usize) -> BoxedState<F>;
+    fn visit_cells(&self, f: &mut dyn FnMut(&Describe, &[usize]));
     fn describe(&self) -> Describe;
     fn forward(&self, cx: Context<'_>, xs: Input<'_, F>, ys: ArrayViewMut3<'_, F>, state: &mut BoxedState<F>);
     fn is_causal(&self) -> bool;
@@ -61,6 +62,9 @@ impl<P: Packed + 'static> Layer<P::Elem> for P {
     }
     fn initial_state(&self, batch: usize) -> BoxedState<P::Elem> {
         BoxedState::new(Recurrent::initial_state(self, batch))
+    }
+    fn visit_cells(&self, f: &mut dyn FnMut(&Describe, &[usize])) {
+        Recurrent::visit_cells(self, f);
     }
     fn describe(&self) -> Describe {
         Recurrent::describe(self)
@@ -125,6 +129,9 @@ impl<F: Float> Recurrent for PreparedBox<F> {
     }
     fn carry(&self, state: &mut BoxedState<F>, reversed: bool) {
         (*self.inside).carry(state, reversed);
+    }
+    fn visit_cells(&self, f: &mut dyn FnMut(&Describe, &[usize])) {
+        (*self.inside).visit_cells(f);
     }
     fn describe(&self) -> Describe {
         (*self.inside).describe()

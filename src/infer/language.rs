@@ -84,6 +84,9 @@ impl<P: Packed> Recurrent for PreparedLanguageModel<P> {
     fn initial_state(&self, batch: usize) -> P::State {
         self.net.initial_state(batch)
     }
+    fn visit_cells(&self, f: &mut dyn FnMut(&Describe, &[usize])) {
+        self.net.visit_cells(f);
+    }
     fn describe(&self) -> Describe {
         let all = Describe::new("LanguageModel", self.input_size(), self.output_size());
         all.with("net", self.net.describe()).with("head", self.head.describe())

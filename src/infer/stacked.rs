@@ -118,6 +118,9 @@ impl<P: Packed> Recurrent for PreparedStack<P> {
     fn carry(&self, state: &mut Self::State, reversed: bool) {
         self.layers.iter().zip(state).for_each(|(layer, state)| layer.carry(state, reversed));
     }
+    fn visit_cells(&self, f: &mut dyn FnMut(&Describe, &[usize])) {
+        self.layers.iter().for_each(|layer| layer.visit_cells(f));
+    }
     fn describe(&self) -> Describe {
         let all = Describe::new("Stacked", self.input_size(), self.output_size());
         self.layers.iter().enumerate().fold(all, |all, (i, layer)| all.with(i.to_string(), layer.describe()))

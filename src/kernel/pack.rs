@@ -34,6 +34,11 @@ impl<F> Packed<'_, F> {
         self.k
     }
 
+    /// n, the columns.
+    pub(crate) fn width(&self) -> usize {
+        self.n
+    }
+
     /// The operand's rows `first` to `first + k`.
     pub(crate) fn rows(self, first: usize, k: usize) -> Self {
         debug_assert!(first + k <= self.k);

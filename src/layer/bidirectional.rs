@@ -162,6 +162,10 @@ impl<A: SeqLayer, B: SeqLayer<Elem = A::Elem>> Recurrent for Bidirectional<A, B>
             },
         })
     }
+    fn visit_cells(&self, f: &mut dyn FnMut(&Describe, &[usize])) {
+        self.forward.visit_cells(f);
+        self.backward.visit_cells(f);
+    }
     fn describe(&self) -> Describe {
         let kinds = [self.forward.describe(), self.backward.inner().describe()];
         let all = Describe::new("Bidirectional", self.input_size(), self.output_size());

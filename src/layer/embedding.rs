@@ -8,8 +8,8 @@ use crate::kernel::scratch;
 use crate::kernel::views::view_mut;
 use crate::philox::{Draw, Place};
 use crate::{
-    Context, Describe, Error, Float, Init, Input, Linear, Memory, Numeric, Params, PassSize, Recurrent, SeqGradIo,
-    Spec, ZipMut,
+    Context, Describe, Error, Float, Init, Input, Linear, Memory, Numeric, Params, PassSize, Recurrent, Scheme,
+    SeqGradIo, Spec, Work, ZipMut,
 };
 
 /// Token k becomes row k of `w`: `[T, B]` → `[T, B, E]`. Rows of numbers `[T, B, V]` are multiplied, x·w, so that a token is the same as
@@ -48,6 +48,7 @@ impl<F: Float> Params for Embedding<F> {
 pub struct EmbeddingSpec {
     width: usize,
     rate: f64,
+    scheme: Scheme,
 }
 
 impl EmbeddingSpec {
@@ -58,10 +59,18 @@ impl EmbeddingSpec {
         self
     }
 
-    /// The layer for `tokens` tokens, its numbers from N(0, 1), as in PyTorch.
+    /// How the numbers start; PyTorch's are from N(0, 1). Where they are a head's too ([`Tied`](crate::Tied)) those make large
+    /// logits: start them smaller, say by `Scheme::Normal(0.1)`.
+    #[must_use]
+    pub fn init(mut self, scheme: Scheme) -> Self {
+        self.scheme = scheme;
+        self
+    }
+
+    /// The layer for `tokens` tokens.
     ///
     /// # Errors
-    /// If a size is 0, or the rate is no probability below 1.
+    /// If a size is 0, the rate is no probability below 1, or the scheme is unusable.
     pub fn build<F: Float>(&self, tokens: usize, init: &mut Init) -> Result<Embedding<F>, Error> {
         check_rate("word_dropout", self.rate)?;
         for (name, value) in [("tokens", tokens), ("embedding", self.width)] {
@@ -73,8 +82,11 @@ impl EmbeddingSpec {
             let got = format!("{tokens} by {}", self.width);
             return Err(Error::value("embedding", "a matrix that memory can hold", got));
         }
-        let linear = Linear::from_arrays(init.normal((tokens, self.width), 1.0), None)?;
-        Ok(Embedding { linear, rate: self.rate })
+        let w = match self.scheme.check::<F>()? {
+            Scheme::PyTorch => init.normal((tokens, self.width), 1.0),
+            scheme => scheme.weights(init, tokens, 1, self.width, false),
+        };
+        Ok(Embedding { linear: Linear::from_arrays(w, None)?, rate: self.rate })
     }
 }
 
@@ -88,7 +100,7 @@ impl<F: Float> Embedding<F> {
     /// As [`spec`](Embedding::spec), to be changed before it is built.
     #[must_use]
     pub fn settings(width: usize) -> EmbeddingSpec {
-        EmbeddingSpec { width, rate: 0.0 }
+        EmbeddingSpec { width, rate: 0.0, scheme: Scheme::default() }
     }
 
     /// A layer of this array, `[V, E]`.
@@ -105,6 +117,15 @@ impl<F: Float> Embedding<F> {
         self.linear.w()
     }
 
+    /// x·w, every word in its place.
+    pub(crate) fn linear(&self) -> &Linear<F> {
+        &self.linear
+    }
+
+    pub(super) fn linear_mut(&mut self) -> &mut Linear<F> {
+        &mut self.linear
+    }
+
     /// What each word is multiplied by in this call.
     fn words(&self, cx: &Context<'_>) -> Option<Vec<F>> {
         Draw::new(cx, self.rate).map(|draw| {
@@ -114,8 +135,9 @@ impl<F: Float> Embedding<F> {
         })
     }
 
-    /// Calls `f` with the rows of the input, each word multiplied by its number.
-    fn with_words<R>(&self, words: &[F], xs: Input<'_, F>, f: impl FnOnce(Input<'_, F>) -> R) -> R {
+    /// Calls `f` with the input as the product sees it: where words are left out, rows of numbers that are 0 there.
+    pub(super) fn with_input<R>(&self, cx: &Context<'_>, xs: Input<'_, F>, f: impl FnOnce(Input<'_, F>) -> R) -> R {
+        let Some(words) = self.words(cx) else { return f(xs) };
         let ((t, b), v) = (xs.dim(), self.input_size());
         scratch::with(t * b * v, |rows| {
             let mut rows = view_mut(rows, (t, b, v));
@@ -129,10 +151,26 @@ impl<F: Float> Embedding<F> {
                 }
             }
             for mut row in rows.rows_mut() {
-                row.iter_mut().zip(words).for_each(|(x, m)| *x *= *m);
+                row.iter_mut().zip(&words).for_each(|(x, m)| *x *= *m);
             }
             f(Input::Rows(rows.view()))
         })
+    }
+
+    /// Working memory of [`with_input`](Embedding::with_input) around what takes this much.
+    pub(super) fn around_input(&self, size: PassSize, work: impl FnOnce(PassSize) -> Work) -> Work {
+        if self.rate == 0.0 {
+            return work(size);
+        }
+        work(size.of_built_rows()).inside(scratch::bytes::<F, 1>([size.numbers(self.input_size())]))
+    }
+
+    /// Makes the gradient of the product's input that of the layer's.
+    pub(super) fn drop_words(&self, cx: &Context<'_>, d_x: &mut ArrayViewMut3<'_, F>) {
+        let Some(words) = self.words(cx) else { return };
+        for (word, mut column) in words.iter().zip(d_x.axis_iter_mut(Axis(2))) {
+            column.map_inplace(|d| *d *= *word);
+        }
     }
 }
 
@@ -171,12 +209,10 @@ impl<F: Float> Recurrent for Embedding<F> {
         true
     }
     fn memory(&self, size: PassSize) -> Option<Memory> {
-        if self.rate == 0.0 {
-            return self.linear.memory(size);
-        }
-        let linear = self.linear.memory(size.of_built_rows())?;
-        let rows = scratch::bytes::<F, 1>([size.numbers(self.input_size())]);
-        Some(Memory { forward: linear.forward.inside(rows), backward: linear.backward.inside(rows), ..linear })
+        let built = if self.rate == 0.0 { size } else { size.of_built_rows() };
+        let linear = self.linear.memory(built)?;
+        let around = |work| self.around_input(size, |_| work);
+        Some(Memory { forward: around(linear.forward), backward: around(linear.backward), ..linear })
     }
     fn describe(&self) -> Describe {
         let all = Describe::new("Embedding", self.input_size(), self.output_size());
@@ -187,10 +223,7 @@ impl<F: Float> Recurrent for Embedding<F> {
 impl<F: Float> Run for Embedding<F> {
     fn forward(&self, cx: Context<'_>, xs: Input<'_, F>, ys: ArrayViewMut3<'_, F>, (): &mut (), _: Option<&mut ()>) {
         xs.expect(self.input_size());
-        match self.words(&cx) {
-            None => self.linear.forward(cx, xs, ys, &mut (), None),
-            Some(words) => self.with_words(&words, xs, |xs| self.linear.forward(cx, xs, ys, &mut (), None)),
-        }
+        self.with_input(&cx, xs, |xs| self.linear.forward(cx, xs, ys, &mut (), None));
     }
 
     fn is_causal(&self) -> bool {
@@ -201,19 +234,14 @@ impl<F: Float> Run for Embedding<F> {
 impl<F: Float> SeqLayer for Embedding<F> {
     fn backward(&self, cx: Context<'_>, io: SeqGradIo<'_, F>, (): &mut (), (): &mut (), grads: &mut Self) {
         io.expect(self);
-        let Some(words) = self.words(&cx) else {
-            return self.linear.backward(cx, io, &mut (), &mut (), &mut grads.linear);
-        };
         let SeqGradIo { x, y, d_y, mut d_x } = io;
-        self.with_words(&words, x, |x| {
+        self.with_input(&cx, x, |x| {
             let d_x = d_x.as_mut().map(|d_x| d_x.view_mut());
             let io = SeqGradIo { x: x.reborrow(), y: y.view(), d_y: d_y.view(), d_x };
             self.linear.backward(cx, io, &mut (), &mut (), &mut grads.linear);
         });
         if let Some(d_x) = &mut d_x {
-            for (i, mut column) in d_x.axis_iter_mut(Axis(2)).enumerate() {
-                column.map_inplace(|d| *d *= words[i]);
-            }
+            self.drop_words(&cx, d_x);
         }
     }
 }

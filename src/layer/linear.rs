@@ -1,6 +1,8 @@
 //! The same affine map at every step.
 
+mod product;
 mod ragged;
+mod transposed;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -11,17 +13,21 @@ use super::{Causal, Run, SeqLayer};
 use crate::blocks::{BLOCK_ROWS, BlockSum, COPIES, block_steps, blocks, in_blocks};
 use crate::infer::{Precision, Prepare, PreparedBox};
 use crate::init::memory_for;
-use crate::kernel::matmul::{matmul, matmul_from, matmul_transposed};
-use crate::kernel::pack::{Packed, pack, pack_transposed, packed_len};
+use crate::kernel::matmul::matmul_transposed;
+use crate::kernel::pack::{pack, pack_transposed, packed_len};
 use crate::kernel::scratch;
 use crate::kernel::sums::add_rows;
 use crate::kernel::threads::{self, divide};
-use crate::kernel::views::{CleanRows, Rows, flat, flat_mut, kept, put_rows};
+use crate::kernel::views::{CleanRows, Rows, flat, flat_mut, kept};
 use crate::memory::bytes;
 use crate::{
     Context, Describe, Error, Float, Init, Input, Memory, Params, PassSize, Recurrent, Scheme, SeqGradIo, Spec, Work,
 };
-use ragged::{tokens_backward, valid};
+use product::Product;
+use ragged::tokens_backward;
+
+pub(super) use product::copied;
+pub(super) use ragged::{gather, valid};
 
 /// y = x·w + b at every step, so `[T, B, D]` → `[T, B, V]`: the head of a language model. From tokens it looks rows of w up.
 ///
@@ -50,9 +56,14 @@ pub struct LinearSpec<F> {
 }
 
 /// Rows packed together for the weights' gradient: working memory does not grow with T.
-const ROWS: usize = 512;
+pub(super) const ROWS: usize = 512;
 /// Multiply-adds below which another thread costs more than it brings.
 const WORTH_A_THREAD: usize = 1 << 20;
+
+/// How many parts the product of so many rows and a weight of `len` numbers is worth.
+pub(super) fn parts(rows: usize, len: usize) -> usize {
+    threads::at_hand().min(1 + rows.saturating_mul(len) / WORTH_A_THREAD)
+}
 
 impl<F: Float> Linear<F> {
     /// `outputs` columns, with a bias, everything starting uniform on ±1/√D, as in PyTorch.
@@ -81,14 +92,15 @@ impl<F: Float> Linear<F> {
         self.w.view()
     }
 
+    /// The numbers of w.
+    pub(super) fn w_mut(&mut self) -> &mut [F] {
+        flat_mut(&mut self.w)
+    }
+
     /// `b [V]`, where there is one.
     #[must_use]
     pub fn b(&self) -> Option<&Array1<F>> {
         self.b.as_ref()
-    }
-
-    fn parts(&self, rows: usize) -> usize {
-        threads::at_hand().min(1 + rows.saturating_mul(self.w.len()) / WORTH_A_THREAD)
     }
 }
 
@@ -168,12 +180,9 @@ impl<F: Float> Recurrent for Linear<F> {
 }
 
 impl<F: Float> Linear<F> {
-    /// Rows of an array that are copied together where they do not lie side by side: so few that the copies take next to
-    /// nothing. They are there whether an array needs them or not, so that nobody has to know.
+    /// Rows of an array that are copied together where they do not lie side by side.
     fn copied(&self, rows: usize) -> usize {
-        const NUMBERS: usize = 1 << 15;
-        let widest = self.w.nrows().max(self.w.ncols());
-        rows.min(ROWS).min((NUMBERS / widest).max(1))
+        copied(rows, self.w.nrows().max(self.w.ncols()))
     }
 
     /// Lengths of the buffers of a forward call: the packed weight, copies of x and y.
@@ -207,8 +216,10 @@ impl<F: Float> Run for Linear<F> {
         }
         cx.clear_padding(&mut ys);
         match xs {
-            Input::Rows(xs) if cx.is_ragged(t) => self.ragged(&cx, xs, ys),
-            Input::Rows(xs) => self.rows(xs, ys),
+            Input::Rows(xs) => scratch::with_each(self.forward_lengths(t * b), |[packed, x_copy, y_copy]| {
+                let w = pack(flat(&self.w), inputs, v, packed);
+                Product { start: self.b().map(flat), w }.sequence(&cx, xs, ys, [x_copy, y_copy]);
+            }),
             Input::Tokens(tokens) => {
                 for [step, row] in valid(&cx, (t, b)) {
                     let (mut y, w) = (ys.slice_mut(s![step, row, ..]), self.w.row(tokens[[step, row]]));
@@ -276,43 +287,6 @@ impl<F: Float> SeqLayer for Linear<F> {
 impl<F: Float> Causal for Linear<F> {}
 
 impl<F: Float> Linear<F> {
-    fn rows(&self, xs: ArrayView3<'_, F>, mut ys: ArrayViewMut3<'_, F>) {
-        let ((t, b, d), v) = (xs.dim(), self.w.ncols());
-        let n = t * b;
-        scratch::with_each(self.forward_lengths(n), |[packed, x_copy, y_copy]| {
-            let w = pack(flat(&self.w), d, v, packed);
-            let xs = CleanRows::of(xs);
-            let direct = ys.is_standard_layout();
-            let piece = if direct && xs.are_there() { n } else { self.copied(n) };
-            for first in (0..n).step_by(piece) {
-                let m = piece.min(n - first);
-                let xs = xs.get(first, m, x_copy);
-                let numbers = if direct { &mut flat_mut(&mut ys)[first * v..][..m * v] } else { &mut y_copy[..m * v] };
-                self.times(xs, numbers, w);
-                if !direct {
-                    put_rows(&mut ys, first, &y_copy[..m * v]);
-                }
-            }
-        });
-    }
-
-    /// y = x·w + b for rows that lie one after the other.
-    fn times(&self, xs: &[F], ys: &mut [F], w: Packed<'_, F>) {
-        let (d, v) = self.w.dim();
-        let parts = self.parts(ys.len() / v);
-        divide(Rows { first: 0, width: v, numbers: ys }, parts, 1, &|rows| {
-            let m = rows.numbers.len() / v;
-            let a = &xs[rows.first * d..];
-            match &self.b {
-                Some(b) => matmul_from(flat(b), rows.numbers, a, d, m, w),
-                None => {
-                    rows.numbers.fill(F::zero());
-                    matmul(rows.numbers, a, d, m, w);
-                }
-            }
-        });
-    }
-
     /// The way back of a call whose rows are summed one after the other.
     fn block_backward(
         &self,
@@ -337,19 +311,9 @@ impl<F: Float> Linear<F> {
                     let (xs, d_ys) = (x.get(first, rows, x_copy), d_y.get(first, rows, d_y_copy));
                     self.weights_backward(xs, d_ys, packed, grads);
                 }
-                let Some(mut d_x) = d_x else { return };
-                let w = pack_transposed(flat(&self.w), v, d, packed_w);
-                let direct = d_x.is_standard_layout();
-                let piece = if direct && d_y.are_there() { n } else { self.copied(n) };
-                for first in (0..n).step_by(piece) {
-                    let m = piece.min(n - first);
-                    let d_ys = d_y.get(first, m, d_y_copy);
-                    let numbers =
-                        if direct { &mut flat_mut(&mut d_x)[first * d..][..m * d] } else { &mut d_x_copy[..m * d] };
-                    self.input_backward(d_ys, numbers, w);
-                    if !direct {
-                        put_rows(&mut d_x, first, &d_x_copy[..m * d]);
-                    }
+                if let Some(d_x) = d_x {
+                    let w = pack_transposed(flat(&self.w), v, d, packed_w);
+                    Product { start: None, w }.all(&d_y, n, d_x, [d_y_copy, d_x_copy]);
                 }
             },
         );
@@ -363,20 +327,9 @@ impl<F: Float> Linear<F> {
             add_rows(flat_mut(b), d_ys);
         }
         let packed = pack(d_ys, n, v, packed);
-        divide(Rows { first: 0, width: v, numbers: flat_mut(&mut grads.w) }, self.parts(n), 1, &|rows| {
+        divide(Rows { first: 0, width: v, numbers: flat_mut(&mut grads.w) }, parts(n, self.w.len()), 1, &|rows| {
             let m = rows.numbers.len() / v;
             matmul_transposed(rows.numbers, &xs[rows.first..], d, m, packed);
-        });
-    }
-
-    /// Sets ∂L/∂x = d_y·wᵀ.
-    fn input_backward(&self, d_ys: &[F], d_xs: &mut [F], w: Packed<'_, F>) {
-        let (d, v) = self.w.dim();
-        let parts = self.parts(d_xs.len() / d);
-        divide(Rows { first: 0, width: d, numbers: d_xs }, parts, 1, &|rows| {
-            rows.numbers.fill(F::zero());
-            let m = rows.numbers.len() / d;
-            matmul(rows.numbers, &d_ys[rows.first * v..], v, m, w);
         });
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use super::Stacked;
 use crate::{
     Bidirectional, Boxed, Dropout, Embedding, Error, Float, Gru, Init, Last, LayerNorm, Linear, Lstm, Merge, Recurrent,
-    Rnn, SeqLayer, Spec,
+    Rnn, SeqLayer, Spec, Tied,
 };
 
 /// Layers of any kinds on top of each other, chosen at run time.
@@ -150,6 +150,26 @@ impl<F: Float> Builder<F> {
         self.layer(Last::spec())
     }
 
+    /// Makes the layers so far one [`Tied`] layer: the first, which is to be an [embedding](Builder::embedding), gives its weight to a
+    /// head on top of the others too, so the last of them is to be as wide as it. Layers that follow are above the head.
+    #[must_use]
+    pub fn tied(mut self) -> Self {
+        let (specs, count) = (std::mem::take(&mut self.specs), std::mem::replace(&mut self.count, 1));
+        self.specs.push(Box::new(move |width, init| {
+            check_count(count)?;
+            let mut layers = layers(&specs, width, init)?;
+            let first = layers.remove(0);
+            let Some(embedding) = first.downcast_ref::<Embedding<F>>() else {
+                return Err(Error::value("tied", "an embedding as the first layer", first.describe()));
+            };
+            if layers.is_empty() {
+                return Err(Error::value("tied", "a layer above the embedding", "none"));
+            }
+            Ok(Boxed::new(Tied::new(embedding.clone(), Stacked::new(layers)?)?))
+        }));
+        self
+    }
+
     /// The seed of the starting values; 0 if not said.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
@@ -175,12 +195,7 @@ impl<F: Float> Builder<F> {
 
     fn layers(&self, input_size: usize, init: &mut Init) -> Result<Network<F>, Error> {
         check_count(self.count)?;
-        let mut layers: Vec<Boxed<F>> = Vec::new();
-        for (i, make) in self.specs.iter().enumerate() {
-            let width = layers.last().map_or(input_size, Recurrent::output_size);
-            layers.push(make(width, init).map_err(|error| error.within(format!("layer {i}")))?);
-        }
-        Stacked::new(layers)
+        Stacked::new(layers(&self.specs, input_size, init)?)
     }
 }
 
@@ -205,6 +220,16 @@ impl<F: Float> Spec for Builder<F> {
         }
         self.layers(input_size, init)
     }
+}
+
+/// The layers, bottom first.
+fn layers<F: Float>(specs: &[Make<F>], input_size: usize, init: &mut Init) -> Result<Vec<Boxed<F>>, Error> {
+    let mut layers: Vec<Boxed<F>> = Vec::new();
+    for (i, make) in specs.iter().enumerate() {
+        let width = layers.last().map_or(input_size, Recurrent::output_size);
+        layers.push(make(width, init).map_err(|error| error.within(format!("layer {i}")))?);
+    }
+    Ok(layers)
 }
 
 impl<F> fmt::Debug for Builder<F> {

@@ -1,6 +1,6 @@
 //! A pass through the layers of a stack, forward and backward.
 
-use ndarray::{ArrayView3, ArrayViewMut3};
+use ndarray::{Array3, ArrayView3, ArrayViewMut3};
 
 use crate::kernel::scratch;
 use crate::kernel::views::{view, view_mut};
@@ -155,6 +155,27 @@ fn passed<L: Run>(
         cx.clear_padding(&mut y);
         std::mem::swap(&mut to, &mut from);
     }
+}
+
+/// Forward, every layer's outputs in an array of their own.
+pub(super) fn outputs<L: Run>(
+    layers: &[L],
+    cx: Context<'_>,
+    xs: Input<'_, L::Elem>,
+    states: &mut [L::State],
+) -> Vec<Array3<L::Elem>> {
+    let (t, b) = xs.dim();
+    let xs = cx.cleared_input(xs);
+    let mut outputs: Vec<Array3<L::Elem>> = Vec::with_capacity(layers.len());
+    for (i, ((layer, [_, after]), state)) in layers.iter().zip(steps_of(layers, t)).zip(states).enumerate() {
+        let x = outputs.last().map_or_else(|| xs.input(), Input::from);
+        let mut y = Array3::zeros((after, b, layer.output_size()));
+        let cx = context_of(layers, &cx, i, t);
+        layer.forward(cx, x, y.view_mut(), state, None);
+        cx.clear_padding(&mut y.view_mut());
+        outputs.push(y);
+    }
+    outputs
 }
 
 pub(super) fn backward<L: SeqLayer>(

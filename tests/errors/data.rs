@@ -2,6 +2,7 @@
 
 use deep_rnn::ndarray::{Array1, Array2, Array3};
 use deep_rnn::prelude::*;
+use deep_rnn::{flat_state, state_from_flat};
 
 use crate::bits::weights;
 use crate::refused;
@@ -63,6 +64,24 @@ fn numbers_and_targets() {
 }
 
 #[test]
+fn what_outputs_of_every_layer_are_asked_of() {
+    let net = Network::<f64>::builder(3).lstm(4).linear(2).build().unwrap();
+    let of = |cx: Context<'_>, dim: (usize, usize, usize), rows: usize| {
+        net.layer_outputs(cx, &Array3::zeros(dim), &mut net.zero_state(rows))
+    };
+    refused(of(Context::default(), (4, 2, 5), 2), &["inputs: expected shape [T, B, 3], got [4, 2, 5]"]);
+    refused(of(Context::default(), (4, 2, 3), 1), &["state: expected arrays of shapes [[2, 4], [2, 4]], got [[1, 4]"]);
+    refused(of(Context::default().with_lengths(&[4]), (4, 2, 3), 2), &["lengths: expected 2, one for each row, got 1"]);
+    refused(of(Context::default().with_lengths(&[5, 1]), (4, 2, 3), 2), &["lengths: expected at most 4 steps, got 5"]);
+    let tokens = Array2::from_elem((4, 2), 3);
+    let result = net.layer_outputs(Context::default(), &tokens, &mut net.zero_state(2));
+    refused(result, &["tokens: expected below 3, got 3"]);
+    let other = Network::<f64>::builder(3).gru(4).gru(4).build().unwrap();
+    let result = net.layer_outputs(Context::default(), &Array3::zeros((4, 2, 3)), &mut other.zero_state(2));
+    refused(result, &["state: expected one of this network, got that of a network of other kinds of layers"]);
+}
+
+#[test]
 fn states() {
     let mut bptt = Bptt::builder(model()).build().unwrap();
     let wider = LanguageModel::new(Stacked::repeat(V, 2, &spec(5), 0).unwrap(), 1).unwrap();
@@ -94,6 +113,33 @@ fn states() {
         let result = model.step_tokens(&[0], &mut logits, &mut model.zero_state(1));
         refused(result, &["tokens: expected B·1 numbers of tokens for B·5 of y", &got]);
     }
+}
+
+#[test]
+fn states_in_pytorchs_layout() {
+    let flat_of = |net: &Network<f64>| flat_state(net, &net.zero_state(2));
+    let net = || Network::<f64>::builder(3);
+    let mixed = net().lstm(4).gru(4).build().unwrap();
+    let kinds = ["cells: expected all of one kind and width, as Lstm(3 → 4), got Gru(4 → 4)"];
+    refused(flat_of(&mixed), &kinds);
+    refused(state_from_flat(&mixed, &[Array3::zeros((2, 2, 4))]), &kinds);
+    let widths = ["cells: expected all of one kind and width, as Gru(3 → 4), got Gru(4 → 5)"];
+    refused(flat_of(&net().gru(4).linear(4).gru(5).build().unwrap()), &widths);
+    let lstm = net().lstm(4).dropout(0.1).lstm(4).build().unwrap();
+    refused(
+        flat_state(&lstm, &mixed.zero_state(2)),
+        &["state: expected arrays of shapes [[2, 4], [2, 4], [2, 4], [2, 4]]"],
+    );
+    let arrays = |shapes: &[[usize; 3]]| shapes.iter().map(|shape| Array3::<f64>::zeros(*shape)).collect::<Vec<_>>();
+    let to = |shapes: &[[usize; 3]]| state_from_flat(&lstm, &arrays(shapes));
+    assert!(to(&[[2, 5, 4], [2, 5, 4]]).is_ok());
+    let number = "arrays of the state: expected 2, one for each array of a cell's state, got ";
+    for shapes in [&[][..], &[[2, 5, 4]], &[[2, 5, 4]; 3]] {
+        refused(to(shapes), &[&format!("{number}{}", shapes.len())]);
+    }
+    refused(to(&[[1, 5, 4], [2, 5, 4]]), &["state[0]: expected shape [2, B, 4], got [1, 5, 4]"]);
+    refused(to(&[[2, 5, 4], [2, 5, 3]]), &["state[1]: expected shape [2, 5, 4], got [2, 5, 3]"]);
+    refused(to(&[[2, 5, 4], [2, 1, 4]]), &["state[1]: expected shape [2, 5, 4], got [2, 1, 4]"]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use deep_rnn::ndarray::{Array1, Array2};
 use deep_rnn::prelude::*;
-use deep_rnn::{Boxed, LstmGates};
+use deep_rnn::{Boxed, Embedding, LstmGates, Tied};
 
 use crate::refused;
 use crate::small_model::{HUGE, V, seeded, spec};
@@ -55,6 +55,30 @@ fn a_first_state_that_cannot_be_learned() {
     refused(deep_rnn::LearnedState::new(Boxed::new(once)), &[expected]);
     let ahead = Bidirectional::spec(spec(4), Merge::Sum).build(3, &mut seeded()).unwrap();
     refused(deep_rnn::LearnedState::new(ahead), &["inner: expected a layer whose outputs depend on no later input"]);
+}
+
+#[test]
+fn ties_that_do_not_hold() {
+    let net = || Network::<f64>::builder(7);
+    let first = "layer 0: tied: expected an embedding as the first layer, got Lstm(7 → 3)";
+    refused(net().lstm(3).lstm(3).tied().build(), &[first]);
+    refused(net().embedding(3).tied().build(), &["layer 0: tied: expected a layer above the embedding, got none"]);
+    refused(net().tied().build(), &["layer 0: layers: expected 1 to 10000, got 0"]);
+    let width = "outputs of 3 columns, the width of the embedding, got 4";
+    refused(net().embedding(3).lstm(4).tied().linear(2).build(), &["layer 0: tied: Stacked(3 → 4", width]);
+    let last = net().embedding(3).lstm(3).last().tied().build();
+    refused(last, &["layer 0: tied: Stacked(3 → 3", "expected an output for each step, got 1 for 2"]);
+    refused(net().embedding(3).lstm(0).tied().build(), &["layer 0: layer 1: units: expected at least 1, got 0"]);
+    refused(net().embedding(3).repeat(10_000, Gru::spec(3)).tied().build(), &["layer 0: layers: expected 1 to 10000"]);
+    let words = || Embedding::from_array(Array2::<f64>::zeros((7, 3))).unwrap();
+    let gru = |inputs| Gru::<f64>::spec(3).build(inputs, &mut seeded()).unwrap();
+    refused(
+        Tied::new(words(), gru(2)),
+        &["tied: Gru(2 → 3): expected inputs of 3 columns, the width of the embedding"],
+    );
+    refused(Tied::from_parts(words(), gru(3), Array1::zeros(6)), &["b: expected shape [7], got [6]"]);
+    let scheme = Embedding::<f64>::settings(3).init(Scheme::Normal(-1.0));
+    refused(scheme.build::<f64>(7, &mut seeded()), &["scheme: expected a finite standard deviation"]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod measure;
 mod panics;
 
 use deep_rnn::prelude::*;
-use deep_rnn::{LearnedState, Reversed};
+use deep_rnn::{Embedding, LearnedState, Reversed, Tied};
 use measure::{Worst, budgets, half_square, measure};
 use ndarray::{Array2, Array3, ArrayView3, s};
 use peak_alloc::PeakAlloc;
@@ -80,6 +80,9 @@ fn layers<F: Float>(worst: &mut Worst) {
     let learned = |d: usize, init: &mut Init| LearnedState::new(Lstm::<F>::spec(48).build(d, init)?);
     layer(worst, "LSTM from a learned state, Linear", &net().layer(learned).linear(5).build().unwrap());
     layer(worst, "the last of GRU, Linear", &net().gru(48).last().linear(5).build().unwrap());
+    layer(worst, "an embedding and a head of one weight", &net().embedding(40).lstm(40).tied().build().unwrap());
+    let words = Embedding::<F>::settings(40).word_dropout(0.2);
+    layer(worst, "the same, words left out", &net().layer(Tied::spec(words, Gru::spec(40))).build().unwrap());
     // In shards.
     layer(worst, "GRU, reset before", &Stacked::repeat(D, 1, &GruResetBefore::<F>::spec(32), 0).unwrap());
     let mixed = net().layer(GruResetBefore::<F>::spec(24)).lstm(40).linear(20);
@@ -145,6 +148,8 @@ fn the_peak_is_what_was_said() {
     tokens(&mut worst, "RNN", || Stacked::repeat(28, 4, &Rnn::<f32>::spec(32), 0).unwrap());
     tokens(&mut worst, "LSTM, one", || stack(1, 48));
     tokens(&mut worst, "LSTM in boxes", || Network::<f32>::builder(28).lstm(48).build().unwrap());
+    tokens(&mut worst, "tied", || Network::<f32>::builder(28).embedding(48).lstm(48).tied().build().unwrap());
+    tokens(&mut worst, "tied, wide", || Network::<f32>::builder(300).embedding(32).gru(32).tied().build().unwrap());
     let before = GruResetBefore::<f32>::spec(48);
     tokens(&mut worst, "GRU, reset before", || Stacked::repeat(28, 1, &before, 0).unwrap());
     worst.tell();

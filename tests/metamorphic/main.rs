@@ -4,8 +4,10 @@
 mod arrays;
 mod biases;
 mod cutting;
+mod flat;
 mod grus;
 mod loss;
+mod outputs;
 #[path = "../support/pass.rs"]
 mod pass;
 mod problems;

@@ -12,3 +12,4 @@ mod reset_before;
 mod shapes;
 mod tally;
 mod threads;
+mod tied;

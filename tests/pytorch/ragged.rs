@@ -1,8 +1,8 @@
 //! Rows of several lengths: packed sequences of PyTorch, sequence_lens of ONNX Runtime, masks of Keras (`tests/data/ragged.py`).
 
 use deep_rnn::prelude::*;
-use deep_rnn::{Boxed, Gated, GruGates, LstmGates, Reversed, RnnGates, Threads};
-use ndarray::{Array3, ArrayD, Axis};
+use deep_rnn::{Boxed, Gated, GruGates, LstmGates, Reversed, RnnGates, Threads, flat_state, state_from_flat};
+use ndarray::{Array3, Axis};
 
 use crate::fixture::{self, Kind, Part};
 use crate::gates::Kept;
@@ -65,31 +65,10 @@ impl Case {
         if self.kind == Kind::Lstm { 2 } else { 1 }
     }
 
-    /// The state of PyTorch's arrays `[layers * directions, B, H]`, h and, of an LSTM, c.
-    fn state<F: Float, S: State<F>>(&self, mut state: S, arrays: &[Array3<F>; 2]) -> S {
-        let mut at = 0;
-        state.visit_mut(&mut |mut view| {
-            view.assign(&arrays[at % self.lanes()].index_axis(Axis(0), at / self.lanes()));
-            at += 1;
-        });
-        assert_eq!(at, self.lanes() * self.layers * self.directions);
-        state
-    }
-
-    /// The way back: lane number `lane`.
-    fn lane<F: Float, S: State<F>>(&self, state: &S, lane: usize) -> ArrayD<F> {
-        let (mut at, mut all) = (0, Array3::zeros((self.layers * self.directions, B, H)));
-        state.visit(&mut |view| {
-            if at % self.lanes() == lane {
-                all.index_axis_mut(Axis(0), at / self.lanes()).assign(&view);
-            }
-            at += 1;
-        });
-        all.into_dyn()
-    }
-
-    fn states<F: Float>(&self, tensors: [usize; 2]) -> [Array3<F>; 2] {
-        tensors.map(|tensor| self.made(tensor, [self.layers * self.directions, B, H]))
+    /// PyTorch's arrays `[layers * directions, B, H]`, h and, of an LSTM, c.
+    fn states<F: Float>(&self, tensors: [usize; 2]) -> Vec<Array3<F>> {
+        let made = tensors.map(|tensor| self.made(tensor, [self.layers * self.directions, B, H]));
+        made.into_iter().take(self.lanes()).collect()
     }
 }
 
@@ -110,8 +89,8 @@ fn check<F: Float>(tally: &mut Tally, case: Case, name: &str, lengths: &[usize],
     let net = case.network::<F>();
     let xs = with_nan(case.made(0, [T, B, D]), lengths);
     let d_ys = with_nan(case.made(3, [T, B, case.directions * H]), lengths);
-    let mut state = case.state(net.zero_state(B), &case.states([1, 2]));
-    let mut d_state = case.state(net.zero_state(B), &case.states([4, 5]));
+    let mut state = state_from_flat(&net, &case.states([1, 2])).unwrap();
+    let mut d_state = state_from_flat(&net, &case.states([4, 5])).unwrap();
     let (mut ys, mut d_xs) = (Array3::zeros(d_ys.dim()), Array3::zeros(xs.dim()));
     let (mut tape, mut grads) = (Default::default(), net.zeros_like());
     let cx = Context::default().with_lengths(lengths);
@@ -123,9 +102,10 @@ fn check<F: Float>(tally: &mut Tally, case: Case, name: &str, lengths: &[usize],
     let before = tally.tensors;
     tally.compare(name, "out", ys.view().into_dyn());
     tally.compare(name, "d_x", d_xs.view().into_dyn());
-    for (lane, letter) in ["h", "c"].into_iter().enumerate().take(case.lanes()) {
-        tally.compare(name, &format!("{letter}_n"), case.lane(&state, lane).view());
-        tally.compare(name, &format!("d_{letter}0"), case.lane(&d_state, lane).view());
+    let (last, first) = (flat_state(&net, &state).unwrap(), flat_state(&net, &d_state).unwrap());
+    for (letter, (last, first)) in ["h", "c"].into_iter().zip(last.iter().zip(&first)) {
+        tally.compare(name, &format!("{letter}_n"), last.view().into_dyn());
+        tally.compare(name, &format!("d_{letter}0"), first.view().into_dyn());
     }
     grads.visit(&mut |path, array| {
         let layer = path.split('.').next().and_then(|layer| layer.parse().ok()).unwrap();
@@ -176,22 +156,19 @@ fn packed_sequences_of_pytorch_in_f32() {
 /// One layer forward: outputs and last states, f32 on the other side.
 fn forward(tally: &mut Tally, case: Case, net: &Boxed<f32>, name: &str, lengths: &[usize]) {
     let xs = with_nan(case.made(0, [T, B, D]), lengths);
-    let mut state = case.state(net.zero_state(B), &case.states([1, 2]));
+    let mut state = state_from_flat(net, &case.states([1, 2])).unwrap();
     let mut ys = Array3::zeros((T, B, case.directions * H));
     net.forward(Context::default().with_lengths(lengths), (&xs).into(), ys.view_mut(), &mut state, None);
     tally.compare(name, "out", ys.view().into_dyn());
-    for (lane, letter) in ["h", "c"].into_iter().enumerate().take(case.lanes()) {
-        let mut last = case.lane(&state, lane);
+    for (lane, mut last) in flat_state(net, &state).unwrap().into_iter().enumerate() {
         // The last state of a row without steps is its first one here, and zeros in ONNX Runtime.
         for (row, _) in lengths.iter().enumerate().filter(|(_, length)| **length == 0) {
-            assert_eq!(
-                last.index_axis(Axis(1), row),
-                case.states::<f32>([1, 2])[lane].index_axis(Axis(1), row).into_dyn()
-            );
+            assert_eq!(last.index_axis(Axis(1), row), case.states::<f32>([1, 2])[lane].index_axis(Axis(1), row));
             last.index_axis_mut(Axis(1), row).fill(0.0);
         }
-        let ours = if name.starts_with("keras") { last.index_axis(Axis(0), 0).to_owned() } else { last };
-        tally.compare(name, &format!("{letter}_n"), ours.view());
+        let last = last.into_dyn();
+        let ours = if name.starts_with("keras") { last.index_axis(Axis(0), 0) } else { last.view() };
+        tally.compare(name, &format!("{}_n", ["h", "c"][lane]), ours);
     }
     tally.fixtures += 1;
     tally.runs += 1;

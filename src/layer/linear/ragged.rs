@@ -3,13 +3,14 @@
 use ndarray::{ArrayView2, ArrayView3, ArrayViewMut3, s};
 
 use super::Linear;
-use crate::kernel::pack::{pack, pack_transposed};
+use super::product::Product;
+use crate::kernel::pack::pack_transposed;
 use crate::kernel::scratch;
 use crate::kernel::views::{copy_clean, flat, put_row};
 use crate::{Context, Float};
 
 /// The rows that count, step after step.
-pub(super) fn valid<'a>(
+pub(in crate::layer) fn valid<'a>(
     cx: &'a Context<'_>,
     (t, b): (usize, usize),
 ) -> impl DoubleEndedIterator<Item = [usize; 2]> + 'a {
@@ -36,21 +37,6 @@ pub(super) fn tokens_backward<F: Float>(
 }
 
 impl<F: Float> Linear<F> {
-    /// The rows that count alone: they are gathered, multiplied and put back.
-    pub(super) fn ragged(&self, cx: &Context<'_>, xs: ArrayView3<'_, F>, mut ys: ArrayViewMut3<'_, F>) {
-        let ((t, b, d), v) = (xs.dim(), self.w.ncols());
-        let rows: Vec<[usize; 2]> = valid(cx, (t, b)).collect();
-        scratch::with_each(self.forward_lengths(t * b), |[packed, x_copy, y_copy]| {
-            let w = pack(flat(&self.w), d, v, packed);
-            for rows in rows.chunks(self.copied(t * b)) {
-                gather(&xs, rows, x_copy);
-                let y = &mut y_copy[..rows.len() * v];
-                self.times(x_copy, y, w);
-                put(y, rows, &mut ys);
-            }
-        });
-    }
-
     pub(super) fn ragged_backward(
         &self,
         cx: &Context<'_>,
@@ -65,14 +51,15 @@ impl<F: Float> Linear<F> {
             self.backward_lengths(t * b, d_x.is_some()),
             |[packed, packed_w, x_copy, d_y_copy, d_x_copy]| {
                 let w = d_x.is_some().then(|| pack_transposed(flat(&self.w), v, d, packed_w));
+                let back = w.map(|w| Product { start: None, w });
                 for rows in rows.rchunks(self.copied(t * b)) {
                     gather(&x, rows, x_copy);
                     gather(&d_y, rows, d_y_copy);
                     let d_ys = &d_y_copy[..rows.len() * v];
                     self.weights_backward(x_copy, d_ys, packed, grads);
-                    if let (Some(w), Some(d_x)) = (w, &mut d_x) {
+                    if let (Some(back), Some(d_x)) = (&back, &mut d_x) {
                         let to = &mut d_x_copy[..rows.len() * d];
-                        self.input_backward(d_ys, to, w);
+                        back.times(d_ys, to);
                         put(to, rows, d_x);
                     }
                 }
@@ -82,7 +69,7 @@ impl<F: Float> Linear<F> {
 }
 
 /// Copies these rows one after the other, without numbers that are too near 0.
-fn gather<F: Float>(from: &ArrayView3<'_, F>, rows: &[[usize; 2]], to: &mut [F]) {
+pub(in crate::layer) fn gather<F: Float>(from: &ArrayView3<'_, F>, rows: &[[usize; 2]], to: &mut [F]) {
     let width = from.len_of(ndarray::Axis(2));
     for ([step, row], to) in rows.iter().zip(to.chunks_exact_mut(width)) {
         copy_clean(to, from.slice(s![*step, *row, ..]));
@@ -90,7 +77,7 @@ fn gather<F: Float>(from: &ArrayView3<'_, F>, rows: &[[usize; 2]], to: &mut [F])
 }
 
 /// The way back.
-fn put<F: Float>(from: &[F], rows: &[[usize; 2]], to: &mut ArrayViewMut3<'_, F>) {
+pub(super) fn put<F: Float>(from: &[F], rows: &[[usize; 2]], to: &mut ArrayViewMut3<'_, F>) {
     let width = to.len_of(ndarray::Axis(2));
     for ([step, row], from) in rows.iter().zip(from.chunks_exact(width)) {
         put_row(to.slice_mut(s![*step, *row, ..]), from);
