@@ -14,7 +14,7 @@ fn layers() -> Vec<(&'static str, Boxed<f64>)> {
     let zoneout = Zoneout::spec(Lstm::<f64>::spec(4), &[0.3, 0.6]);
     let before = Zoneout::spec(GruResetBefore::<f64>::spec(3), &[0.5]);
     let words = Embedding::<f64>::settings(3).word_dropout(0.4).build(5, &mut Init::seeded(1)).unwrap();
-    let tied = Network::<f64>::builder(0).dropout(0.2).lstm(3).locked_dropout(0.2);
+    let tied = Network::<f64>::part().dropout(0.2).lstm(3).locked_dropout(0.2);
     let tied =
         Tied::spec(Embedding::<f64>::settings(3).word_dropout(0.4), tied).build(5, &mut Init::seeded(1)).unwrap();
     let all = Network::<f64>::builder(3)

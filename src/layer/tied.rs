@@ -44,7 +44,7 @@ use table::Table;
 /// assert_eq!((net.input_size(), net.output_size()), (28, 28));
 /// // With numbers that start smaller, which makes smaller logits.
 /// let words = Embedding::<f32>::settings(16).init(Scheme::Normal(0.1));
-/// let net = Network::<f32>::builder(28).layer(Tied::spec(words, Network::builder(0).lstm(32).lstm(16))).build()?;
+/// let net = Network::<f32>::builder(28).layer(Tied::spec(words, Network::part().lstm(32).lstm(16))).build()?;
 /// assert_eq!(generate(&net, &[1, 2], 5, &mut Sampler::greedy())?.len(), 5);
 /// # Ok::<(), deep_rnn::Error>(())
 /// ```
