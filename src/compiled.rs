@@ -1,7 +1,10 @@
 //! Layers and engines that are compiled with this crate.
 //!
 //! Generic code is compiled where it is used: without this every program, and every test, would compile the kernels of each cell again
-//! for each instruction set. In builds that are little optimised (`opt-level` 0 and 1) the compiler takes what is compiled here.
+//! for each instruction set, and a debug build would do so without optimisation. What is compiled here is taken instead: in
+//! builds of `opt-level` 0 and 1 all of it, in others every function that is `#[inline(never)]`. So the functions where the work is done for
+//! a whole sequence, a step, an array are; below them nothing is compiled again. If the compiler's rule changes, programs get slower, not
+//! wrong.
 
 use crate::infer::{Precision, Prepare};
 use crate::{
@@ -33,6 +36,9 @@ fn of<F: Float>() -> Result<(), Error> {
     let tokens = ndarray::Array2::<usize>::zeros((1, 1));
     bptt.train(&tokens, &tokens)?;
     bptt.predict(&tokens)?;
+    let labels = ndarray::Array1::<usize>::zeros(1);
+    let gathers = Network::<F>::builder(1).lstm(1).last().build()?;
+    Bptt::builder(gathers).optimizer(Adam::new(0.1)).build()?.train(&tokens, &labels)?;
     bptt.evaluate([crate::Batch::new(tokens.clone(), tokens)])?;
     generate(&net()?.prepare(Precision::Full)?, &[0], 1, &mut crate::Sampler::greedy())?;
     _ = Stacked::repeat(1, 1, &Lstm::<F>::spec(1), 1)?.prepare(Precision::Full)?;

@@ -335,6 +335,7 @@ impl<'a> Context<'a> {
     }
 
     /// Sets what lies past the end of each row to 0.
+    #[inline(never)]
     pub fn clear_padding<F: Float>(&self, ys: &mut ArrayViewMut3<'_, F>) {
         let (t, b, _) = ys.dim();
         if self.is_ragged(t) {

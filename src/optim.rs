@@ -11,6 +11,7 @@ pub use adam::Adam;
 pub(crate) use arrays::{difference, same_arrays};
 pub use sgd::Sgd;
 
+use ndarray::ArrayViewMutD;
 use num_traits::float::FloatCore;
 
 use crate::{Error, Float, Params};
@@ -110,19 +111,31 @@ impl Clip {
             }
             Clip::Norm(_) => false,
             Clip::Value(bound) => {
-                let (low, high) = (P::Elem::from_f64(-bound), P::Elem::from_f64(bound));
+                let bound = P::Elem::from_f64(bound);
                 let mut clipped = false;
-                grads.visit_mut(&mut |_, mut array| {
-                    array.map_inplace(|g| {
-                        clipped |= *g < low || *g > high;
-                        *g = if *g < low { low } else { *g };
-                        *g = if *g > high { high } else { *g };
-                    });
-                });
+                grads.visit_mut(&mut |_, array| clipped |= bring_within(array, bound));
                 clipped
             }
         }
     }
+}
+
+/// Brings numbers into ± a bound; tells whether one was outside.
+#[inline(never)]
+fn bring_within<F: Float>(mut array: ArrayViewMutD<'_, F>, bound: F) -> bool {
+    let mut clipped = false;
+    array.map_inplace(|g| {
+        clipped |= *g < -bound || *g > bound;
+        *g = if *g < -bound { -bound } else { *g };
+        *g = if *g > bound { bound } else { *g };
+    });
+    clipped
+}
+
+/// Multiplies by `k`; what would become less than `kept` times it becomes 0.
+#[inline(never)]
+fn shrink<F: Float>(mut array: ArrayViewMutD<'_, F>, k: F, kept: F) {
+    array.map_inplace(|g| *g = if g.abs() < kept { F::zero() } else { *g * k });
 }
 
 /// Multiplies by bound/norm. What would be less than the smallest normal number becomes 0.
@@ -140,9 +153,7 @@ fn scale_to<P: Params>(grads: &mut P, bound: f64, norm: f64) {
         return;
     }
     let kept = least / k;
-    grads.visit_mut(&mut |_, mut array| {
-        array.map_inplace(|g| *g = if g.abs() < kept { num_traits::zero() } else { *g * k });
-    });
+    grads.visit_mut(&mut |_, array| shrink(array, k, kept));
 }
 
 /// Refuses what is not a finite number above 0, in `F` too: 1e300 is infinite in `f32`, 1e-300 is 0, and 1e-40 has lost

@@ -51,7 +51,7 @@ pub trait Params: Numeric + Clone + Send + Sync {
 
     /// Sets every number to 0.
     fn set_zero(&mut self) {
-        self.visit_mut(&mut |_, mut view| view.fill(num_traits::zero()));
+        self.visit_mut(&mut |_, view| clear(view));
     }
 
     /// How many numbers there are.
@@ -87,7 +87,7 @@ pub trait Params: Numeric + Clone + Send + Sync {
 
     /// Multiplies every number by `k`.
     fn scale(&mut self, k: Self::Elem) {
-        self.visit_mut(&mut |_, mut view| view.map_inplace(|x| *x *= k));
+        self.visit_mut(&mut |_, view| multiply(view, k));
     }
 
     /// Adds `k` times `other`.
@@ -95,14 +95,14 @@ pub trait Params: Numeric + Clone + Send + Sync {
     /// # Panics
     /// If the two have different arrays.
     fn add_scaled(&mut self, other: &Self, k: Self::Elem) {
-        self.zip_mut(other, &mut |_, mut a, b| Zip::from(&mut a).and(&b).for_each(|a, &b| *a += k * b));
+        self.zip_mut(other, &mut |_, a, b| add(a, &b, k));
     }
 
     /// Whether no number is NaN or infinite.
     #[must_use]
     fn is_finite(&self) -> bool {
         let mut finite = true;
-        self.visit(&mut |_, view| finite &= view.iter().all(|x| num_traits::float::FloatCore::is_finite(*x)));
+        self.visit(&mut |_, view| finite &= all_finite(&view));
         finite
     }
 }
@@ -110,16 +110,40 @@ pub trait Params: Numeric + Clone + Send + Sync {
 /// What [`Params::zip_mut`] calls.
 pub type ZipMut<'f, F> = &'f mut dyn FnMut(&str, ArrayViewMutD<'_, F>, ArrayViewD<'_, F>);
 
+// The work on one array: compiled here once for each type of numbers, and not again for each network.
+
+#[inline(never)]
+fn clear<F: Float>(mut view: ArrayViewMutD<'_, F>) {
+    view.fill(F::zero());
+}
+
+#[inline(never)]
+fn multiply<F: Float>(mut view: ArrayViewMutD<'_, F>, k: F) {
+    view.map_inplace(|x| *x *= k);
+}
+
+#[inline(never)]
+fn add<F: Float>(mut a: ArrayViewMutD<'_, F>, b: &ArrayViewD<'_, F>, k: F) {
+    Zip::from(&mut a).and(b).for_each(|a, &b| *a += k * b);
+}
+
+#[inline(never)]
+fn all_finite<F: Float>(view: &ArrayViewD<'_, F>) -> bool {
+    view.iter().all(|x| num_traits::float::FloatCore::is_finite(*x))
+}
+
 /// A sum of squares below this may have lost some: 2⁻⁹⁰⁰, far above the squares that are not normal numbers.
 const LEAST_SUM: f64 = f64::from_bits((1023 - 900) << 52);
 
 /// Of the numbers divided by `unit`. Eight running sums, so that the loop becomes vector code, in an order that depends on the
 /// length alone.
+#[inline(never)]
 fn sum_of_squares<F: Float>(view: &ArrayViewD<'_, F>, unit: f64) -> f64 {
     if unit == 1.0 { squares(view, Float::as_f64) } else { squares(view, |x| x.as_f64() / unit) }
 }
 
 /// The largest |x| of numbers without NaN.
+#[inline(never)]
 fn largest<F: Float>(view: &ArrayViewD<'_, F>) -> f64 {
     let larger = |top: F, x: F| if x.abs() > top { x.abs() } else { top };
     let Some(slice) = view.as_slice_memory_order() else {

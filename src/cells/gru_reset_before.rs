@@ -173,6 +173,7 @@ impl<F: Float> Recurrent for GruResetBefore<F> {
 }
 
 impl<F: Float> RnnCell for GruResetBefore<F> {
+    #[inline(never)]
     fn step(
         &self,
         _: Context<'_>,
@@ -200,6 +201,7 @@ impl<F: Float> RnnCell for GruResetBefore<F> {
         }
     }
 
+    #[inline(never)]
     fn step_backward(
         &self,
         _: Context<'_>,

@@ -112,6 +112,7 @@ impl<F: Float> Divisible for Share<'_, F> {
 }
 
 impl<F: Float, P: Pointwise<F>> Gated<F, P> {
+    #[inline(never)]
     pub(super) fn sequence_backward(
         &self,
         cx: Context<'_>,

@@ -52,6 +52,7 @@ impl<F: Float> Divisible for Part<'_, F> {
 }
 
 impl<F: Float, P: Pointwise<F>> Gated<F, P> {
+    #[inline(never)]
     pub(super) fn sequence(
         &self,
         cx: Context<'_>,

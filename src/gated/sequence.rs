@@ -156,6 +156,7 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
     }
 
     /// What a sequence takes, from rows or from tokens.
+    #[inline(never)]
     pub(super) fn sequence_memory(&self, size: PassSize) -> Memory {
         let PassSize { steps, batch, tokens, d_x } = size;
         let rows_in = !tokens;

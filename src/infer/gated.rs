@@ -24,6 +24,7 @@ pub struct PreparedGated<F, P> {
 impl<F: Float, P: Pointwise<F>> Prepare for Gated<F, P> {
     type Prepared = PreparedGated<F, P>;
 
+    #[inline(never)]
     fn prepare(&self, precision: Precision) -> Result<PreparedGated<F, P>, Error> {
         let (inputs, units, x, u) = (self.input_size(), self.output_size(), P::X::N, P::H::N);
         let (w_x, w_h) = (self.w_x(), self.w_h());
@@ -53,7 +54,7 @@ impl<F: Float, P: Pointwise<F>> PreparedGated<F, P> {
         self.weights.precision()
     }
 
-    #[inline]
+    #[inline(never)]
     fn run(&self, x: StepInput<'_, F>, y: &mut [F], state: &mut <P::State as Lanes<F>>::Arrays) {
         let state = P::State::slices(state);
         match &self.weights {

@@ -21,6 +21,7 @@ pub struct PreparedLinear<F> {
 impl<F: Float> Prepare for Linear<F> {
     type Prepared = PreparedLinear<F>;
 
+    #[inline(never)]
     fn prepare(&self, precision: Precision) -> Result<PreparedLinear<F>, Error> {
         let (inputs, outputs, w, b) = (self.input_size(), self.output_size(), self.w(), self.b().map(flat));
         check_bias("b", b)?;
@@ -63,7 +64,7 @@ impl<F: Float> Recurrent for PreparedLinear<F> {
 forward_by_steps!([F: Float] PreparedLinear<F>, F);
 
 impl<F: Float> PreparedLinear<F> {
-    #[inline]
+    #[inline(never)]
     fn run(&self, x: StepInput<'_, F>, y: &mut [F]) {
         match &self.weights {
             Operands::Full(weights) => self.step_of(weights, x, y),

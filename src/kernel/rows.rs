@@ -50,6 +50,7 @@ pub(crate) struct Forward<'a, F, P> {
     pub(crate) tape: Option<(&'a mut [F], &'a mut [F])>,
 }
 
+#[inline(never)]
 pub(crate) fn forward<F: Float, P: Pointwise<F>>(rows: Forward<'_, F, P>) {
     dispatch(rows);
 }
@@ -119,6 +120,7 @@ pub(crate) struct Backward<'a, F, P> {
     pub(crate) d_u: &'a mut [F],
 }
 
+#[inline(never)]
 pub(crate) fn backward<F: Float, P: Pointwise<F>>(rows: Backward<'_, F, P>) {
     dispatch(rows);
 }

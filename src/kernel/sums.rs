@@ -7,6 +7,7 @@ use super::pack::Columns;
 use crate::Float;
 
 /// Adds the rows of `a [_, n]`, last to first, to `sum [n]`.
+#[inline(never)]
 pub(crate) fn add_rows<F: Float>(sum: &mut [F], a: &[F]) {
     struct AddRows<'a, F>(&'a mut [F], &'a [F]);
     impl<F: Float> Job for AddRows<'_, F> {
@@ -24,6 +25,7 @@ pub(crate) fn add_rows<F: Float>(sum: &mut [F], a: &[F]) {
 }
 
 /// Row i of `rows [_, n]` becomes `start [n]` plus these columns of row `tokens[i]` of `w`.
+#[inline(never)]
 pub(crate) fn look_up<F: Float>(rows: &mut [F], start: &[F], w: &[F], columns: Columns, tokens: ArrayView2<'_, usize>) {
     struct LookUp<'a, F>(&'a mut [F], &'a [F], &'a [F], Columns, ArrayView2<'a, usize>);
     impl<F: Float> Job for LookUp<'_, F> {
@@ -46,6 +48,7 @@ pub(crate) fn look_up<F: Float>(rows: &mut [F], start: &[F], w: &[F], columns: C
 
 /// The way back, for rows `first` and on of w: adds row i of `rows [_, n]`, last to first, to row `tokens[i]` of w where
 /// `w` has it.
+#[inline(never)]
 pub(crate) fn scatter<F: Float>(w: &mut [F], first: usize, n: usize, rows: &[F], tokens: ArrayView2<'_, usize>) {
     struct Scatter<'a, F>(&'a mut [F], usize, usize, &'a [F], ArrayView2<'a, usize>);
     impl<F: Float> Job for Scatter<'_, F> {
@@ -87,6 +90,15 @@ pub(crate) fn with_flushed<F: Float>(x: &[F], step: &mut dyn FnMut(&[F])) {
 #[inline]
 pub(crate) fn has_tiny<F: Float>(numbers: &[F]) -> bool {
     const FEW: usize = 16;
+    match numbers {
+        [x] => x.is_tiny(), // a sample of sound: the shortest step there is
+        few if few.len() <= FEW => few.iter().any(|x| x.is_tiny()),
+        many => has_tiny_among(many),
+    }
+}
+
+#[inline(never)]
+fn has_tiny_among<F: Float>(numbers: &[F]) -> bool {
     struct HasTiny<'a, F>(&'a [F]);
     impl<F: Float> Job for HasTiny<'_, F> {
         type Output = bool;
@@ -105,9 +117,5 @@ pub(crate) fn has_tiny<F: Float>(numbers: &[F]) -> bool {
             false
         }
     }
-    match numbers {
-        [x] => x.is_tiny(), // a sample of sound: the shortest step there is
-        few if few.len() <= FEW => few.iter().any(|x| x.is_tiny()),
-        many => dispatch(HasTiny(many)),
-    }
+    dispatch(HasTiny(numbers))
 }

@@ -146,6 +146,7 @@ impl<F: Float> Dropout<F> {
 }
 
 impl<F: Float> Run for Dropout<F> {
+    #[inline(never)]
     fn forward(
         &self,
         cx: Context<'_>,
@@ -167,6 +168,7 @@ impl<F: Float> Run for Dropout<F> {
 }
 
 impl<F: Float> SeqLayer for Dropout<F> {
+    #[inline(never)]
     fn backward(&self, cx: Context<'_>, io: SeqGradIo<'_, F>, (): &mut (), (): &mut (), _: &mut Self) {
         io.expect(self);
         if let Some(mut d_x) = io.d_x {

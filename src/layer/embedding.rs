@@ -221,6 +221,7 @@ impl<F: Float> Recurrent for Embedding<F> {
 }
 
 impl<F: Float> Run for Embedding<F> {
+    #[inline(never)]
     fn forward(&self, cx: Context<'_>, xs: Input<'_, F>, ys: ArrayViewMut3<'_, F>, (): &mut (), _: Option<&mut ()>) {
         xs.expect(self.input_size());
         self.with_input(&cx, xs, |xs| self.linear.forward(cx, xs, ys, &mut (), None));
@@ -232,6 +233,7 @@ impl<F: Float> Run for Embedding<F> {
 }
 
 impl<F: Float> SeqLayer for Embedding<F> {
+    #[inline(never)]
     fn backward(&self, cx: Context<'_>, io: SeqGradIo<'_, F>, (): &mut (), (): &mut (), grads: &mut Self) {
         io.expect(self);
         let SeqGradIo { x, y, d_y, mut d_x } = io;

@@ -72,6 +72,7 @@ impl<F: Float> Recurrent for Last<F> {
 }
 
 impl<F: Float> Run for Last<F> {
+    #[inline(never)]
     fn forward(
         &self,
         cx: Context<'_>,
@@ -95,6 +96,7 @@ impl<F: Float> Run for Last<F> {
 }
 
 impl<F: Float> SeqLayer for Last<F> {
+    #[inline(never)]
     fn backward(&self, cx: Context<'_>, io: SeqGradIo<'_, F>, (): &mut (), (): &mut (), _: &mut Self) {
         io.expect(self);
         let (t, b) = io.x.dim();

@@ -137,6 +137,7 @@ impl<F: Float> Recurrent for LayerNorm<F> {
 }
 
 impl<F: Float> Run for LayerNorm<F> {
+    #[inline(never)]
     fn forward(
         &self,
         cx: Context<'_>,
@@ -170,6 +171,7 @@ impl<F: Float> Run for LayerNorm<F> {
 }
 
 impl<F: Float> SeqLayer for LayerNorm<F> {
+    #[inline(never)]
     fn backward(&self, cx: Context<'_>, io: SeqGradIo<'_, F>, (): &mut (), (): &mut (), grads: &mut Self) {
         io.expect(self);
         let SeqGradIo { x, d_y, mut d_x, .. } = io;

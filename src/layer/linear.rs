@@ -200,6 +200,7 @@ impl<F: Float> Linear<F> {
 }
 
 impl<F: Float> Run for Linear<F> {
+    #[inline(never)]
     fn forward(
         &self,
         cx: Context<'_>,
@@ -238,6 +239,7 @@ impl<F: Float> Run for Linear<F> {
 }
 
 impl<F: Float> SeqLayer for Linear<F> {
+    #[inline(never)]
     fn backward(&self, cx: Context<'_>, io: SeqGradIo<'_, F>, (): &mut (), (): &mut (), grads: &mut Self) {
         io.expect(self);
         let (t, b) = io.x.dim();

@@ -86,6 +86,7 @@ impl CrossEntropy {
 }
 
 impl<F: Float> Loss<F, ArrayRef2<usize>> for CrossEntropy {
+    #[inline(never)]
     fn check(&self, (t, b, v): (usize, usize, usize), targets: &ArrayRef2<usize>) -> Result<(), Error> {
         if targets.dim() != (t, b) {
             return Err(Error::shape("targets", format!("[{t}, {b}]"), targets.shape()));
@@ -93,6 +94,7 @@ impl<F: Float> Loss<F, ArrayRef2<usize>> for CrossEntropy {
         Self::check_tokens(v, targets.iter())
     }
 
+    #[inline(never)]
     fn evaluate(
         &self,
         cx: Context<'_>,
@@ -103,12 +105,14 @@ impl<F: Float> Loss<F, ArrayRef2<usize>> for CrossEntropy {
         Self::gradient(cx, ys, targets.iter(), None, d_ys)
     }
 
+    #[inline(never)]
     fn value(&self, cx: Context<'_>, ys: ArrayView3<'_, F>, targets: &ArrayRef2<usize>) -> Option<LossSum> {
         Some(Self::alone(cx, ys, targets.iter(), None))
     }
 }
 
 impl<F: Float> Loss<F, ArrayRef1<usize>> for CrossEntropy {
+    #[inline(never)]
     fn check(&self, (t, b, v): (usize, usize, usize), targets: &ArrayRef1<usize>) -> Result<(), Error> {
         if t != 1 || targets.len() != b {
             let expected = format!("[{t}, {b}], as the outputs ([{b}] is for networks that give one step)");
@@ -117,6 +121,7 @@ impl<F: Float> Loss<F, ArrayRef1<usize>> for CrossEntropy {
         Self::check_tokens(v, targets.iter())
     }
 
+    #[inline(never)]
     fn evaluate(
         &self,
         cx: Context<'_>,
@@ -127,6 +132,7 @@ impl<F: Float> Loss<F, ArrayRef1<usize>> for CrossEntropy {
         Self::gradient(cx, ys, targets.iter(), None, d_ys)
     }
 
+    #[inline(never)]
     fn value(&self, cx: Context<'_>, ys: ArrayView3<'_, F>, targets: &ArrayRef1<usize>) -> Option<LossSum> {
         Some(Self::alone(cx, ys, targets.iter(), None))
     }

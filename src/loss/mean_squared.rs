@@ -11,6 +11,7 @@ use crate::{Context, Error, Float};
 pub struct MeanSquared;
 
 impl MeanSquared {
+    #[inline(never)]
     fn gradient<F: Float>(
         cx: Context<'_>,
         ys: ArrayView3<'_, F>,
@@ -41,6 +42,7 @@ impl MeanSquared {
         LossSum::of_mean(mean_of_squares(sum, &cx, &ys, &targets), tokens as f64)
     }
 
+    #[inline(never)]
     fn alone<F: Float>(cx: Context<'_>, ys: ArrayView3<'_, F>, targets: ArrayView3<'_, F>) -> LossSum {
         let (t, b, _) = ys.dim();
         let mut sum = 0.0;
@@ -61,6 +63,7 @@ impl MeanSquared {
 }
 
 impl<F: Float> Loss<F, ArrayRef3<F>> for MeanSquared {
+    #[inline(never)]
     fn check(&self, outputs: (usize, usize, usize), targets: &ArrayRef3<F>) -> Result<(), Error> {
         if targets.dim() == outputs {
             return Ok(());
@@ -69,6 +72,7 @@ impl<F: Float> Loss<F, ArrayRef3<F>> for MeanSquared {
         Err(Error::shape("targets", format!("[{t}, {b}, {v}]"), targets.shape()))
     }
 
+    #[inline(never)]
     fn evaluate(
         &self,
         cx: Context<'_>,
@@ -79,6 +83,7 @@ impl<F: Float> Loss<F, ArrayRef3<F>> for MeanSquared {
         Self::gradient(cx, ys, targets.view(), d_ys)
     }
 
+    #[inline(never)]
     fn value(&self, cx: Context<'_>, ys: ArrayView3<'_, F>, targets: &ArrayRef3<F>) -> Option<LossSum> {
         Some(Self::alone(cx, ys, targets.view()))
     }

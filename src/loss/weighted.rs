@@ -70,10 +70,12 @@ impl Targets for Weighted {
 }
 
 impl<F: Float> Loss<F, Weighted> for CrossEntropy {
+    #[inline(never)]
     fn check(&self, outputs: (usize, usize, usize), targets: &Weighted) -> Result<(), Error> {
         Loss::<F, ndarray::ArrayRef2<usize>>::check(self, outputs, &targets.targets)
     }
 
+    #[inline(never)]
     fn evaluate(
         &self,
         cx: Context<'_>,
@@ -84,6 +86,7 @@ impl<F: Float> Loss<F, Weighted> for CrossEntropy {
         Self::gradient(cx, ys, targets.iter(), Some(weights), d_ys)
     }
 
+    #[inline(never)]
     fn value(
         &self,
         cx: Context<'_>,

@@ -51,7 +51,7 @@ fn is_safe<P: Params, U: Update<P::Elem, K>, const K: usize>(
     grads.visit(&mut |name, g| {
         if let Some(update) = update_of(name) {
             let bound = update.bound().min(P::Elem::max_value());
-            let within = |numbers: Option<&[P::Elem]>| numbers.is_some_and(|numbers| dispatch(Within(numbers, bound)));
+            let within = |numbers: Option<&[P::Elem]>| numbers.is_some_and(|numbers| within_bound(numbers, bound));
             safe &= within(g.as_slice_memory_order());
             safe &= kept.iter().all(|views| within(views[at].as_slice_memory_order()));
         }
@@ -96,6 +96,7 @@ fn each<P: Params, U, const K: usize>(
     });
 }
 
+#[inline(never)]
 fn one_array<F: Float, const K: usize>(
     mut p: ArrayViewMutD<'_, F>,
     g: &ArrayViewD<'_, F>,
@@ -126,6 +127,11 @@ fn each_number<F: Float, const K: usize>(
         let keep = f(p, *g, here.each_ref().map(|kept| kept.as_deref().copied().unwrap_or_default()));
         here.into_iter().flatten().zip(keep).for_each(|(kept, new)| *kept = new);
     }
+}
+
+#[inline(never)]
+fn within_bound<F: Float>(numbers: &[F], bound: F) -> bool {
+    dispatch(Within(numbers, bound))
 }
 
 /// Whether all numbers are within ± a bound; NaN is not.

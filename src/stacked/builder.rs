@@ -92,18 +92,21 @@ impl<F: Float> Builder<F> {
 
     /// A layer of `units` LSTM units.
     #[must_use]
+    #[inline(never)]
     pub fn lstm(self, units: usize) -> Self {
         self.layer(Lstm::spec(units))
     }
 
     /// A layer of `units` GRU units.
     #[must_use]
+    #[inline(never)]
     pub fn gru(self, units: usize) -> Self {
         self.layer(Gru::spec(units))
     }
 
     /// A layer of `units` units tanh(x·w + h·u + b).
     #[must_use]
+    #[inline(never)]
     pub fn rnn(self, units: usize) -> Self {
         self.layer(Rnn::spec(units))
     }
@@ -116,36 +119,42 @@ impl<F: Float> Builder<F> {
 
     /// The same affine map at every step.
     #[must_use]
+    #[inline(never)]
     pub fn linear(self, outputs: usize) -> Self {
         self.layer(Linear::spec(outputs))
     }
 
     /// Numbers left out with probability `rate`, in training.
     #[must_use]
+    #[inline(never)]
     pub fn dropout(self, rate: f64) -> Self {
         self.layer(Dropout::spec(rate))
     }
 
     /// The same, the same units at all steps of a row.
     #[must_use]
+    #[inline(never)]
     pub fn locked_dropout(self, rate: f64) -> Self {
         self.layer(Dropout::locked(rate))
     }
 
     /// A row of `width` numbers for each token.
     #[must_use]
+    #[inline(never)]
     pub fn embedding(self, width: usize) -> Self {
         self.layer(Embedding::spec(width))
     }
 
     /// Rows brought to mean 0 and variance 1.
     #[must_use]
+    #[inline(never)]
     pub fn layer_norm(self) -> Self {
         self.layer(LayerNorm::spec())
     }
 
     /// The last step of each row alone.
     #[must_use]
+    #[inline(never)]
     pub fn last(self) -> Self {
         self.layer(Last::spec())
     }
@@ -153,6 +162,7 @@ impl<F: Float> Builder<F> {
     /// Makes the layers so far one [`Tied`] layer: the first, which is to be an [embedding](Builder::embedding), gives its weight to a
     /// head on top of the others too, so the last of them is to be as wide as it. Layers that follow are above the head.
     #[must_use]
+    #[inline(never)]
     pub fn tied(mut self) -> Self {
         let (specs, count) = (std::mem::take(&mut self.specs), std::mem::replace(&mut self.count, 1));
         self.specs.push(Box::new(move |width, init| {
@@ -182,6 +192,7 @@ impl<F: Float> Builder<F> {
     /// # Errors
     /// If there is no layer or more than 10,000, a layer's spec refuses its sizes or options, or it is a [part](Stacked::part) of a
     /// network.
+    #[inline(never)]
     pub fn build(self) -> Result<Network<F>, Error> {
         let Some(input_size) = self.input_size else {
             return Err(Error::value(

@@ -79,6 +79,7 @@ pub(super) fn memory<L: SeqLayer>(layers: &[L], size: PassSize) -> Option<Memory
     Some(Memory { tape: all.tape, forward: all.forward.inside(own), backward: all.backward.inside(own) })
 }
 
+#[inline(never)]
 pub(crate) fn forward<L: Run>(
     layers: &[L],
     cx: Context<'_>,
@@ -178,6 +179,7 @@ pub(super) fn outputs<L: Run>(
     outputs
 }
 
+#[inline(never)]
 pub(super) fn backward<L: SeqLayer>(
     layers: &[L],
     cx: Context<'_>,

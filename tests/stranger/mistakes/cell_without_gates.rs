@@ -1,0 +1,9 @@
+// says: the trait `Pointwise` must be implemented
+use deep_rnn::prelude::*;
+
+fn main() -> Result<(), Error> {
+    #[derive(Clone, Debug)]
+    struct Own;
+    deep_rnn::GatedSpec::<f32, Own>::new(Own, 4);
+    Ok(())
+}
