@@ -39,7 +39,7 @@ fn wrapped<F: Float>() {
         .dropout(0.1)
         .bi(lstm())
         .layer_norm()
-        .layer(Network::builder(0).lstm(4).lstm(4))
+        .layer(Network::part().lstm(4).lstm(4))
         .layer(Residual::spec(lstm()))
         .layer(WeightDrop::spec(lstm(), 0.1))
         .layer(Zoneout::spec(lstm(), &[0.1, 0.1]))
