@@ -7,8 +7,15 @@
 
 use deep_rnn::ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis};
 use deep_rnn::text::Corpus;
-use deep_rnn::{Bptt, Context, Error, Float, GradIo, Init, LanguageModel, Params, Recurrent, RnnCell, Sampler, Sgd};
-use deep_rnn::{Stacked, add_outer, params};
+use deep_rnn::{
+    Context, Error, Float, Recurrent, RnnCell,
+    custom::{GradIo, Params},
+    init::Init,
+    language::{LanguageModel, Sampler},
+    optim::Sgd,
+    train::Bptt,
+};
+use deep_rnn::{Stacked, custom::add_outer, params};
 
 /// h' = tanh(x·w_x + h·w_h + b).
 #[derive(Clone, Debug)]

@@ -8,7 +8,13 @@
 use std::f64::consts::TAU;
 
 use deep_rnn::ndarray::{Array2, Array3};
-use deep_rnn::{Adam, Batch, Bptt, Context, Error, Init, Loss, MeanSquared, Network};
+use deep_rnn::{
+    Context, Error, Network,
+    init::Init,
+    loss::{Loss, MeanSquared},
+    optim::Adam,
+    train::{Batch, Bptt},
+};
 
 const STEPS: usize = 60;
 const ROWS: usize = 32;

@@ -18,7 +18,7 @@ use crate::{AsInput, Context, Error, Input, Loss, LossSum, PassSize, SeqLayer, S
 use pass::Pass;
 
 /// Runs a network forward and backward over a window and gives its gradients: plain, within a memory budget, in shards over threads,
-/// with rows of any lengths. What is done with them is the caller's; [`Bptt`](crate::Bptt) carries the state, clips and
+/// with rows of any lengths. What is done with them is the caller's; [`Bptt`](crate::train::Bptt) carries the state, clips and
 /// updates on top of it.
 ///
 /// Two networks that are trained together, say an encoder and a decoder, take one each; the gradient of the decoder's first state is
@@ -26,7 +26,7 @@ use pass::Pass;
 ///
 /// ```
 /// use deep_rnn::prelude::*;
-/// use deep_rnn::{Backprop, Context};
+/// use deep_rnn::{Context, train::Backprop};
 /// use ndarray::Array2;
 ///
 /// let encoder = Network::<f64>::builder(5).gru(8).seed(1).build()?;
@@ -71,7 +71,7 @@ impl<L: SeqLayer> Backprop<L> {
         Ok(Backprop { threads, budget: None, pass: Pass::default(), plan: None, forward: None })
     }
 
-    /// Keeps what a window takes within so many bytes, as [`BpttBuilder::memory_budget`](crate::BpttBuilder::memory_budget).
+    /// Keeps what a window takes within so many bytes, as [`BpttBuilder::memory_budget`](crate::train::BpttBuilder::memory_budget).
     ///
     /// # Errors
     /// If the network looks ahead, so that it can't be run in pieces, or does not tell its memory.
@@ -158,7 +158,7 @@ impl<L: SeqLayer> Backprop<L> {
     }
 
     /// Forward, loss and backward. The gradients are those of the mean loss; what
-    /// [learned](crate::LearnedState) first states get of `d_state` is the caller's to add
+    /// [learned](crate::layers::LearnedState) first states get of `d_state` is the caller's to add
     /// ([`initial_state_backward`](SeqLayer::initial_state_backward)), who alone knows whether the state was the first.
     ///
     /// # Errors

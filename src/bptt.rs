@@ -25,8 +25,8 @@ use crate::{AsInput, Backprop, Batch, Context, CrossEntropy, Error, Input, Loss,
 /// as long as the sequence is full back-propagation.
 ///
 /// The network remembers nothing: the state between windows is the engine's, and can be read, set and reset. It is carried
-/// by what reads from the first step to the last. What reads from the end ([`Reversed`](crate::Reversed), the second half of a
-/// [`Bidirectional`](crate::Bidirectional) layer) starts from zeros in every window, since the steps that come before in its
+/// by what reads from the first step to the last. What reads from the end ([`Reversed`](crate::layers::Reversed), the second half of a
+/// [`Bidirectional`](crate::layers::Bidirectional) layer) starts from zeros in every window, since the steps that come before in its
 /// order are those of the next window ([`Recurrent::carry`](crate::Recurrent::carry)).
 ///
 /// ```
@@ -309,7 +309,7 @@ impl<N: SeqLayer, L, O: Optimizer<N>> Bptt<N, L, O> {
     /// The bytes that the engine holds at the peak of training on `steps` steps of `batch` rows, computed before anything is
     /// run: the model, its gradients, what the optimiser keeps, the state and its gradient, the outputs of a window and
     /// their gradient, the tape (each layer documents its own), and the working memory of passes over all threads. With
-    /// [`memory_budget`](crate::BpttBuilder::memory_budget), by the plan that fits the budget. It is that of inputs that are rows of
+    /// [`memory_budget`](crate::train::BpttBuilder::memory_budget), by the plan that fits the budget. It is that of inputs that are rows of
     /// numbers; those that are tokens take [less](Bptt::memory_estimate_for_tokens).
     ///
     /// Not counted are the caller's own: inputs, targets, what a closure loss or [`predict`](Bptt::predict) makes. It is the

@@ -29,7 +29,7 @@ pub trait Recurrent: Numeric + Send + Sync {
     /// H, the width of an output row.
     fn output_size(&self) -> usize;
 
-    /// How many steps come out of so many: the same number, but for what gathers a sequence ([`Last`](crate::Last)).
+    /// How many steps come out of so many: the same number, but for what gathers a sequence ([`Last`](crate::layers::Last)).
     fn output_steps(&self, steps: usize) -> usize {
         steps
     }
@@ -44,7 +44,7 @@ pub trait Recurrent: Numeric + Send + Sync {
     }
 
     /// The state before the first step of a sequence, for `batch` rows; zeros, where it is not said or
-    /// [learned](crate::LearnedState).
+    /// [learned](crate::layers::LearnedState).
     fn initial_state(&self, batch: usize) -> Self::State {
         self.zero_state(batch)
     }
@@ -53,7 +53,7 @@ pub trait Recurrent: Numeric + Send + Sync {
     /// start goes on from where it was, so its state stays. What reads from the end has not seen the next window, which comes
     /// first in its order, so its state becomes zeros. `reversed` says that this layer as a whole is run from the end.
     ///
-    /// [`Bptt`](crate::Bptt) calls it at the start of every window. The provided one is right for whatever has no layer inside;
+    /// [`Bptt`](crate::train::Bptt) calls it at the start of every window. The provided one is right for whatever has no layer inside;
     /// a layer around another one hands the call on, each state to the layer it belongs to.
     fn carry(&self, state: &mut Self::State, reversed: bool) {
         if reversed {
@@ -61,7 +61,7 @@ pub trait Recurrent: Numeric + Send + Sync {
         }
     }
 
-    /// Whether `forward` and `backward` divide their own work over the threads at hand ([`Threads`](crate::Threads)),
+    /// Whether `forward` and `backward` divide their own work over the threads at hand ([`Threads`](crate::cpu::Threads)),
     /// with results that do not depend on how many there are. The engine shards the rows of what does not.
     #[must_use]
     fn splits_itself(&self) -> bool {
@@ -69,8 +69,8 @@ pub trait Recurrent: Numeric + Send + Sync {
     }
 
     /// The bytes that a pass of this size takes; `None`, which is the provided answer, says that
-    /// nobody has counted them. [`Bptt::memory_estimate`](crate::Bptt::memory_estimate) and
-    /// [`memory_budget`](crate::BpttBuilder::memory_budget) rest on it. Results never depend on it.
+    /// nobody has counted them. [`Bptt::memory_estimate`](crate::train::Bptt::memory_estimate) and
+    /// [`memory_budget`](crate::train::BpttBuilder::memory_budget) rest on it. Results never depend on it.
     #[must_use]
     fn memory(&self, size: PassSize) -> Option<Memory> {
         let _ = size;
@@ -79,7 +79,7 @@ pub trait Recurrent: Numeric + Send + Sync {
 
     /// Calls `f` for each cell that keeps a state, in the order of the state's arrays ([`State::visit`]), with what the cell is and the
     /// widths of its arrays. The provided one is right for whatever has no layer inside; a layer around others hands the call on to
-    /// each. [`flat_state`](crate::flat_state) goes by it.
+    /// each. [`flat_state`](crate::data::flat_state) goes by it.
     fn visit_cells(&self, f: &mut dyn FnMut(&Describe, &[usize])) {
         let widths: Vec<usize> = self.zero_state(1).shapes().into_iter().map(|[_, width]| width).collect();
         if !widths.is_empty() {
@@ -176,7 +176,7 @@ impl<F: Float> SeqGradIo<'_, F> {
 /// numbers.
 ///
 /// The methods panic on arrays whose shapes do not fit: they are the inside of the machine. The doors where a user's
-/// data comes in ([`Bptt`](crate::Bptt), the builders) check and return an [`Error`](crate::Error).
+/// data comes in ([`Bptt`](crate::train::Bptt), the builders) check and return an [`Error`](crate::Error).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no cell, or no layer that can be trained",
     label = "not an `RnnCell`",
@@ -217,7 +217,7 @@ pub trait RnnCell: Recurrent + Params {
     );
 
     /// A sequence: `xs` (`[T, B, D]`, or tokens `[T, B]`) gives `ys [T, B, H]`; the same as T calls of
-    /// [`step`](RnnCell::step), but that outputs and state are [flushed](crate::State::flush) after each and inputs before, as
+    /// [`step`](RnnCell::step), but that outputs and state are [flushed](crate::data::State::flush) after each and inputs before, as
     /// `d_x` and `d_state` are on the way back; and that rows begin and end where `cx` says.
     ///
     /// # Panics
@@ -314,7 +314,7 @@ pub trait RnnCell: Recurrent + Params {
     }
 
     /// Which array of the state, in the order of [`State::visit`], is the output, where one is: what changes states from outside,
-    /// as [`Zoneout`](crate::Zoneout) does, changes outputs with them.
+    /// as [`Zoneout`](crate::layers::Zoneout) does, changes outputs with them.
     fn output_in_state(&self) -> Option<usize> {
         None
     }

@@ -2,7 +2,7 @@
 
 use ndarray::{Array3, Axis};
 
-use crate::layer::wrong_state;
+use crate::layers::wrong_state;
 use crate::{Describe, Error, Recurrent, State};
 
 /// The state of a network of one kind of cells in PyTorch's layout: for each array of a cell one `[layers · directions, B, H]`, layer
@@ -11,7 +11,7 @@ use crate::{Describe, Error, Recurrent, State};
 ///
 /// ```
 /// use deep_rnn::prelude::*;
-/// use deep_rnn::{flat_state, state_from_flat};
+/// use deep_rnn::data::{flat_state, state_from_flat};
 ///
 /// let net = Network::<f32>::builder(3).bi(Lstm::spec(8)).dropout(0.2).bi(Lstm::spec(8)).linear(2).build()?;
 /// let flat = flat_state(&net, &net.zero_state(5))?;

@@ -23,7 +23,7 @@
 //! | 14 | gradients of first states that are learned equal the differences |
 //!
 //! ```
-//! use deep_rnn::{Init, Lstm, gradcheck};
+//! use deep_rnn::{cells::Lstm, gradcheck, init::Init};
 //!
 //! let cell = Lstm::<f64>::spec(4).build(3, &mut Init::seeded(0))?;
 //! gradcheck::assert_cell(&cell);

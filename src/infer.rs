@@ -34,9 +34,9 @@
 //!
 //! # Which networks
 //!
-//! All. [`Gated`](crate::Gated) cells (ours and anybody's, from their [`Pointwise`](crate::Pointwise)) and
-//! [`Linear`](crate::Linear) have a packed form, [`Stacked`](crate::Stacked) layers and a
-//! [`LanguageModel`](crate::LanguageModel) that of what they are made of, [`Tied`](crate::Tied) layers too. What has none takes part as it is, [`Unprepared`]: in a
+//! All. [`Gated`](crate::cells::Gated) cells (ours and anybody's, from their [`Pointwise`](crate::cells::Pointwise)) and
+//! [`Linear`](crate::layers::Linear) have a packed form, [`Stacked`](crate::Stacked) layers and a
+//! [`LanguageModel`](crate::language::LanguageModel) that of what they are made of, [`Tied`](crate::layers::Tied) layers too. What has none takes part as it is, [`Unprepared`]: in a
 //! [`Network`](crate::Network) by itself, in a typed stack once its author says so:
 //!
 //! ```
@@ -61,6 +61,7 @@ mod steps;
 mod tied;
 mod unprepared;
 
+pub use crate::layers::Causal;
 pub use boxed::PreparedBox;
 pub use gated::PreparedGated;
 pub use language::PreparedLanguageModel;
@@ -72,7 +73,7 @@ pub use unprepared::Unprepared;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{Causal, Error, Recurrent};
+use crate::{Error, Recurrent};
 
 /// The form in which a prepared network keeps its weights. Biases, states and sums have the network's own type always.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

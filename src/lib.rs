@@ -25,16 +25,22 @@
 //! | you want to | you use |
 //! | --- | --- |
 //! | train a language model on text | [`text::Corpus`], [`Network`], [`LanguageModel`], [`Bptt`] |
-//! | train on rows of numbers | any [`SeqLayer`] (a [`Network`] with a [`Linear`] layer on top), [`Bptt`], [`MeanSquared`] or [`loss_fn`] |
+//! | train on rows of numbers | any [`SeqLayer`] (a [`Network`] with a [`Linear`] layer on top), [`Bptt`], [`MeanSquared`] or [`loss_fn`](loss::loss_fn) |
 //! | train on sequences of several lengths | [`Batch::lengths`], [`Batch::resets`]; [`Last`] for one output a sequence |
 //! | run a network over a sequence | [`Run::forward`] with an [`Input`], a [`Context`] and a state of your own |
 //! | run a network step by step | [`Causal::step_rows`], [`Causal::step_tokens`]; [`generate`] |
-//! | have a state in PyTorch's layout, or take one from it | [`flat_state`], [`state_from_flat`] |
+//! | have a state in PyTorch's layout, or take one from it | [`flat_state`](data::flat_state), [`state_from_flat`](data::state_from_flat) |
 //! | serve many streams from one network, fast or small | [`infer`]: [`Prepare`](infer::Prepare), [`Packed`](infer::Packed) |
 //! | write a cell: the gate maths of one unit | [`Pointwise`] → [`Gated`] |
 //! | write a cell: anything else | [`RnnCell`], [`params!`], [`gradcheck::assert_cell`] |
 //! | write a layer that cannot be stepped | [`Run`], [`SeqLayer`], [`gradcheck::assert_layer`] |
 //! | have gradients and do the rest yourself | [`Backprop`] |
+//!
+//! # Where names are
+//!
+//! What most programs need is in the [`prelude`]; what is not at the root is in a module by what it is for: [`cells`], [`layers`],
+//! [`train`] (engine, batches), [`loss`], [`optim`], [`infer`] (packed, step by step), [`language`], [`text`], [`data`] (inputs, states),
+//! [`init`] (starting values), [`custom`] (to write a cell or layer of one's own), [`gradcheck`], [`cpu`].
 //!
 //! # The traits, from the bottom up
 //!
@@ -54,7 +60,7 @@
 //! # Processors
 //!
 //! Kernels are compiled for AVX-512, AVX2 with FMA, and a baseline that runs anywhere; the best one the processor has is taken
-//! at run time ([`simd_level`]; the variable `DEEP_RNN_SIMD` lowers it). No compiler flag is needed. On one machine results are the same bits for any number of threads.
+//! at run time ([`simd_level`](cpu::simd_level); the variable `DEEP_RNN_SIMD` lowers it). No compiler flag is needed. On one machine results are the same bits for any number of threads.
 //!
 //! # Numbers near 0
 //!
@@ -93,8 +99,8 @@
 //!
 //! # What may grow
 //!
-//! Enums of options ([`Clip`], [`Bias`], [`Merge`], [`Scheme`], [`Activation`], [`Precision`](infer::Precision)), [`Error`] with
-//! the fields of its variants, what is reported ([`Report`], [`gradcheck::Report`]) and [`Memory`] are `#[non_exhaustive]`: match with
+//! Enums of options ([`Clip`](optim::Clip), [`Bias`], [`Merge`], [`Scheme`], [`Activation`](cells::Activation), [`Precision`](infer::Precision)), [`Error`] with
+//! the fields of its variants, what is reported ([`Report`](train::Report), [`gradcheck::Report`]) and [`Memory`] are `#[non_exhaustive]`: match with
 //! a last arm for the rest, and make them by their functions; so is [`Batch`], which is made by [`Batch::new`]. [`GradIo`] and [`SeqGradIo`]
 //! are written as literals and taken apart by their fields, which stay the ones they are; a literal of
 //! [`gradcheck::Options`] ends with `..Options::default()`.
@@ -105,9 +111,12 @@ mod blocks;
 mod boxed;
 mod bptt;
 mod cell;
-mod cells;
+pub mod cells;
 mod compiled;
 mod context;
+pub mod cpu;
+pub mod custom;
+pub mod data;
 mod describe;
 mod error;
 mod flat_state;
@@ -115,14 +124,14 @@ mod float;
 mod gated;
 pub mod gradcheck;
 pub mod infer;
-mod init;
+pub mod init;
 mod input;
 mod kernel;
-mod language;
-mod layer;
-mod loss;
+pub mod language;
+pub mod layers;
+pub mod loss;
 mod memory;
-mod optim;
+pub mod optim;
 mod params;
 mod philox;
 mod pointwise;
@@ -133,46 +142,48 @@ mod stacked;
 mod state;
 mod targets;
 pub mod text;
+pub mod train;
 mod tuples;
 
 pub use ndarray;
 
-pub use backprop::Backprop;
-pub use batch::Batch;
-pub use boxed::{Boxed, BoxedState, BoxedTape};
-pub use bptt::{Bptt, BpttBuilder, Report};
-pub use cell::{GradIo, Recurrent, RnnCell, SeqGradIo, Tape, add_outer};
-pub use cells::{Activation, Gru, GruGates, GruResetBefore, GruResetBeforeSpec, Lstm, LstmGates, Rnn, RnnGates};
+pub use cell::{Recurrent, RnnCell};
 #[doc(hidden)]
 pub use compiled::compiled as __compiled;
-pub use context::{Context, Mode};
-pub use describe::Describe;
+pub use context::Context;
 pub use error::Error;
-pub use flat_state::{flat_state, state_from_flat};
 pub use float::Float;
-pub use gated::{Bias, Gated, GatedSpec, GatedTape};
-pub use init::{Init, Scheme};
-pub use input::{AsInput, Input, batch_major, time_major, unbatched};
-pub use kernel::dispatch::simd_level;
-pub use kernel::threads::Threads;
-pub use language::{Beam, Continuation, LanguageModel, LanguageTape, Sampler, beam_search, generate};
-pub use layer::{
-    Bidirectional, BidirectionalSpec, BidirectionalTape, Causal, Dropout, DropoutSpec, Embedding, EmbeddingSpec, Last,
-    LayerNorm, LearnedState, Linear, LinearSpec, Merge, Residual, ResidualTape, Reversed, Run, SeqLayer, Tied,
-    TiedTape, WeightDrop, WeightDropTape, Zoneout, ZoneoutTape,
-};
-pub use loss::{CrossEntropy, FnLoss, Loss, LossSum, MeanSquared, Weighted, loss_fn};
-pub use memory::{Memory, PassSize, Work};
-pub use optim::{Adam, Clip, Optimizer, Sgd};
+pub use layers::{Run, SeqLayer};
 #[doc(hidden)]
 pub use params::joined as __joined;
-pub use params::{Numeric, Params, ZipMut};
-pub use pointwise::{Lanes, Pointwise};
-pub use record::Record;
-pub use spec::Spec;
-pub use stacked::{Builder, Network, Stacked, StackedTape};
-pub use state::State;
-pub use targets::{Sequence, Targets};
+pub use stacked::{Network, Stacked};
+
+// The names of all modules, for those inside.
+pub(crate) use backprop::Backprop;
+pub(crate) use batch::Batch;
+pub(crate) use boxed::Boxed;
+pub(crate) use bptt::Bptt;
+pub(crate) use cell::{GradIo, SeqGradIo, Tape, add_outer};
+pub(crate) use cells::{Gru, GruGates, GruResetBefore, Lstm, Rnn};
+pub(crate) use context::Mode;
+pub(crate) use describe::Describe;
+pub(crate) use gated::{Bias, Gated, GatedSpec};
+pub(crate) use init::{Init, Scheme};
+pub(crate) use input::{AsInput, Input};
+pub(crate) use kernel::threads::Threads;
+pub(crate) use language::{LanguageModel, Sampler, generate};
+pub(crate) use layers::{
+    Bidirectional, Causal, Dropout, Embedding, EmbeddingSpec, Last, LayerNorm, Linear, Merge, Tied,
+};
+pub(crate) use loss::{CrossEntropy, Loss, LossSum, MeanSquared};
+pub(crate) use memory::{Memory, PassSize, Work};
+pub(crate) use optim::{Adam, Sgd};
+pub(crate) use params::{Numeric, Params, ZipMut};
+pub(crate) use pointwise::Pointwise;
+pub(crate) use record::Record;
+pub(crate) use spec::Spec;
+pub(crate) use state::State;
+pub(crate) use targets::{Sequence, Targets};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

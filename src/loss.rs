@@ -49,7 +49,7 @@ impl std::ops::Add for LossSum {
 
 /// A loss over the outputs of one window, with targets of type `T`.
 ///
-/// A closure becomes one by [`loss_fn`], or by [`BpttBuilder::loss_fn`](crate::BpttBuilder::loss_fn).
+/// A closure becomes one by [`loss_fn`], or by [`BpttBuilder::loss_fn`](crate::train::BpttBuilder::loss_fn).
 #[diagnostic::on_unimplemented(
     message = "the loss `{Self}` does not take targets of type `{T}` for outputs of `{F}`",
     label = "this loss and these targets do not go together",
@@ -71,7 +71,7 @@ pub trait Loss<F: Float, T: ?Sized> {
     fn evaluate(&self, cx: Context<'_>, ys: ArrayView3<'_, F>, targets: &T, d_ys: ArrayViewMut3<'_, F>) -> LossSum;
 
     /// The loss alone, the same bits as [`evaluate`](Loss::evaluate) gives on row-major arrays, where it can be had without
-    /// room for the gradient. The provided answer is that it cannot; [`Bptt::evaluate`](crate::Bptt::evaluate) then has the
+    /// room for the gradient. The provided answer is that it cannot; [`Bptt::evaluate`](crate::train::Bptt::evaluate) then has the
     /// gradient made too.
     fn value(&self, cx: Context<'_>, ys: ArrayView3<'_, F>, targets: &T) -> Option<LossSum> {
         let _ = (cx, ys, targets);
@@ -88,7 +88,7 @@ pub struct FnLoss<L>(L);
 ///
 /// ```
 /// use deep_rnn::ndarray::ArrayRef2;
-/// use deep_rnn::{CrossEntropy, Context, Loss, loss_fn};
+/// use deep_rnn::{Context, loss::{CrossEntropy, Loss, loss_fn}};
 ///
 /// let half = loss_fn::<f32, _, _>(|ys, targets: &ArrayRef2<usize>, mut d_ys| {
 ///     let loss = CrossEntropy.evaluate(Context::default(), ys, targets, d_ys.view_mut());

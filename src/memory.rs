@@ -62,7 +62,7 @@ impl PassSize {
 /// A cell of one's own fills it with plain numbers; a layer around another starts from the inner one's:
 ///
 /// ```
-/// use deep_rnn::{Memory, Work};
+/// use deep_rnn::custom::{Memory, Work};
 ///
 /// # let (steps, batch, units) = (100, 4, 8);
 /// // A cell that keeps three [B, H] arrays a step and makes two at a time on the way.

@@ -22,7 +22,7 @@ use crate::{Error, Float, Params};
 ///
 /// ```
 /// use deep_rnn::prelude::*;
-/// use deep_rnn::Optimizer;
+/// use deep_rnn::optim::Optimizer;
 /// use ndarray::Array2;
 ///
 /// /// Gradient descent whose rate falls as 1/n.

@@ -329,7 +329,7 @@ pub fn joined<R>(part: &dyn NamePart, rest: &str, f: impl FnOnce(&str) -> R) -> 
 /// Implements [`Params`] for a struct by its fields, each an array, an `Option` of one, or a `Params` itself.
 ///
 /// ```
-/// use deep_rnn::{Float, Params, params};
+/// use deep_rnn::{Float, params, custom::Params};
 /// use ndarray::{Array1, Array2};
 ///
 /// #[derive(Clone)]
@@ -354,42 +354,42 @@ macro_rules! params {
     };
     // A struct around one other value whose names it keeps.
     ([$($generics:tt)*] $type:ty, $elem:ty => $field:ident) => {
-        impl<$($generics)*> $crate::Numeric for $type {
+        impl<$($generics)*> $crate::custom::Numeric for $type {
             type Elem = $elem;
         }
 
-        impl<$($generics)*> $crate::Params for $type {
+        impl<$($generics)*> $crate::custom::Params for $type {
             fn visit<'a>(&'a self, f: &mut dyn FnMut(&str, $crate::ndarray::ArrayViewD<'a, Self::Elem>)) {
-                $crate::Params::visit(&self.$field, f);
+                $crate::custom::Params::visit(&self.$field, f);
             }
             fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(&str, $crate::ndarray::ArrayViewMutD<'a, Self::Elem>)) {
-                $crate::Params::visit_mut(&mut self.$field, f);
+                $crate::custom::Params::visit_mut(&mut self.$field, f);
             }
             #[track_caller]
-            fn zip_mut(&mut self, other: &Self, f: $crate::ZipMut<'_, Self::Elem>) {
-                $crate::Params::zip_mut(&mut self.$field, &other.$field, f);
+            fn zip_mut(&mut self, other: &Self, f: $crate::custom::ZipMut<'_, Self::Elem>) {
+                $crate::custom::Params::zip_mut(&mut self.$field, &other.$field, f);
             }
         }
     };
     ([$($generics:tt)*] $type:ty, $elem:ty => { $($field:ident),* $(,)? }) => {
-        impl<$($generics)*> $crate::Numeric for $type {
+        impl<$($generics)*> $crate::custom::Numeric for $type {
             type Elem = $elem;
         }
 
-        impl<$($generics)*> $crate::Params for $type {
+        impl<$($generics)*> $crate::custom::Params for $type {
             fn visit<'a>(&'a self, f: &mut dyn FnMut(&str, $crate::ndarray::ArrayViewD<'a, Self::Elem>)) {
-                $( $crate::Params::visit(&self.$field, &mut |name, view| {
+                $( $crate::custom::Params::visit(&self.$field, &mut |name, view| {
                     $crate::__joined(&stringify!($field), name, |name| f(name, view))
                 }); )*
             }
             fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(&str, $crate::ndarray::ArrayViewMutD<'a, Self::Elem>)) {
-                $( $crate::Params::visit_mut(&mut self.$field, &mut |name, view| {
+                $( $crate::custom::Params::visit_mut(&mut self.$field, &mut |name, view| {
                     $crate::__joined(&stringify!($field), name, |name| f(name, view))
                 }); )*
             }
             #[track_caller]
-            fn zip_mut(&mut self, other: &Self, f: $crate::ZipMut<'_, Self::Elem>) {
-                $( $crate::Params::zip_mut(&mut self.$field, &other.$field, &mut |name, a, b| {
+            fn zip_mut(&mut self, other: &Self, f: $crate::custom::ZipMut<'_, Self::Elem>) {
+                $( $crate::custom::Params::zip_mut(&mut self.$field, &other.$field, &mut |name, a, b| {
                     $crate::__joined(&stringify!($field), name, |name| f(name, a, b))
                 }); )*
             }

@@ -127,9 +127,9 @@ fn row_major<F: Float>(array: &mut Array2<F>) -> &mut [F] {
     flat_mut(array)
 }
 
-/// The gate maths of one unit. [`Gated<F, P>`](crate::Gated) makes a whole cell of it: matrix products, biases, batches,
-/// tape, fused forward and backward sequences, token input and threads. The crate's own [`Rnn`](crate::Rnn),
-/// [`Gru`](crate::Gru) and [`Lstm`](crate::Lstm) are made this way and no other.
+/// The gate maths of one unit. [`Gated<F, P>`](crate::cells::Gated) makes a whole cell of it: matrix products, biases, batches,
+/// tape, fused forward and backward sequences, token input and threads. The crate's own [`Rnn`](crate::cells::Rnn),
+/// [`Gru`](crate::cells::Gru) and [`Lstm`](crate::cells::Lstm) are made this way and no other.
 ///
 /// Per step the cell computes x·w_x + b (the columns `X`) and h·w_h (the columns `H`), and each unit gets its own lanes
 /// of both, with its own lanes of the state. Lane 0 of the state is the unit's output h. Which cells fit: those that
@@ -144,7 +144,7 @@ fn row_major<F: Float>(array: &mut Array2<F>) -> &mut [F] {
 ///
 /// ```
 /// use deep_rnn::prelude::*;
-/// use deep_rnn::{GatedSpec, Pointwise, gradcheck};
+/// use deep_rnn::{cells::{GatedSpec, Pointwise}, gradcheck};
 ///
 /// #[derive(Clone, Copy, Debug)]
 /// struct Cifg;
@@ -208,7 +208,7 @@ pub trait Pointwise<F: Float>: Clone + Debug + Send + Sync {
     fn forward(&self, x: Self::X, u: Self::H, before: Self::State) -> (Self::State, Self::Saved);
 
     /// [`forward`](Pointwise::forward) for a block of units side by side. Override it only to take a choice that is the same
-    /// for all units out of the loop over them, as [`RnnGates`](crate::RnnGates) does.
+    /// for all units out of the loop over them, as [`RnnGates`](crate::cells::RnnGates) does.
     #[inline(always)]
     fn forward_block(
         &self,

@@ -1,6 +1,6 @@
 //! How a layer is asked for before its input's width is known.
 
-use crate::layer::SeqLayer;
+use crate::layers::SeqLayer;
 use crate::{Error, Init};
 
 /// Something that makes a layer once it is told the width of its input: what builders collect.

@@ -11,7 +11,7 @@ use std::fmt;
 use ndarray::{Array3, ArrayViewMut3};
 
 use crate::infer::{Precision, Prepare, PreparedBox};
-use crate::layer::wrong_state;
+use crate::layers::wrong_state;
 use crate::memory::bytes;
 use crate::{
     AsInput, Causal, Context, Describe, Error, Init, Input, Memory, Params, PassSize, Recurrent, Run, SeqGradIo,
@@ -22,7 +22,7 @@ use crate::{
 ///
 /// A stack is a layer, so stacks stack. A sequence runs layer after layer, so that each layer's own way with whole sequences stays in
 /// use. Layers of one type make a stack of that type; layers of any kinds a [`Network`], which is a stack of
-/// [`Boxed`](crate::Boxed) ones, chosen at run time, and gives the same bits.
+/// [`Boxed`](crate::layers::Boxed) ones, chosen at run time, and gives the same bits.
 ///
 /// ```
 /// use deep_rnn::prelude::*;
@@ -83,7 +83,7 @@ impl<L: SeqLayer> Stacked<L> {
     }
 
     /// The outputs of every layer, bottom first, of a pass over `xs` from `state`, which becomes that after the last step: `[T, B, H]`
-    /// each, `[1, B, H]` from a layer on that [gathers](crate::Last) the steps. Those of the last layer are the bits of
+    /// each, `[1, B, H]` from a layer on that [gathers](crate::layers::Last) the steps. Those of the last layer are the bits of
     /// [`forward`](Run::forward), which keeps no others.
     ///
     /// ```

@@ -57,7 +57,7 @@ impl<A: Sync> Sequence for ArrayRef1<A> {
     note = "targets are an array or a view: numbers [T, B, V], tokens [T, B], or one for each row, [B]; for data of one's own implement `Sequence` and `Targets`"
 )]
 pub trait Targets {
-    /// What a [`Loss`](crate::Loss) sees: `ArrayRef3<F>`, `ArrayRef2<usize>` and so on.
+    /// What a [`Loss`](crate::loss::Loss) sees: `ArrayRef3<F>`, `ArrayRef2<usize>` and so on.
     type Of: Sequence + ?Sized;
 
     /// The data.

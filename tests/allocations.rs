@@ -2,7 +2,7 @@
 
 use std::alloc::System;
 
-use deep_rnn::Optimizer;
+use deep_rnn::optim::Optimizer;
 use deep_rnn::prelude::*;
 use ndarray::{Array2, Array3, Axis, Slice};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};

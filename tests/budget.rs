@@ -1,7 +1,15 @@
 //! A memory budget changes nothing but memory and time: the same bits of losses, gradients, weights and states.
 
 use deep_rnn::prelude::*;
-use deep_rnn::{AsInput, Loss, Memory, Optimizer, PassSize, Reversed, Targets, Threads};
+use deep_rnn::{
+    cpu::Threads,
+    custom::{Memory, PassSize},
+    data::AsInput,
+    layers::Reversed,
+    loss::Loss,
+    optim::Optimizer,
+    train::Targets,
+};
 use ndarray::{Array2, Array3, ArrayRef3, ArrayView3, ArrayViewMut3, s};
 
 #[path = "support/bits.rs"]
@@ -119,7 +127,7 @@ fn dense<N: SeqLayer<Elem = f64>>(what: &str, sizes: &[(usize, usize)], net: imp
         let xs = Array3::from_shape_fn((t, b, 3), |(t, b, d)| (t as f64 * 0.7 + b as f64 - d as f64).sin());
         let build = |budget: Option<usize>, threads: usize| {
             let builder =
-                Bptt::builder(net()).loss(deep_rnn::loss_fn(square)).optimizer(Adam::new(0.01)).threads(threads);
+                Bptt::builder(net()).loss(deep_rnn::loss::loss_fn(square)).optimizer(Adam::new(0.01)).threads(threads);
             match budget {
                 Some(bytes) => builder.memory_budget(bytes).build().unwrap(),
                 None => builder.build().unwrap(),
@@ -197,9 +205,9 @@ fn a_refused_window_is_forgotten() {
         if refuse.is_empty() { f64::NAN } else { 1.0 }
     };
     let build = || Stacked::repeat(3, 2, &Lstm::<f64>::spec(5), 1).unwrap();
-    let mut plain = Bptt::builder(build()).loss(deep_rnn::loss_fn(loss)).build().unwrap();
+    let mut plain = Bptt::builder(build()).loss(deep_rnn::loss::loss_fn(loss)).build().unwrap();
     let budget = plain.memory_estimate(20, 2).unwrap() - 2000;
-    let mut tight = Bptt::builder(build()).loss(deep_rnn::loss_fn(loss)).memory_budget(budget).build().unwrap();
+    let mut tight = Bptt::builder(build()).loss(deep_rnn::loss::loss_fn(loss)).memory_budget(budget).build().unwrap();
     let (xs, good, bad) = (Array3::ones((20, 2, 3)), Array3::ones((20, 2, 1)), Array3::zeros((20, 2, 0)));
     assert!(matches!(tight.train_next(&xs, &bad), Err(Error::NotFinite { .. })));
     plain.train_next(&xs, &good).unwrap();

@@ -4,8 +4,11 @@ use deep_rnn::gradcheck::{self, Options};
 use deep_rnn::ndarray::{Array3, ArrayD};
 use deep_rnn::prelude::*;
 use deep_rnn::{
-    Bidirectional, Boxed, Dropout, Embedding, LayerNorm, LearnedState, Merge, Mode, Residual, Reversed, WeightDrop,
-    Zoneout,
+    custom::Mode,
+    layers::{
+        Bidirectional, Boxed, Dropout, Embedding, LayerNorm, LearnedState, Merge, Residual, Reversed, WeightDrop,
+        Zoneout,
+    },
 };
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestRunner};
@@ -129,7 +132,7 @@ fn random_compositions_keep_the_laws() {
         let stack = stack(&parts, d, None, init).map_err(|error| TestCaseError::reject(error.to_string()))?;
         let mut layers = vec![Boxed::new(stack)];
         if last {
-            layers.push(Boxed::new(deep_rnn::Last::<f64>::new(layers[0].output_size())));
+            layers.push(Boxed::new(deep_rnn::layers::Last::<f64>::new(layers[0].output_size())));
         }
         let net = Stacked::new(layers).map_err(|e| TestCaseError::fail(e.to_string()))?;
         let options = Options { key, coordinates: 3, ..Options::default() };

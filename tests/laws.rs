@@ -2,9 +2,12 @@
 
 use deep_rnn::gradcheck::{self, Law, Options, Report};
 use deep_rnn::{
-    Activation, Bias, Bidirectional, Boxed, Embedding, Float, Gated, GatedSpec, Gru, GruResetBefore, Init,
-    LanguageModel, Last, LearnedState, Linear, Lstm, Merge, Network, Params, Pointwise, Reversed, Rnn, RnnCell, Scheme,
-    SeqLayer, Spec, Stacked, Tied,
+    Float, Network, RnnCell, SeqLayer, Stacked,
+    cells::{Activation, Bias, Gated, GatedSpec, Gru, GruResetBefore, Lstm, Pointwise, Rnn},
+    custom::{Params, Spec},
+    init::{Init, Scheme},
+    language::LanguageModel,
+    layers::{Bidirectional, Boxed, Embedding, Last, LearnedState, Linear, Merge, Reversed, Tied},
 };
 
 /// The worst of the central differences of several checks.
@@ -261,7 +264,7 @@ fn last_and_learned() {
     let learned = |cell: Lstm<f64>| {
         let mut learned = LearnedState::new(cell).unwrap();
         let mut init = Init::seeded(9);
-        deep_rnn::Params::visit_mut(&mut learned, &mut |_, mut array| {
+        deep_rnn::custom::Params::visit_mut(&mut learned, &mut |_, mut array| {
             let numbers: ndarray::ArrayD<f64> = init.uniform(array.raw_dim(), 0.5);
             array.assign(&numbers);
         });

@@ -2,8 +2,11 @@
 
 use deep_rnn::gradcheck::{self, Options};
 use deep_rnn::{
-    Activation, Bias, Bidirectional, Embedding, Gru, GruResetBefore, Init, Last, LearnedState, Linear, Lstm, Merge,
-    Network, Reversed, Rnn, RnnCell, SeqLayer, Spec, Stacked, Tied,
+    Network, RnnCell, SeqLayer, Stacked,
+    cells::{Activation, Bias, Gru, GruResetBefore, Lstm, Rnn},
+    custom::Spec,
+    init::Init,
+    layers::{Bidirectional, Embedding, Last, LearnedState, Linear, Merge, Reversed, Tied},
 };
 
 #[track_caller]

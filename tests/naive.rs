@@ -3,8 +3,11 @@
 
 use approx::abs_diff_eq;
 use deep_rnn::{
-    Activation, Bias, Context, Float, Gru, GruResetBefore, Init, Lstm, Params, Recurrent, Rnn, RnnCell, SeqGradIo,
-    Spec, State,
+    Context, Float, Recurrent, RnnCell,
+    cells::{Activation, Bias, Gru, GruResetBefore, Lstm, Rnn},
+    custom::{Params, SeqGradIo, Spec},
+    data::State,
+    init::Init,
 };
 use ndarray::{Array2, Array3, ArrayD, Axis};
 

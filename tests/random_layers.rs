@@ -3,7 +3,11 @@
 use deep_rnn::gradcheck::{self, Options};
 use deep_rnn::ndarray::{Array2, Array3, ArrayD, s};
 use deep_rnn::prelude::*;
-use deep_rnn::{Boxed, Dropout, Embedding, GruGates, Params, Residual, Tied, WeightDrop, Zoneout};
+use deep_rnn::{
+    cells::GruGates,
+    custom::Params,
+    layers::{Boxed, Dropout, Embedding, Residual, Tied, WeightDrop, Zoneout},
+};
 
 fn build<S: Spec>(spec: &S, inputs: usize) -> S::Layer {
     spec.build(inputs, &mut Init::seeded(1)).unwrap()
@@ -40,7 +44,7 @@ fn layers() -> Vec<(&'static str, Boxed<f64>)> {
             Boxed::new(build(&WeightDrop::spec(Network::<f64>::part().gru(3).lstm(2), 0.5), 3)),
         ),
         ("word dropout", Boxed::new(words)),
-        ("layer norm", Boxed::new(build(&deep_rnn::LayerNorm::<f64>::spec(), 5))),
+        ("layer norm", Boxed::new(build(&deep_rnn::layers::LayerNorm::<f64>::spec(), 5))),
         ("residual", Boxed::new(build(&Residual::spec(Lstm::<f64>::spec(3)), 3))),
         ("embedding", Boxed::new(build(&Embedding::<f64>::spec(3), 5))),
         ("tied", Boxed::new(tied)),
@@ -212,7 +216,7 @@ fn evaluation_draws_nothing() {
     }
     // Without weights the new state of a GRU is half the old one; of that p stays and 1 - p is halved.
     let zero = |shape| Array2::<f64>::zeros(shape);
-    let cell = deep_rnn::Gated::from_arrays(GruGates, zero((1, 3)), zero((1, 3)), None, None).unwrap();
+    let cell = deep_rnn::cells::Gated::from_arrays(GruGates, zero((1, 3)), zero((1, 3)), None, None).unwrap();
     let zoneout = Zoneout::new(cell, &[0.25]).unwrap();
     let (mut state, mut y) = (zoneout.zero_state(1), [0.0]);
     state[0][[0, 0]] = 0.8;

@@ -1,9 +1,9 @@
 //! What networks start with: every array of every cell and scheme against numbers drawn here, by ChaCha8 alone, in the
 //! order written down here. Whatever changes one of these changes every network that was ever seeded.
 
+use deep_rnn::cells::{Gated, GatedSpec, Pointwise};
 use deep_rnn::ndarray::{Array1, Array2, ArrayView2, Axis, s};
 use deep_rnn::prelude::*;
-use deep_rnn::{Gated, GatedSpec, Pointwise};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 

@@ -7,7 +7,10 @@ mod bits;
 use bits::{state_bits, weights};
 use deep_rnn::ndarray::{Array2, Array3, ArrayD, ArrayView3, Axis, s};
 use deep_rnn::prelude::*;
-use deep_rnn::{Embedding, Threads, Tied};
+use deep_rnn::{
+    cpu::Threads,
+    layers::{Embedding, Tied},
+};
 
 fn network<F: Float>(v: usize, e: usize, word_dropout: f64) -> Tied<Network<F>> {
     let words = Embedding::<F>::settings(e).word_dropout(word_dropout).init(Scheme::Normal(0.3));
@@ -122,8 +125,11 @@ fn the_gradient_is_that_of_both_uses() {
     let tied = network::<f64>(v, e, 0.0);
     let head = Linear::from_arrays(tied.embedding().w().t().to_owned(), Some(tied.b().clone())).unwrap();
     let embedding = Linear::from_arrays(tied.embedding().w().to_owned(), None).unwrap();
-    let layers =
-        vec![deep_rnn::Boxed::new(embedding), deep_rnn::Boxed::new(tied.inner().clone()), deep_rnn::Boxed::new(head)];
+    let layers = vec![
+        deep_rnn::layers::Boxed::new(embedding),
+        deep_rnn::layers::Boxed::new(tied.inner().clone()),
+        deep_rnn::layers::Boxed::new(head),
+    ];
     let apart = Stacked::new(layers).unwrap();
     fn gradients<N: SeqLayer<Elem = f64>>(net: &N, x: &Array2<usize>, v: usize) -> (N, Array3<f64>) {
         let ((t, b), mut tape, mut grads) = (x.dim(), Default::default(), net.zeros_like());

@@ -52,7 +52,7 @@ fn main() {
     }
     let peak = peak::gflops() * args.threads as f64;
     if !args.json {
-        println!("{} threads, {}, peak {peak:.0} GFLOP/s", args.threads, deep_rnn::simd_level());
+        println!("{} threads, {}, peak {peak:.0} GFLOP/s", args.threads, deep_rnn::cpu::simd_level());
         println!("workload            tokens/s  a call (us)  99.9 % (us)   GFLOP/s   of peak   MiB     calls");
     }
     for workload in WORKLOADS {

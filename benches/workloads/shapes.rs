@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use deep_rnn::Threads;
+use deep_rnn::cpu::Threads;
 use deep_rnn::ndarray::{Array1, Array2, Array3, ArrayRef3, ArrayView1, ArrayView3, ArrayViewMut3};
 use deep_rnn::prelude::*;
 
@@ -270,7 +270,8 @@ impl Workload {
         let xs = dense(self.t, self.b, self.d);
         let no_targets = Array3::<f32>::zeros((self.t, self.b, 0));
         let loss = |ys: ArrayView3<'_, f32>, _: &ArrayRef3<f32>, d_ys: ArrayViewMut3<'_, f32>| mean_square(ys, d_ys);
-        let mut builder = Bptt::builder(net).loss(deep_rnn::loss_fn(loss)).optimizer(Sgd::new(1e-6)).threads(threads);
+        let mut builder =
+            Bptt::builder(net).loss(deep_rnn::loss::loss_fn(loss)).optimizer(Sgd::new(1e-6)).threads(threads);
         if let Some(mib) = self.budget {
             builder = builder.memory_budget(mib << 20);
         }

@@ -4,7 +4,10 @@ use std::time::Instant;
 
 use deep_rnn::ndarray::{Array2, Array3, ArrayRef3, ArrayView3, ArrayViewMut3, Axis};
 use deep_rnn::prelude::*;
-use deep_rnn::{Gated, GatedSpec, Optimizer, Pointwise};
+use deep_rnn::{
+    cells::{Gated, GatedSpec, Pointwise},
+    optim::Optimizer,
+};
 
 const ZEROS: usize = 1_000_000;
 const QUIET_UPDATES: usize = 5_000;
@@ -91,7 +94,7 @@ fn square(last: bool) -> impl Fn(ArrayView3<'_, f32>, &ArrayRef3<f32>, ArrayView
 
 fn window(net: Lstm<f32>, last: bool, xs: &Array3<f32>) -> Result<f64, Error> {
     let none = Array3::zeros((xs.len_of(Axis(0)), xs.len_of(Axis(1)), 0));
-    let mut bptt = Bptt::builder(net).loss(deep_rnn::loss_fn(square(last))).optimizer(Sgd::new(1e-30)).build()?;
+    let mut bptt = Bptt::builder(net).loss(deep_rnn::loss::loss_fn(square(last))).optimizer(Sgd::new(1e-30)).build()?;
     bptt.train_next(xs, &none)?;
     Ok(least(10, || {
         bptt.train(xs, &none).expect("a finite loss");
@@ -113,7 +116,7 @@ fn vanishing() -> Result<(), Error> {
 fn saturated() -> Result<(), Error> {
     for h in [64, 256] {
         let all = |shape| Array2::from_elem(shape, -0.1_f32);
-        let net = Lstm::from_arrays(deep_rnn::LstmGates, all((8, 4 * h)), all((h, 4 * h)), None, None)?;
+        let net = Lstm::from_arrays(deep_rnn::cells::LstmGates, all((8, 4 * h)), all((h, 4 * h)), None, None)?;
         let [up, down] = [8.0, -8.0].map(|x| window(net.clone(), true, &Array3::from_elem((500, 4, 8), x)));
         row(&format!("LSTM {h}, weights of -0.1, x = 8 and -8"), up? * 1e6, down? * 1e6);
     }
@@ -127,7 +130,7 @@ fn update<O: Optimizer<Linear<f32>>>(what: &str, optimizer: impl Fn() -> O) -> R
         d_ys.fill(scale[[0, 0, 0]]);
         0.0
     };
-    let mut bptt = Bptt::builder(net).loss(deep_rnn::loss_fn(zero)).optimizer(optimizer()).build()?;
+    let mut bptt = Bptt::builder(net).loss(deep_rnn::loss::loss_fn(zero)).optimizer(optimizer()).build()?;
     let xs = Array3::from_elem((1, 1, 512), 0.5);
     let [loud, silent] = [1e-3, 0.0].map(|scale| Array3::from_elem((1, 1, 512), scale));
     let mut run = |targets: &Array3<f32>| {

@@ -16,7 +16,7 @@ pub(super) fn inside_mut<T: 'static>(any: &mut dyn Any) -> &mut T {
     any.downcast_mut().expect("a state, tape or gradient of this layer")
 }
 
-/// The state of a [`Boxed`](crate::Boxed) layer.
+/// The state of a [`Boxed`](crate::layers::Boxed) layer.
 pub struct BoxedState<F> {
     inside: Box<dyn AnyState<F>>,
     /// What it was made as; none once it was out of hand.
@@ -148,7 +148,7 @@ impl<F: Float> State<F> for BoxedState<F> {
     }
 }
 
-/// The tape of a [`Boxed`](crate::Boxed) layer, made when first used.
+/// The tape of a [`Boxed`](crate::layers::Boxed) layer, made when first used.
 #[derive(Default)]
 pub struct BoxedTape(Option<Box<dyn AnyTape>>);
 

@@ -14,7 +14,7 @@ pub struct Report {
     pub updates: usize,
     /// Updates whose gradients were clipped.
     pub clipped: usize,
-    /// Sum of the global gradient norms before the clip; [frozen](crate::Optimizer::is_frozen) arrays are not in them.
+    /// Sum of the global gradient norms before the clip; [frozen](crate::optim::Optimizer::is_frozen) arrays are not in them.
     pub norm_sum: f64,
     /// The largest of them.
     pub largest_norm: f64,

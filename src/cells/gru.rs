@@ -13,7 +13,7 @@ use crate::{Float, Gated, GatedSpec, Pointwise};
 /// ```
 ///
 /// With one bias `b_h` is there too, since r multiplies its third part and the two cannot be merged. For the other
-/// form, the book's, see [`GruResetBefore`](crate::GruResetBefore); weights of the one are wrong in the other.
+/// form, the book's, see [`GruResetBefore`](crate::cells::GruResetBefore); weights of the one are wrong in the other.
 ///
 /// # Shapes
 /// `x [B, D]` → `y [B, H]`; state `[h]`, `[B, H]`.

@@ -15,7 +15,7 @@ use crate::{Float, Gated, GatedSpec, Pointwise};
 /// # Shapes
 /// `x [B, D]` → `y [B, H]`; state `[h, c]`, each `[B, H]`.
 /// # Parameters
-/// `w_x [D, 4H]`, `w_h [H, 4H]`, `b [4H]` (and `b_h [4H]` with [`Bias::Two`](crate::Bias::Two)), gates in the order
+/// `w_x [D, 4H]`, `w_h [H, 4H]`, `b [4H]` (and `b_h [4H]` with [`Bias::Two`](crate::cells::Bias::Two)), gates in the order
 /// i f g o, which is PyTorch's.
 /// # Memory
 /// A sequence with tape keeps 5·T·B·H + B·H numbers: the gates, c before each step, and h before the first.

@@ -12,7 +12,7 @@ use crate::{Error, Float, Gated, GatedSpec, Pointwise};
 /// # Shapes
 /// `x [B, D]` → `y [B, H]`; state `[h]`, `[B, H]`.
 /// # Parameters
-/// `w_x [D, H]`, `w_h [H, H]`, `b [H]` (and `b_h [H]` with [`Bias::Two`](crate::Bias::Two)).
+/// `w_x [D, H]`, `w_h [H, H]`, `b [H]` (and `b_h [H]` with [`Bias::Two`](crate::cells::Bias::Two)).
 /// # Memory
 /// A sequence with tape keeps T·B·H + B·H numbers: φ'(a), and h before the first step.
 ///

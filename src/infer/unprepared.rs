@@ -34,7 +34,7 @@ impl<L: SeqLayer> Recurrent for Unprepared<L> {
     type State = L::State;
     type Tape = ();
 
-    crate::layer::recurrent_as_inner!();
+    crate::layers::recurrent_as_inner!();
 
     fn initial_state(&self, batch: usize) -> L::State {
         self.inner.initial_state(batch)

@@ -35,7 +35,7 @@ struct Path<S> {
 ///
 /// ```
 /// use deep_rnn::prelude::*;
-/// use deep_rnn::{Beam, beam_search};
+/// use deep_rnn::language::{Beam, beam_search};
 ///
 /// let net = Network::<f32>::builder(9).gru(16).linear(9).seed(1).build()?;
 /// let beam = Beam { width: 3, length: 5, stop: Some(0) };

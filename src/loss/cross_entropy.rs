@@ -8,12 +8,12 @@ use crate::{Context, Error, Float};
 /// Softmax and cross-entropy in one, averaged over the tokens that count: the mean of log Σ exp(y) - y\[target\].
 ///
 /// The largest output of each row is subtracted first, so no output is too large. Targets `[T, B]`, each less than V, or `[B]` for
-/// a network that gives one output a row ([`Last`](crate::Last)).
+/// a network that gives one output a row ([`Last`](crate::layers::Last)).
 /// Shares exp(y - largest) and gradients below [`Float::TINY`] count as 0. A row that is -∞ throughout, or at its target, or has
 /// NaN or ∞ has a loss that is not finite, which the engine refuses. Derived in `docs/derivations/softmax.md`.
 ///
 /// ```
-/// use deep_rnn::{Context, CrossEntropy, Loss};
+/// use deep_rnn::{Context, loss::{CrossEntropy, Loss}};
 /// use ndarray::{Array3, array};
 ///
 /// let (ys, mut d_ys) = (array![[[2.0_f64, 1.0, 0.0]]], Array3::zeros((1, 1, 3)));

@@ -12,7 +12,7 @@ use crate::{Context, Error, Float, Sequence, Targets};
 ///
 /// ```
 /// use deep_rnn::prelude::*;
-/// use deep_rnn::Weighted;
+/// use deep_rnn::loss::Weighted;
 /// use ndarray::Array2;
 ///
 /// let net = Network::<f32>::builder(5).gru(8).linear(5).seed(1).build()?;

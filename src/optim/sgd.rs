@@ -37,14 +37,14 @@ impl Sgd {
         self.lr = lr;
     }
 
-    /// Multiplies the learning rate of some arrays by `factor`, as [`Adam::group`](crate::Adam::group).
+    /// Multiplies the learning rate of some arrays by `factor`, as [`Adam::group`](crate::optim::Adam::group).
     #[must_use]
     pub fn group(mut self, prefix: &str, factor: f64) -> Self {
         self.set_group(prefix, factor);
         self
     }
 
-    /// Leaves some arrays as they are, as [`Adam::freeze`](crate::Adam::freeze).
+    /// Leaves some arrays as they are, as [`Adam::freeze`](crate::optim::Adam::freeze).
     #[must_use]
     pub fn freeze(self, prefix: &str) -> Self {
         self.group(prefix, 0.0)

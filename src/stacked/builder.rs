@@ -54,7 +54,7 @@ impl<F: Float> Stacked<Boxed<F>> {
     ///
     /// ```
     /// use deep_rnn::prelude::*;
-    /// use deep_rnn::WeightDrop;
+    /// use deep_rnn::layers::WeightDrop;
     ///
     /// let two = Network::part().lstm(32).lstm(32);
     /// let net = Network::<f32>::builder(28).gru(16).layer(WeightDrop::spec(two, 0.5)).linear(28).seed(1).build()?;

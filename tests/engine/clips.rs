@@ -1,7 +1,7 @@
 //! Clips, by norm and by value.
 
-use deep_rnn::Clip;
 use deep_rnn::ndarray::{ArrayRef2, ArrayView3, ArrayViewMut3};
+use deep_rnn::optim::Clip;
 use deep_rnn::prelude::*;
 
 use crate::bits::weights;
@@ -55,8 +55,9 @@ fn a_clip_begins_at_its_bound() {
     let (x, y) = (text(0, 6, 3), text(1, 6, 3));
     for sign in [1.0, -1.0] {
         let train = |clip: Clip| {
-            let builder =
-                Bptt::builder(lstm::<f64>(5, 1)).loss(deep_rnn::loss_fn(linear_loss(0.3 * sign))).optimizer(Frozen);
+            let builder = Bptt::builder(lstm::<f64>(5, 1))
+                .loss(deep_rnn::loss::loss_fn(linear_loss(0.3 * sign)))
+                .optimizer(Frozen);
             let mut bptt = match clip {
                 Clip::Norm(bound) => builder.clip_norm(bound),
                 Clip::Value(bound) => builder.clip_value(bound),

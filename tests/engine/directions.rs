@@ -1,8 +1,8 @@
 //! What reads a window from its end starts from zeros in every one; what reads it from the start goes on.
 
+use deep_rnn::layers::{Boxed, BoxedState, Reversed};
 use deep_rnn::ndarray::{Array2, Array3, ArrayView3, Axis, Slice, s};
 use deep_rnn::prelude::*;
-use deep_rnn::{Boxed, BoxedState, Reversed};
 
 use crate::bits::{state_bits, weights};
 use crate::small_model::{Frozen, V, batch, text};

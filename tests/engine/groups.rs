@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use deep_rnn::ndarray::array;
 use deep_rnn::prelude::*;
-use deep_rnn::{Error, Optimizer};
+use deep_rnn::{Error, optim::Optimizer};
 
 use crate::bits::weights;
 use crate::moments::{gradients, network};

@@ -1,7 +1,7 @@
 //! Losses: a closure, extreme logits, PyTorch's numbers.
 
 use approx::{assert_abs_diff_eq, relative_eq};
-use deep_rnn::Loss;
+use deep_rnn::loss::Loss;
 use deep_rnn::ndarray::{Array2, Array3, ArrayRef2, ArrayView3, ArrayViewMut3, Ix2, aview1};
 use deep_rnn::prelude::*;
 
@@ -28,7 +28,7 @@ fn a_closure_is_a_loss() {
     let loss = |ys: ArrayView3<'_, f64>, targets: &ArrayRef2<usize>, d_ys: ArrayViewMut3<'_, f64>| {
         own_cross_entropy(ys, targets, d_ys)
     };
-    let mut closure = Bptt::builder(lstm::<f64>(5, 1)).loss(deep_rnn::loss_fn(loss)).build().unwrap();
+    let mut closure = Bptt::builder(lstm::<f64>(5, 1)).loss(deep_rnn::loss::loss_fn(loss)).build().unwrap();
     for _ in 0..4 {
         let (a, b) = (ours.train_next(&x, &y).unwrap(), closure.train_next(&x, &y).unwrap());
         assert_abs_diff_eq!(a.loss(), b.loss(), epsilon = 1e-13);

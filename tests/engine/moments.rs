@@ -2,7 +2,7 @@
 
 use deep_rnn::ndarray::{Array1, Array2, ArrayD, array};
 use deep_rnn::prelude::*;
-use deep_rnn::{Error, Optimizer};
+use deep_rnn::{Error, optim::Optimizer};
 
 use crate::bits::weights;
 use crate::small_model::{V, lstm, text};

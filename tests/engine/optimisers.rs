@@ -1,8 +1,8 @@
 //! The optimisers' equations, number by number, with the constants that the documentation names.
 
 use approx::assert_relative_eq;
-use deep_rnn::Optimizer;
 use deep_rnn::ndarray::{Array1, array};
+use deep_rnn::optim::Optimizer;
 use deep_rnn::prelude::*;
 
 use crate::bits::weights;

@@ -1,7 +1,7 @@
 //! The training runs of PyTorch.
 
-use deep_rnn::Optimizer;
 use deep_rnn::ndarray::{Array1, ArrayViewD, Axis, s, stack};
+use deep_rnn::optim::Optimizer;
 use deep_rnn::prelude::*;
 
 use crate::fixture::{self, Part, get, max_rel_error};

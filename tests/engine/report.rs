@@ -1,8 +1,8 @@
 //! What the engine reports.
 
 use approx::assert_relative_eq;
-use deep_rnn::Report;
 use deep_rnn::prelude::*;
+use deep_rnn::train::Report;
 
 use crate::small_model::{Frozen, V, batch, lstm, text};
 

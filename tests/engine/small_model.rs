@@ -2,7 +2,7 @@
 
 use deep_rnn::ndarray::Array2;
 use deep_rnn::prelude::*;
-use deep_rnn::{Error, Optimizer};
+use deep_rnn::{Error, optim::Optimizer};
 
 pub(crate) const V: usize = 7;
 

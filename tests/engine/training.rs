@@ -1,8 +1,8 @@
 //! Training: threads, float types, seeds.
 
 use approx::assert_abs_diff_eq;
-use deep_rnn::Optimizer;
 use deep_rnn::ndarray::{Array2, s};
+use deep_rnn::optim::Optimizer;
 use deep_rnn::prelude::*;
 
 use crate::bits::{state_bits, weights};

@@ -1,6 +1,6 @@
 //! Targets that count for more or less, rows of several lengths, accumulation and schedules.
 
-use deep_rnn::Weighted;
+use deep_rnn::loss::Weighted;
 use deep_rnn::ndarray::Array2;
 use deep_rnn::prelude::*;
 
@@ -14,9 +14,9 @@ fn data(t: usize, b: usize) -> (Array2<usize>, Array2<usize>) {
 }
 
 /// The gradients of one update, and its report.
-fn gradients<Y: deep_rnn::Targets>(batch: &Batch<Array2<usize>, Y>) -> (Vec<f64>, deep_rnn::Report)
+fn gradients<Y: deep_rnn::train::Targets>(batch: &Batch<Array2<usize>, Y>) -> (Vec<f64>, deep_rnn::train::Report)
 where
-    CrossEntropy: deep_rnn::Loss<f64, Y::Of>,
+    CrossEntropy: deep_rnn::loss::Loss<f64, Y::Of>,
 {
     let mut bptt = Bptt::builder(net()).build().unwrap();
     let report = bptt.train_batch(batch).unwrap();

@@ -1,8 +1,8 @@
 //! What an engine, a model and a sampler are given: tokens, numbers, targets, states, batches, logits.
 
+use deep_rnn::data::{flat_state, state_from_flat};
 use deep_rnn::ndarray::{Array1, Array2, Array3};
 use deep_rnn::prelude::*;
-use deep_rnn::{flat_state, state_from_flat};
 
 use crate::bits::weights;
 use crate::refused;
@@ -189,7 +189,7 @@ fn the_remedy_is_named() {
     // Batch first: 2 rows of 5 steps.
     let (xs, ys) = (Array3::zeros((2, 5, 3)), Array3::zeros((5, 2, 2)));
     refused(bptt.train(&xs, &ys), &["targets", "batch_major(&x)"]);
-    bptt.train(&deep_rnn::batch_major(&xs), &ys).unwrap();
+    bptt.train(&deep_rnn::data::batch_major(&xs), &ys).unwrap();
     // The state of two rows goes on with three.
     let (xs, ys) = (Array3::zeros((5, 3, 3)), Array3::zeros((5, 3, 2)));
     refused(

@@ -2,7 +2,10 @@
 
 use deep_rnn::ndarray::{Array1, Array2};
 use deep_rnn::prelude::*;
-use deep_rnn::{Boxed, Embedding, LstmGates, Tied};
+use deep_rnn::{
+    cells::LstmGates,
+    layers::{Boxed, Embedding, Tied},
+};
 
 use crate::refused;
 use crate::small_model::{HUGE, V, seeded, spec};
@@ -49,12 +52,15 @@ fn a_network_within_a_network() {
 
 #[test]
 fn a_first_state_that_cannot_be_learned() {
-    let once = deep_rnn::LearnedState::new(spec(4).build(3, &mut seeded()).unwrap()).unwrap();
+    let once = deep_rnn::layers::LearnedState::new(spec(4).build(3, &mut seeded()).unwrap()).unwrap();
     let expected = "inner: expected a layer whose first state is not learned yet";
-    refused(deep_rnn::LearnedState::new(once.clone()), &[expected]);
-    refused(deep_rnn::LearnedState::new(Boxed::new(once)), &[expected]);
+    refused(deep_rnn::layers::LearnedState::new(once.clone()), &[expected]);
+    refused(deep_rnn::layers::LearnedState::new(Boxed::new(once)), &[expected]);
     let ahead = Bidirectional::spec(spec(4), Merge::Sum).build(3, &mut seeded()).unwrap();
-    refused(deep_rnn::LearnedState::new(ahead), &["inner: expected a layer whose outputs depend on no later input"]);
+    refused(
+        deep_rnn::layers::LearnedState::new(ahead),
+        &["inner: expected a layer whose outputs depend on no later input"],
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Numbers that are not finite: in a batch, a loss, a weight or a state.
 
-use deep_rnn::Loss;
+use deep_rnn::loss::Loss;
 use deep_rnn::ndarray::{Array3, ArrayRef3, ArrayView3, ArrayViewMut3};
 use deep_rnn::prelude::*;
 
@@ -33,7 +33,7 @@ fn refused_batch_leaves_no_trace<N: SeqLayer<Elem = f64>>(model: &N, rows: usize
         }
     };
     let engine = || {
-        let builder = Bptt::builder(model.clone()).loss(deep_rnn::loss_fn(loss)).optimizer(Adam::new(0.01));
+        let builder = Bptt::builder(model.clone()).loss(deep_rnn::loss::loss_fn(loss)).optimizer(Adam::new(0.01));
         builder.clip_norm(0.5).window(5).threads(2).build().unwrap()
     };
     let data = |k: usize| {

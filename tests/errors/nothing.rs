@@ -47,7 +47,7 @@ fn nothing_to_evaluate_is_no_loss_of_a_closure_either() {
         d_ys.fill(0.0);
         ys.sum() / ys.len() as f64
     };
-    let mut bptt = Bptt::builder(model()).loss(deep_rnn::loss_fn(mean)).build().unwrap();
+    let mut bptt = Bptt::builder(model()).loss(deep_rnn::loss::loss_fn(mean)).build().unwrap();
     assert_eq!(bptt.train_next(&text(0, 2), &text(0, 2)).unwrap().tokens, 0);
     let batch = Batch::new(text(0, 2), text(0, 2));
     assert_eq!(bptt.evaluate([batch]).unwrap().tokens, 0);

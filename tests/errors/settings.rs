@@ -1,7 +1,10 @@
 //! Settings of engines, optimisers, threads and samplers.
 
 use deep_rnn::prelude::*;
-use deep_rnn::{Clip, Optimizer, Threads};
+use deep_rnn::{
+    cpu::Threads,
+    optim::{Clip, Optimizer},
+};
 
 use crate::refused;
 use crate::small_model::{Lm, V, model};

@@ -1,8 +1,8 @@
 //! The small language model that most calls are made on, and a text for it.
 
+use deep_rnn::cells::{GatedSpec, LstmGates};
 use deep_rnn::ndarray::Array2;
 use deep_rnn::prelude::*;
-use deep_rnn::{GatedSpec, LstmGates};
 
 pub(crate) const V: usize = 5;
 

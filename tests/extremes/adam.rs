@@ -1,7 +1,7 @@
 //! Adam on gradients of every size.
 
 use deep_rnn::prelude::*;
-use deep_rnn::{Error, Optimizer};
+use deep_rnn::{Error, optim::Optimizer};
 use ndarray::{Array1, Array2, array};
 
 use crate::near;

@@ -35,7 +35,7 @@ fn clipped<F: Float>(d_y: f64, bound: f64) -> (Linear<F>, f64) {
     };
     let model = Linear::from_arrays(ndarray::Array2::ones((2, 2)), Some(Array1::zeros(2))).unwrap();
     let mut bptt =
-        Bptt::builder(model).loss(deep_rnn::loss_fn(loss)).optimizer(Frozen).clip_norm(bound).build().unwrap();
+        Bptt::builder(model).loss(deep_rnn::loss::loss_fn(loss)).optimizer(Frozen).clip_norm(bound).build().unwrap();
     let xs = Array3::from_elem((1, 1, 2), F::from_f64(0.5));
     let report = bptt.train_next(&xs, &xs).unwrap();
     assert_eq!(report.clipped, 1);

@@ -1,6 +1,6 @@
 //! Activations near 0 and far out.
 
-use deep_rnn::{Activation, Float};
+use deep_rnn::{Float, cells::Activation};
 
 use crate::near;
 

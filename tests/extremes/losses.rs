@@ -1,6 +1,6 @@
 //! Losses and their means.
 
-use deep_rnn::Loss;
+use deep_rnn::loss::Loss;
 use deep_rnn::prelude::*;
 use ndarray::{Array2, Array3, ArrayRef3, ArrayView3, ArrayViewMut3};
 
@@ -93,7 +93,7 @@ fn a_report_of_large_losses() -> Result<(), Error> {
         1e308
     };
     let model = Linear::from_arrays(Array2::ones((1, 1)), None)?;
-    let mut bptt = Bptt::builder(model).loss(deep_rnn::loss_fn(loss)).optimizer(Frozen).window(2).build()?;
+    let mut bptt = Bptt::builder(model).loss(deep_rnn::loss::loss_fn(loss)).optimizer(Frozen).window(2).build()?;
     let xs = Array3::from_elem((50, 1, 1), 4.0);
     let report = bptt.train_next(&xs, &xs)?;
     near(report.loss(), 1e308, 1e-14);

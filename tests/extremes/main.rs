@@ -7,7 +7,7 @@ mod losses;
 mod silence;
 mod sums;
 
-use deep_rnn::{Error, Optimizer, Params};
+use deep_rnn::{Error, custom::Params, optim::Optimizer};
 
 /// An optimiser that leaves everything where it is.
 pub(crate) struct Frozen;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use deep_rnn::Optimizer;
+use deep_rnn::optim::Optimizer;
 use deep_rnn::prelude::*;
 use ndarray::Array1;
 

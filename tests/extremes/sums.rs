@@ -1,8 +1,8 @@
 //! Gradients summed over very many rows. A sum of small terms one after the other loses what lies below its last digit; in
 //! blocks it does not, and the blocks do not depend on how a window is run.
 
+use deep_rnn::cells::{GatedSpec, RnnGates};
 use deep_rnn::prelude::*;
-use deep_rnn::{GatedSpec, RnnGates};
 use ndarray::{Array1, Array2, Array3, ArrayRef2, ArrayRef3, ArrayView3, ArrayViewMut3, Axis, Slice};
 
 use crate::{Frozen, near};
@@ -77,18 +77,18 @@ fn the_engine_over_a_million_rows() {
     };
     for (t, b) in [(n / 32, 32), (n, 1)] {
         let model = without_past(adder().build(1, &mut Init::seeded(1)).unwrap());
-        let mut bptt = Bptt::builder(model).loss(deep_rnn::loss_fn(loss)).optimizer(Frozen).build().unwrap();
+        let mut bptt = Bptt::builder(model).loss(deep_rnn::loss::loss_fn(loss)).optimizer(Frozen).build().unwrap();
         let xs = Array3::ones((t, b, 1));
         bptt.train_next(&xs, &xs).unwrap();
         near(f64::from(bptt.gradients().b().unwrap()[0]), 0.1, 4e-5);
     }
-    let of_tokens = deep_rnn::loss_fn(|ys: ArrayView3<'_, f32>, _: &ArrayRef2<usize>, mut d_ys| {
+    let of_tokens = deep_rnn::loss::loss_fn(|ys: ArrayView3<'_, f32>, _: &ArrayRef2<usize>, mut d_ys| {
         d_ys.fill(0.1 / ys.len() as f32);
         0.0
     });
     fn train<N: SeqLayer<Elem = f32>, L>(net: N, loss: L, (t, b): (usize, usize)) -> f64
     where
-        L: deep_rnn::Loss<f32, ArrayRef2<usize>>,
+        L: deep_rnn::loss::Loss<f32, ArrayRef2<usize>>,
     {
         let model = LanguageModel::new(net, 1).unwrap();
         let mut bptt = Bptt::builder(model).loss(loss).optimizer(Frozen).build().unwrap();

@@ -1,6 +1,6 @@
 //! The functions of a vanilla cell: values and slopes, at the places where a slope jumps too.
 
-use deep_rnn::Activation;
+use deep_rnn::cells::Activation;
 use deep_rnn::ndarray::{Array1, Array3};
 use deep_rnn::prelude::*;
 

@@ -1,6 +1,11 @@
 //! A cell with one fault.
 
-use deep_rnn::{Context, GradIo, Init, Input, Numeric, Params, Recurrent, RnnCell, SeqGradIo, ZipMut, add_outer};
+use deep_rnn::{
+    Context, Recurrent, RnnCell,
+    custom::{GradIo, Numeric, Params, SeqGradIo, ZipMut, add_outer},
+    data::Input,
+    init::Init,
+};
 use ndarray::{
     Array1, Array2, Array3, ArrayView2, ArrayView3, ArrayViewD, ArrayViewMut2, ArrayViewMut3, ArrayViewMutD, Axis,
     CowArray, Ix3, s,
@@ -81,7 +86,7 @@ pub(crate) struct State {
     partly: bool,
 }
 
-impl deep_rnn::State<f64> for State {
+impl deep_rnn::data::State<f64> for State {
     fn visit<'a>(&'a self, f: &mut dyn FnMut(ArrayView2<'a, f64>)) {
         f(self.h.view());
     }

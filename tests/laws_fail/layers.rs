@@ -1,7 +1,11 @@
 //! Layers that are no cells.
 
 use deep_rnn::gradcheck::{self, Law};
-use deep_rnn::{Context, Input, Numeric, Params, Recurrent, RnnCell, Run, SeqGradIo, SeqLayer};
+use deep_rnn::{
+    Context, Recurrent, RnnCell, Run, SeqLayer,
+    custom::{Numeric, Params, SeqGradIo},
+    data::Input,
+};
 use ndarray::{ArrayViewD, ArrayViewMut3, ArrayViewMutD};
 
 use crate::faulty::{Cell, D, Fault, H, State, cell};

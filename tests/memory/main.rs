@@ -4,8 +4,8 @@
 mod measure;
 mod panics;
 
+use deep_rnn::layers::{Embedding, LearnedState, Reversed, Tied};
 use deep_rnn::prelude::*;
-use deep_rnn::{Embedding, LearnedState, Reversed, Tied};
 use measure::{Worst, budgets, half_square, measure};
 use ndarray::{Array2, Array3, ArrayView3, s};
 use peak_alloc::PeakAlloc;
@@ -47,8 +47,9 @@ fn layer<L: SeqLayer>(worst: &mut Worst, name: &str, net: &L) {
                 continue;
             }
             let build = || {
-                let builder =
-                    Bptt::builder(net.clone()).loss(deep_rnn::loss_fn(half_square::<L::Elem>)).optimizer(Sgd::new(0.1));
+                let builder = Bptt::builder(net.clone())
+                    .loss(deep_rnn::loss::loss_fn(half_square::<L::Elem>))
+                    .optimizer(Sgd::new(0.1));
                 builder.threads(threads).build().unwrap()
             };
             let what = format!("{name}, {}, {layout}, {threads} threads", L::Elem::NAME);
@@ -99,8 +100,10 @@ fn dense<S: Spec<Layer: RnnCell>>(worst: &mut Worst, name: &str, spec: &S, layer
             }
             let build = |budget: Option<usize>| {
                 let net = Stacked::repeat(D, layers, spec, 1).unwrap();
-                let builder =
-                    Bptt::builder(net).loss(deep_rnn::loss_fn(half_square)).optimizer(Sgd::new(0.1)).threads(threads);
+                let builder = Bptt::builder(net)
+                    .loss(deep_rnn::loss::loss_fn(half_square))
+                    .optimizer(Sgd::new(0.1))
+                    .threads(threads);
                 match budget {
                     Some(budget) => builder.memory_budget(budget).build().unwrap(),
                     None => builder.build().unwrap(),

@@ -1,7 +1,7 @@
 //! What the engine says it will hold, and what it holds at its peak.
 
 use deep_rnn::prelude::*;
-use deep_rnn::{AsInput, Loss, Optimizer, Targets};
+use deep_rnn::{data::AsInput, loss::Loss, optim::Optimizer, train::Targets};
 use ndarray::{ArrayRef3, ArrayView3, ArrayViewMut3};
 
 use crate::ALLOCATOR;

@@ -2,8 +2,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use deep_rnn::Loss;
-use deep_rnn::loss_fn;
+use deep_rnn::loss::Loss;
+use deep_rnn::loss::loss_fn;
 use deep_rnn::prelude::*;
 use ndarray::{Array3, ArrayRef3, ArrayView3, ArrayViewMut3};
 

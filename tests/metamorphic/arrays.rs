@@ -1,7 +1,7 @@
 //! What a pass gave, as named arrays in `f64`, and how two of them are compared.
 
 use approx::abs_diff_eq;
-use deep_rnn::{Float, Params, SeqLayer, State};
+use deep_rnn::{Float, SeqLayer, custom::Params, data::State};
 use ndarray::{Array3, ArrayD};
 
 use crate::pass::Outcome;

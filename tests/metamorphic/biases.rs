@@ -1,6 +1,10 @@
 //! Biases: none and zeros, two and their sum, and such as saturate a gate.
 
-use deep_rnn::{Bias, Float, Gated, GatedSpec, Gru, Lstm, Params, Pointwise, Recurrent, Rnn};
+use deep_rnn::{
+    Float, Recurrent,
+    cells::{Bias, Gated, GatedSpec, Gru, Lstm, Pointwise, Rnn},
+    custom::Params,
+};
 use ndarray::{Array1, Slice};
 use proptest::prelude::*;
 

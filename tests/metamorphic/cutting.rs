@@ -1,7 +1,12 @@
 //! A sequence is its steps and its pieces, a batch is its rows.
 
 use deep_rnn::{
-    Context, Gru, GruResetBefore, Init, Input, Linear, Lstm, Network, Params, RnnCell, SeqGradIo, SeqLayer, State, Tape,
+    Context, Network, RnnCell, SeqLayer,
+    cells::{Gru, GruResetBefore, Lstm},
+    custom::{Params, SeqGradIo, Tape},
+    data::{Input, State},
+    init::Init,
+    layers::Linear,
 };
 use ndarray::{Array3, Axis, Slice, s};
 use proptest::prelude::*;

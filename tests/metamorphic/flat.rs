@@ -2,7 +2,10 @@
 
 use deep_rnn::infer::Prepare;
 use deep_rnn::prelude::*;
-use deep_rnn::{LearnedState, Residual, Reversed, WeightDrop, Zoneout, flat_state, state_from_flat};
+use deep_rnn::{
+    data::{flat_state, state_from_flat},
+    layers::{LearnedState, Residual, Reversed, WeightDrop, Zoneout},
+};
 use ndarray::{Array3, s};
 
 use crate::arrays::{same, states};

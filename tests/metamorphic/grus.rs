@@ -1,7 +1,11 @@
 //! The two forms of the GRU.
 
 use approx::assert_abs_diff_eq;
-use deep_rnn::{Gru, GruResetBefore, Params, State};
+use deep_rnn::{
+    cells::{Gru, GruResetBefore},
+    custom::Params,
+    data::State,
+};
 use ndarray::{Array3, Axis};
 
 use crate::arrays::near;

@@ -1,6 +1,6 @@
 //! The loss: gradients are linear in it, and it may stand on the last output or on the state.
 
-use deep_rnn::{Float, GruResetBefore, Init, SeqLayer, State};
+use deep_rnn::{Float, SeqLayer, cells::GruResetBefore, data::State, init::Init};
 use ndarray::{Axis, s};
 use proptest::prelude::*;
 

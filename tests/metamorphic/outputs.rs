@@ -1,6 +1,11 @@
 //! The outputs of every layer of a stack.
 
-use deep_rnn::{AsInput, Boxed, Context, Float, Gru, Linear, Lstm, Network, Recurrent, Run, SeqLayer, Stacked};
+use deep_rnn::{
+    Context, Float, Network, Recurrent, Run, SeqLayer, Stacked,
+    cells::{Gru, Lstm},
+    data::AsInput,
+    layers::{Boxed, Linear},
+};
 use ndarray::{Array2, Array3, s};
 
 use crate::arrays::{same, states, wide};

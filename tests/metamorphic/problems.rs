@@ -1,6 +1,12 @@
 //! What the relations are tried on: cells of each kind, random inputs, states and gradients, numbers of cases.
 
-use deep_rnn::{Bias, Float, Gru, Init, Lstm, Network, Rnn, RnnCell, SeqLayer, Spec, State};
+use deep_rnn::{
+    Float, Network, RnnCell, SeqLayer,
+    cells::{Bias, Gru, Lstm, Rnn},
+    custom::Spec,
+    data::State,
+    init::Init,
+};
 use ndarray::Array2;
 use proptest::prelude::ProptestConfig;
 

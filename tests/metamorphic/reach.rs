@@ -1,7 +1,10 @@
 //! What depends on what: outputs on inputs, gradients on outputs, the loss on every parameter.
 
 use deep_rnn::{
-    Bias, Bidirectional, Gru, GruResetBefore, Linear, Lstm, Merge, Network, Reversed, Rnn, SeqLayer, Stacked, State,
+    Network, SeqLayer, Stacked,
+    cells::{Bias, Gru, GruResetBefore, Lstm, Rnn},
+    data::State,
+    layers::{Bidirectional, Linear, Merge, Reversed},
 };
 use ndarray::{Array2, Axis, s};
 

@@ -1,7 +1,10 @@
 //! Shapes of states, and batches that do not fit them.
 
 use deep_rnn::{
-    Bidirectional, Context, Gru, GruResetBefore, Lstm, Merge, Network, Recurrent, Rnn, SeqLayer, Stacked, State,
+    Context, Network, Recurrent, SeqLayer, Stacked,
+    cells::{Gru, GruResetBefore, Lstm, Rnn},
+    data::State,
+    layers::{Bidirectional, Merge},
 };
 use ndarray::Array3;
 

@@ -4,8 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use deep_rnn::{
-    Activation, Bias, Bidirectional, Context, Float, Gru, GruResetBefore, Linear, Lstm, Merge, Network, Rnn, Run,
-    SeqLayer, State, Threads,
+    Context, Float, Network, Run, SeqLayer,
+    cells::{Activation, Bias, Gru, GruResetBefore, Lstm, Rnn},
+    cpu::Threads,
+    data::State,
+    layers::{Bidirectional, Linear, Merge},
 };
 
 use crate::arrays::same;

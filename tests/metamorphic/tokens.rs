@@ -1,7 +1,10 @@
 //! Tokens are one-hot rows.
 
 use deep_rnn::{
-    Bias, Context, Float, Gru, GruResetBefore, Init, Lstm, Network, Rnn, SeqGradIo, SeqLayer, Stacked, Tape,
+    Context, Float, Network, SeqLayer, Stacked,
+    cells::{Bias, Gru, GruResetBefore, Lstm, Rnn},
+    custom::{SeqGradIo, Tape},
+    init::Init,
 };
 use ndarray::{Array2, ArrayD};
 use proptest::prelude::*;

@@ -1,6 +1,6 @@
 //! Views of other strides.
 
-use deep_rnn::{Context, Input, SeqGradIo, SeqLayer};
+use deep_rnn::{Context, SeqLayer, custom::SeqGradIo, data::Input};
 use ndarray::{Array3, s};
 use proptest::prelude::*;
 

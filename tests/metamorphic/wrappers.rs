@@ -1,8 +1,11 @@
 //! Layers made of layers: reversed, bidirectional, stacked.
 
 use deep_rnn::{
-    Bidirectional, Boxed, Context, Float, Gru, Input, Lstm, Merge, Network, Params, Reversed, RnnCell, SeqGradIo,
-    Stacked,
+    Context, Float, Network, RnnCell, Stacked,
+    cells::{Gru, Lstm},
+    custom::{Params, SeqGradIo},
+    data::Input,
+    layers::{Bidirectional, Boxed, Merge, Reversed},
 };
 use ndarray::{Array2, Array3, Axis, concatenate, s};
 use proptest::prelude::*;

@@ -4,7 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicIsize, Ordering};
 
 use deep_rnn::ndarray::{ArrayView2, ArrayViewMut2};
-use deep_rnn::{Context, GradIo, Memory, PassSize, Recurrent, RnnCell, params};
+use deep_rnn::{
+    Context, Recurrent, RnnCell,
+    custom::{GradIo, Memory, PassSize},
+    params,
+};
 
 /// Counts the calls of whatever holds it; one of them panics.
 #[derive(Clone, Debug)]

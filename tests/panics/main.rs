@@ -10,7 +10,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use bits::{state_bits, weights};
 use deep_rnn::ndarray::{Array3, ArrayRef3, ArrayView3, ArrayViewMut3, s};
 use deep_rnn::prelude::*;
-use deep_rnn::{Boxed, Loss, LossSum, Optimizer, Threads};
+use deep_rnn::{
+    cpu::Threads,
+    layers::Boxed,
+    loss::{Loss, LossSum},
+    optim::Optimizer,
+};
 use fragile::{Fragile, Fuse};
 
 type Numbers = ArrayRef3<f64>;

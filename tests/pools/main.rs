@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use deep_rnn::Threads;
+use deep_rnn::cpu::Threads;
 use deep_rnn::prelude::*;
 use ndarray::{Array2, Array3};
 use rayon::prelude::*;

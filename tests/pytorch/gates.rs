@@ -1,6 +1,10 @@
 //! The gate maths the fixtures have.
 
-use deep_rnn::{Activation, Float, Gated, GruGates, Init, LstmGates, Pointwise, Rnn, RnnGates};
+use deep_rnn::{
+    Float,
+    cells::{Activation, Gated, GruGates, LstmGates, Pointwise, Rnn, RnnGates},
+    init::Init,
+};
 
 use crate::fixture::Kind;
 

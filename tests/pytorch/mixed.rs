@@ -1,7 +1,11 @@
 //! Stacks of mixed kinds and widths.
 
 use deep_rnn::{
-    Boxed, BoxedState, Float, Gated, GruGates, LstmGates, Network, Recurrent, RnnGates, Stacked, State, Threads,
+    Float, Network, Recurrent, Stacked,
+    cells::{Gated, GruGates, LstmGates, RnnGates},
+    cpu::Threads,
+    data::State,
+    layers::{Boxed, BoxedState},
 };
 use ndarray::Array1;
 
@@ -14,7 +18,7 @@ use crate::threads::with_threads;
 /// A cell of a mixed stack.
 fn mixed_cell<F: Float, P: Kept<F>>(case: usize, layer: usize, inputs: usize, units: usize) -> Cell<F, P> {
     let stream = |part| fixture::stream(case, fixture::weight_tensor(layer, 0, part));
-    let lanes = <P::X as deep_rnn::Lanes<F>>::N;
+    let lanes = <P::X as deep_rnn::cells::Lanes<F>>::N;
     let weight =
         |part, from| fixture::array2(stream(part), [lanes * units, from], 1.0).reversed_axes().mapv(F::from_f64);
     let bias =

@@ -1,8 +1,11 @@
 //! The full product: kinds, layers, directions, steps, rows.
 
 use deep_rnn::{
-    Bidirectional, Float, Gated, GruGates, LstmGates, Merge, RnnGates, SeqLayer, Stacked, Threads, flat_state,
-    state_from_flat,
+    Float, SeqLayer, Stacked,
+    cells::{Gated, GruGates, LstmGates, RnnGates},
+    cpu::Threads,
+    data::{flat_state, state_from_flat},
+    layers::{Bidirectional, Merge},
 };
 use ndarray::Array3;
 

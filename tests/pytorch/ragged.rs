@@ -1,7 +1,12 @@
 //! Rows of several lengths: packed sequences of PyTorch, sequence_lens of ONNX Runtime, masks of Keras (`tests/data/ragged.py`).
 
 use deep_rnn::prelude::*;
-use deep_rnn::{Boxed, Gated, GruGates, LstmGates, Reversed, RnnGates, Threads, flat_state, state_from_flat};
+use deep_rnn::{
+    cells::{Gated, GruGates, LstmGates, RnnGates},
+    cpu::Threads,
+    data::{flat_state, state_from_flat},
+    layers::{Boxed, Reversed},
+};
 use ndarray::{Array3, Axis};
 
 use crate::fixture::{self, Kind, Part};

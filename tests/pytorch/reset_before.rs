@@ -1,6 +1,6 @@
 //! The GRU that resets before the product, which PyTorch does not have; `gen.py` writes it out.
 
-use deep_rnn::{Float, GruResetBefore, Init, Params, Threads};
+use deep_rnn::{Float, cells::GruResetBefore, cpu::Threads, custom::Params, init::Init};
 use ndarray::ArrayD;
 
 use crate::fixture::{self, Case};

@@ -1,6 +1,10 @@
 //! Names and shapes of parameters.
 
-use deep_rnn::{Bias, Gru, Init, Lstm, Params};
+use deep_rnn::{
+    cells::{Bias, Gru, Lstm},
+    custom::Params,
+    init::Init,
+};
 
 /// The arrays go where PyTorch's are: names and shapes of the builders' cells with two biases.
 #[test]

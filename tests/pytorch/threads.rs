@@ -1,6 +1,6 @@
 //! Each case is run by one thread and by two.
 
-use deep_rnn::{Float, SeqLayer, State, Threads};
+use deep_rnn::{Float, SeqLayer, cpu::Threads, data::State};
 
 use crate::pass::{Outcome, Problem, run};
 

@@ -1,7 +1,11 @@
 //! One weight for embedding and head (`tests/data/tied.py`).
 
 use deep_rnn::prelude::*;
-use deep_rnn::{Embedding, Threads, Tied, flat_state, state_from_flat};
+use deep_rnn::{
+    cpu::Threads,
+    data::{flat_state, state_from_flat},
+    layers::{Embedding, Tied},
+};
 use ndarray::{Array2, Array3, ArrayD, s};
 
 use crate::fixture::{self, Kind, Part};

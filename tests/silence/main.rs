@@ -6,7 +6,7 @@ mod inputs;
 mod states;
 mod weights;
 
-use deep_rnn::{Float, State};
+use deep_rnn::{Float, data::State};
 
 /// Panics if a number is nearer to 0 than [`Float::TINY`], and not 0.
 #[track_caller]

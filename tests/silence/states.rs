@@ -72,7 +72,7 @@ fn what_decays_is_right_until_it_is_0() {
     let (h, one) = (40, Array2::from_elem((1, 40), 1.0_f32));
     let w_h = Array2::from_elem((h, h), 0.5 / h as f32);
     let cell = Rnn::<f32>::spec(h).activation(Activation::Relu).build(1, &mut Init::seeded(1)).unwrap();
-    let cell = deep_rnn::Gated::from_arrays(*cell.gates(), Array2::zeros((1, h)), w_h, None, None).unwrap();
+    let cell = deep_rnn::cells::Gated::from_arrays(*cell.gates(), Array2::zeros((1, h)), w_h, None, None).unwrap();
     let (mut state, mut y) = ([one], Array2::zeros((1, h)));
     for t in 1..200 {
         cell.step(Context::default(), Array2::zeros((1, 1)).view(), y.view_mut(), &mut state, None);

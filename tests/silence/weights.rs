@@ -1,6 +1,6 @@
 //! Weights that are too near 0 are 0 where they are built in, packed and updated.
 
-use deep_rnn::Gated;
+use deep_rnn::cells::Gated;
 use deep_rnn::prelude::*;
 use ndarray::{Array1, Array2, Array3};
 
@@ -70,7 +70,7 @@ fn packed_networks() {
 /// Weights of 10⁻¹⁹ and gradients that are 0 or tiny: after an update nothing is too near 0.
 #[test]
 fn updates() {
-    fn run<F: Float, O: deep_rnn::Optimizer<Linear<F>>>(what: &str, optimizer: O) {
+    fn run<F: Float, O: deep_rnn::optim::Optimizer<Linear<F>>>(what: &str, optimizer: O) {
         let weights = Array2::from_elem((3, 2), F::TINY * F::from_f64(1.5));
         let net = Linear::from_arrays(weights, None).unwrap();
         let mut bptt = Bptt::builder(net).loss(MeanSquared).optimizer(optimizer).build().unwrap();

@@ -1,7 +1,7 @@
 //! What the tests are made on: cells of each kind, two that are nobody's but the test's, stacks of one kind and of several.
 
+use deep_rnn::cells::{GatedSpec, Pointwise};
 use deep_rnn::prelude::*;
-use deep_rnn::{GatedSpec, Pointwise};
 
 /// An LSTM whose input gate is what the forget gate leaves: not summed, two lanes of state.
 #[derive(Clone, Copy, Debug)]

@@ -1,10 +1,10 @@
 //! One prepared network, streams on threads.
 
+use deep_rnn::cells::{GruGates, LstmGates};
 use deep_rnn::infer::{
     PreparedBox, PreparedGated, PreparedLanguageModel, PreparedLinear, PreparedNetwork, PreparedStack, Unprepared,
 };
 use deep_rnn::prelude::*;
-use deep_rnn::{GruGates, LstmGates};
 
 use crate::bits::state_bits;
 use crate::networks::{Check, each_packed};

@@ -1,6 +1,6 @@
 //! Everything a model or a state holds, bit by bit.
 
-use deep_rnn::{Float, Params, State};
+use deep_rnn::{Float, custom::Params, data::State};
 
 /// Of all arrays one after another.
 pub(crate) fn weights<P: Params>(params: &P) -> Vec<u64> {

@@ -1,6 +1,10 @@
 //! A pass over a sequence, there and back.
 
-use deep_rnn::{Context, Float, GradIo, Input, Recurrent, RnnCell, SeqGradIo, SeqLayer, Tape};
+use deep_rnn::{
+    Context, Float, Recurrent, RnnCell, SeqLayer,
+    custom::{GradIo, SeqGradIo, Tape},
+    data::Input,
+};
 use ndarray::{Array3, Axis, s};
 
 /// What a pass there and back is given.

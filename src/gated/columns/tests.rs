@@ -60,8 +60,8 @@ fn same<F: Float, P: Pointwise<F>>(gates: P, bias: Bias) {
 
 #[test]
 fn parts_of_the_units_give_the_bits_of_the_whole() {
-    same::<f32, _>(crate::LstmGates, Bias::One);
-    same::<f64, _>(crate::LstmGates, Bias::Two);
+    same::<f32, _>(crate::cells::LstmGates, Bias::One);
+    same::<f64, _>(crate::cells::LstmGates, Bias::Two);
     same::<f32, _>(crate::GruGates, Bias::Two);
     same::<f64, _>(crate::GruGates, Bias::None);
     same::<f32, _>(*Rnn::<f32>::spec(1).build(1, &mut Init::seeded(0)).unwrap().gates(), Bias::One);

@@ -15,7 +15,7 @@ fn naive<F: Float>(c: &[F], a: &[F], b: &[F], (m, k, n): (usize, usize, usize)) 
 
 /// The loop in the order that is promised: the k terms one after the other on top of `c`, from the first or from the last.
 fn in_order<F: Float>(c: &[F], a: &[F], b: &[F], (m, k, n): (usize, usize, usize), from_the_end: bool) -> Vec<F> {
-    let fused = crate::simd_level() != "baseline";
+    let fused = crate::cpu::simd_level() != "baseline";
     let mut sums = c.to_vec();
     for i in 0..m {
         for step in 0..k {

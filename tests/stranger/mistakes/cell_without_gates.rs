@@ -4,6 +4,6 @@ use deep_rnn::prelude::*;
 fn main() -> Result<(), Error> {
     #[derive(Clone, Debug)]
     struct Own;
-    deep_rnn::GatedSpec::<f32, Own>::new(Own, 4);
+    deep_rnn::cells::GatedSpec::<f32, Own>::new(Own, 4);
     Ok(())
 }

@@ -2,7 +2,7 @@
 //!
 //! f = σ(a_f)   g = tanh(a_g)   o = σ(a_o)      c' = f∘c + (1 - f)∘g      y = h' = o∘tanh(c')
 
-use deep_rnn::{Float, Pointwise};
+use deep_rnn::{Float, cells::Pointwise};
 
 #[derive(Clone, Copy, Debug)]
 pub struct Cifg;

@@ -4,7 +4,12 @@
 
 use deep_rnn::infer::{Precision, Prepare, Unprepared};
 use deep_rnn::ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis};
-use deep_rnn::{Context, Error, Float, GradIo, Init, Memory, PassSize, Recurrent, RnnCell, Work, add_outer, params};
+use deep_rnn::{
+    Context, Error, Float, Recurrent, RnnCell,
+    custom::{GradIo, Memory, PassSize, Work, add_outer},
+    init::Init,
+    params,
+};
 
 #[rustfmt::skip]
 #[derive(Clone, Debug)]

@@ -2,7 +2,11 @@
 
 use deep_rnn::ndarray::{ArrayView3, ArrayViewMut3};
 use deep_rnn::{
-    Causal, Context, Error, Float, Input, Memory, PassSize, Record, Recurrent, Run, SeqGradIo, SeqLayer, Tape, params,
+    Context, Error, Float, Recurrent, Run, SeqLayer,
+    custom::{Memory, PassSize, Record, SeqGradIo, Tape},
+    data::Input,
+    infer::Causal,
+    params,
 };
 
 #[derive(Clone, Debug)]

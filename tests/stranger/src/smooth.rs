@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use deep_rnn::ndarray::{Array2, ArrayView2, ArrayViewMut2, Zip};
-use deep_rnn::{Context, Float, GradIo, Recurrent, RnnCell, params};
+use deep_rnn::{Context, Float, Recurrent, RnnCell, custom::GradIo, params};
 
 #[derive(Clone, Debug)]
 pub struct Smooth<F> {

@@ -1,6 +1,6 @@
 //! Stacks of cells from outside, by both doors, packed for inference.
 
-use deep_rnn::GatedSpec;
+use deep_rnn::cells::GatedSpec;
 use deep_rnn::ndarray::{Array3, ArrayRef3, Axis};
 use deep_rnn::prelude::*;
 use stranger::{Cifg, Mgu, Residual};

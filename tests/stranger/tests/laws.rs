@@ -2,7 +2,10 @@
 
 use deep_rnn::gradcheck::{Law, assert_cell, assert_layer, check_cell, check_layer};
 use deep_rnn::prelude::*;
-use deep_rnn::{GatedSpec, Last, LearnedState, Reversed};
+use deep_rnn::{
+    cells::GatedSpec,
+    layers::{Last, LearnedState, Reversed},
+};
 use stranger::{Cifg, Mgu, Residual, Smooth};
 
 fn mgu(units: usize) -> impl Spec<Layer = Mgu<f64>> + Clone {

@@ -2,7 +2,14 @@
 
 use deep_rnn::ndarray::{Array1, Array2, Array3, Axis, s};
 use deep_rnn::prelude::*;
-use deep_rnn::{Backprop, Beam, Causal, Dropout, Embedding, Linear, Optimizer, beam_search, params};
+use deep_rnn::{
+    infer::Causal,
+    language::{Beam, beam_search},
+    layers::{Dropout, Embedding, Linear},
+    optim::Optimizer,
+    params,
+    train::Backprop,
+};
 
 /// Numbers that look drawn, below `below`.
 fn drawn(i: usize, below: usize) -> usize {

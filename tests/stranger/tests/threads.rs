@@ -1,7 +1,7 @@
 //! The weights come out the same bits for any number of threads: the engine cuts the rows of what does not divide its
 //! own work, and a cell through the door for gate maths divides itself.
 
-use deep_rnn::GatedSpec;
+use deep_rnn::cells::GatedSpec;
 use deep_rnn::ndarray::Array2;
 use deep_rnn::prelude::*;
 use stranger::{Cifg, Mgu};

@@ -1,6 +1,6 @@
 //! The stranger's cells learn, each stacked with one of the crate's own.
 
-use deep_rnn::GatedSpec;
+use deep_rnn::cells::GatedSpec;
 use deep_rnn::prelude::*;
 use deep_rnn::text::Corpus;
 use stranger::{Cifg, Mgu, TEXT};

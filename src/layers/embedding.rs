@@ -59,7 +59,7 @@ impl EmbeddingSpec {
         self
     }
 
-    /// How the numbers start; PyTorch's are from N(0, 1). Where they are a head's too ([`Tied`](crate::Tied)) those make large
+    /// How the numbers start; PyTorch's are from N(0, 1). Where they are a head's too ([`Tied`](crate::layers::Tied)) those make large
     /// logits: start them smaller, say by `Scheme::Normal(0.1)`.
     #[must_use]
     pub fn init(mut self, scheme: Scheme) -> Self {

@@ -10,7 +10,7 @@ use crate::kernel::views::{copy_clean, flat, put_row};
 use crate::{Context, Float};
 
 /// The rows that count, step after step.
-pub(in crate::layer) fn valid<'a>(
+pub(in crate::layers) fn valid<'a>(
     cx: &'a Context<'_>,
     (t, b): (usize, usize),
 ) -> impl DoubleEndedIterator<Item = [usize; 2]> + 'a {
@@ -69,7 +69,7 @@ impl<F: Float> Linear<F> {
 }
 
 /// Copies these rows one after the other, without numbers that are too near 0.
-pub(in crate::layer) fn gather<F: Float>(from: &ArrayView3<'_, F>, rows: &[[usize; 2]], to: &mut [F]) {
+pub(in crate::layers) fn gather<F: Float>(from: &ArrayView3<'_, F>, rows: &[[usize; 2]], to: &mut [F]) {
     let width = from.len_of(ndarray::Axis(2));
     for ([step, row], to) in rows.iter().zip(to.chunks_exact_mut(width)) {
         copy_clean(to, from.slice(s![*step, *row, ..]));

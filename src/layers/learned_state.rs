@@ -17,7 +17,7 @@ use crate::{Context, Describe, Error, Input, Memory, Numeric, Params, PassSize, 
 ///
 /// ```
 /// use deep_rnn::prelude::*;
-/// use deep_rnn::{LearnedState, gradcheck};
+/// use deep_rnn::{gradcheck, layers::LearnedState};
 ///
 /// let net = LearnedState::new(Gru::<f64>::spec(4).build(3, &mut Init::seeded(1))?)?;
 /// gradcheck::assert_layer(&net);

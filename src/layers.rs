@@ -14,6 +14,8 @@ mod tied;
 mod weight_drop;
 mod zoneout;
 
+pub use crate::boxed::{Boxed, BoxedState, BoxedTape};
+pub use crate::stacked::{Builder, StackedTape};
 pub use bidirectional::{Bidirectional, BidirectionalSpec, BidirectionalTape, Merge};
 pub use dropout::{Dropout, DropoutSpec};
 pub use embedding::{Embedding, EmbeddingSpec};
@@ -104,7 +106,7 @@ pub trait Run: Recurrent {
 /// [`Bidirectional`] layer, whose first output needs the last input.
 pub trait SeqLayer: Run + Params {
     /// The derivative of the last `forward` on the tape, whose context it gets too; the rules are those of
-    /// [`RnnCell::step_backward`](RnnCell::step_backward).
+    /// [`RnnCell::step_backward`].
     ///
     /// # Panics
     /// If the shapes do not fit, or the tape does not hold such a pass.
@@ -131,7 +133,7 @@ pub trait SeqLayer: Run + Params {
         }
     }
 
-    /// What a [`Boxed`](crate::Boxed) layer is [prepared](crate::infer::Prepare) as; the provided one takes part as it is.
+    /// What a [`Boxed`](crate::layers::Boxed) layer is [prepared](crate::infer::Prepare) as; the provided one takes part as it is.
     ///
     /// # Errors
     /// As those of [`Prepare::prepare`](crate::infer::Prepare::prepare).

@@ -11,7 +11,7 @@ use crate::{Context, Float};
 
 impl<F: Float> Linear<F> {
     /// Sets `ys [T, B, D]` to start + xs·wᵀ for `xs [T, B, V]`; rows that are over become 0.
-    pub(in crate::layer) fn transposed(
+    pub(in crate::layers) fn transposed(
         &self,
         cx: &Context<'_>,
         start: Option<&[F]>,
@@ -30,7 +30,7 @@ impl<F: Float> Linear<F> {
     }
 
     /// Working memory of [`transposed`](Linear::transposed).
-    pub(in crate::layer) fn transposed_bytes(&self, rows: usize) -> usize {
+    pub(in crate::layers) fn transposed_bytes(&self, rows: usize) -> usize {
         scratch::bytes::<F, 3>(self.transposed_lengths(rows))
     }
 

@@ -12,7 +12,7 @@ use crate::{Context, Float};
 
 /// Rows that are copied together where they do not lie side by side, the widest being so wide: so few that the copies take next
 /// to nothing. They are there whether an array needs them or not, so that nobody has to know.
-pub(in crate::layer) fn copied(rows: usize, widest: usize) -> usize {
+pub(in crate::layers) fn copied(rows: usize, widest: usize) -> usize {
     const NUMBERS: usize = 1 << 15;
     rows.min(ROWS).min((NUMBERS / widest).max(1))
 }

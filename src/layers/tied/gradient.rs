@@ -12,7 +12,7 @@ use crate::kernel::scratch;
 use crate::kernel::sums::{add_rows, scatter};
 use crate::kernel::threads::divide;
 use crate::kernel::views::{CleanRows, Rows, flat_mut};
-use crate::layer::linear::{ROWS, copied, gather, parts, valid};
+use crate::layers::linear::{ROWS, copied, gather, parts, valid};
 use crate::{Context, Float, Input};
 
 /// Both uses of the weight in a pass, `[T, B, _]`: x became e by it, and h became y.

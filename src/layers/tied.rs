@@ -34,11 +34,11 @@ use table::Table;
 /// The tape keeps the inner layer's, e and h (2·T·B·E numbers).
 /// # Sums
 /// Gradients of w and b are summed step after step, last to first, and at each step the head's before the lookup's; in a call of
-/// more than 2¹⁴ rows (T·B) in blocks of 2¹¹, as those of a [`Linear`](crate::Linear) layer.
+/// more than 2¹⁴ rows (T·B) in blocks of 2¹¹, as those of a [`Linear`](crate::layers::Linear) layer.
 ///
 /// ```
 /// use deep_rnn::prelude::*;
-/// use deep_rnn::{Embedding, Tied};
+/// use deep_rnn::layers::{Embedding, Tied};
 ///
 /// let net = Network::<f32>::builder(28).embedding(16).lstm(32).lstm(16).tied().seed(1).build()?;
 /// assert_eq!((net.input_size(), net.output_size()), (28, 28));

@@ -19,7 +19,7 @@ use crate::{
 ///
 /// ```
 /// use deep_rnn::prelude::*;
-/// use deep_rnn::Zoneout;
+/// use deep_rnn::layers::Zoneout;
 ///
 /// let net = Network::<f32>::builder(28).layer(Zoneout::spec(Lstm::spec(64), &[0.05, 0.5])).linear(28).build()?;
 /// # Ok::<(), deep_rnn::Error>(())
