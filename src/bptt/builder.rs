@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use ndarray::{ArrayRef3, ArrayView3, ArrayViewMut3};
 
 use super::{Bptt, Hook, Schedule};
-use crate::loss::{FnLoss, loss_fn};
+use crate::loss::{Loss, loss_fn};
 use crate::optim::{Clip, Optimizer};
 use crate::{Backprop, CrossEntropy, Error, SeqLayer, Sgd};
 
@@ -51,16 +51,16 @@ impl<N: SeqLayer, L, O> BpttBuilder<N, L, O> {
     }
 
     /// A loss of one's own over numbers: `loss(ys, targets, d_ys)` gives the mean over all rows that count and sets `d_ys` to its
-    /// gradient; all three are `[T, B, V]`.
+    /// gradient; all three are `[T, B, V]`. Over other targets: [`loss_fn`](crate::loss::loss_fn).
     ///
     /// ```
     /// use deep_rnn::prelude::*;
     ///
     /// let net = Network::<f32>::builder(3).gru(8).linear(2).build()?;
     /// let absolute = Bptt::builder(net).loss_fn(|ys, targets, mut d_ys| {
-    ///     let n = ys.len() as f32;
-    ///     d_ys.assign(&(&ys - targets).mapv(|e| e.signum() / n));
-    ///     f64::from((&ys - targets).mapv(f32::abs).sum() / n)
+    ///     let (off, n) = (&ys - &targets, ys.len() as f32);
+    ///     d_ys.assign(&off.mapv(|e| e.signum() / n));
+    ///     f64::from(off.mapv(f32::abs).sum() / n)
     /// });
     /// let mut bptt = absolute.build()?;
     /// # use ndarray::Array3;
@@ -69,11 +69,15 @@ impl<N: SeqLayer, L, O> BpttBuilder<N, L, O> {
     /// assert!(bptt.train(&xs, &targets)?.loss() < before);
     /// # Ok::<(), deep_rnn::Error>(())
     /// ```
-    pub fn loss_fn<M>(self, loss: M) -> BpttBuilder<N, FnLoss<M>, O>
+    pub fn loss_fn<M>(self, loss: M) -> BpttBuilder<N, impl Loss<N::Elem, ArrayRef3<N::Elem>>, O>
     where
-        M: Fn(ArrayView3<'_, N::Elem>, &ArrayRef3<N::Elem>, ArrayViewMut3<'_, N::Elem>) -> f64,
+        M: Fn(ArrayView3<'_, N::Elem>, ArrayView3<'_, N::Elem>, ArrayViewMut3<'_, N::Elem>) -> f64,
     {
-        self.loss(loss_fn(loss))
+        self.loss(loss_fn(
+            move |ys: ArrayView3<'_, N::Elem>, targets: &ArrayRef3<N::Elem>, d_ys: ArrayViewMut3<'_, N::Elem>| {
+                loss(ys, targets.view(), d_ys)
+            },
+        ))
     }
 
     /// The optimiser. A [schedule](BpttBuilder::schedule) belongs to it and comes after it.
