@@ -5,7 +5,7 @@ mod pass;
 mod plan;
 mod walk;
 
-pub(crate) use budget::{Shape, objects, untold};
+pub(crate) use budget::{Shape, objects, unknown_memory};
 pub(crate) use pass::Window;
 pub(crate) use plan::Plan;
 
@@ -85,7 +85,7 @@ impl<L: SeqLayer> Backprop<L> {
             ));
         }
         if net.memory(PassSize::of(1, 1)).is_none() {
-            return Err(untold());
+            return Err(unknown_memory());
         }
         self.budget = Some(bytes);
         Ok(self)

@@ -21,7 +21,7 @@ pub(crate) fn in_blocks(steps: usize, rows: usize) -> bool {
     steps.saturating_mul(rows) > MANY_ROWS
 }
 
-/// Steps of a block, for so many rows a step: a power of two, so that blocks and leaves of a memory budget fit into each
+/// Steps of a block, for so many rows a step: a power of two, so that blocks and segments of a memory budget fit into each
 /// other. It depends on nothing else.
 pub(crate) fn block_steps(rows: usize) -> usize {
     let most = (BLOCK_ROWS / rows.max(1)).max(1);

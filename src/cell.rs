@@ -61,7 +61,7 @@ pub trait Recurrent: Numeric + Send + Sync {
         }
     }
 
-    /// Whether `forward` and `backward` divide their own work over the threads at hand ([`Threads`](crate::cpu::Threads)),
+    /// Whether `forward` and `backward` divide their own work over the available threads ([`Threads`](crate::cpu::Threads)),
     /// with results that do not depend on how many there are. The engine shards the rows of what does not.
     #[must_use]
     fn splits_itself(&self) -> bool {
@@ -175,7 +175,7 @@ impl<F: Float> SeqGradIo<'_, F> {
 /// Most cells have no use for the [`Context`] of a step: lengths and resets are seen to by the sequence. It is there for what draws
 /// numbers.
 ///
-/// The methods panic on arrays whose shapes do not fit: they are the inside of the machine. The doors where a user's
+/// The methods panic on arrays whose shapes do not fit: they are the inside of the machine. The calls where a user's
 /// data comes in ([`Bptt`](crate::train::Bptt), the builders) check and return an [`Error`](crate::Error).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no cell, or no layer that can be trained",

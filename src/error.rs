@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::path::PathBuf;
 
-/// What the user-facing doors of the crate (`new`, `build`, engine calls, readers) return on bad input.
+/// What the public calls that take data (`new`, `build`, engine calls, readers) return on bad input.
 ///
 /// Code of one's own, say a spec or a loss, makes one by the functions below; the fields of a variant may become more.
 #[derive(Debug, thiserror::Error)]

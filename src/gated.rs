@@ -41,7 +41,7 @@ use crate::{Context, Describe, Error, Float, GradIo, Input, Memory, PassSize, Re
 ///
 /// # Speed
 /// The input products of many steps are one matrix product, the recurrent weight is packed once for the sequence, the
-/// weight gradients are one product over many rows, rows are divided over the threads at hand. The numbers are the same
+/// weight gradients are one product over many rows, rows are divided over the available threads. The numbers are the same
 /// bits as those of single steps. Where rows are of several lengths ([`Context`]), padding costs no arithmetic.
 ///
 /// # Sums

@@ -54,7 +54,7 @@
 //! # Conventions
 //!
 //! T steps, B rows of the batch, D inputs, H units, V tokens. Sequences are `[T, B, D]`, weights multiply from the right. `d_x`
-//! is ∂L/∂x. Gradients are added to, `d_x` is overwritten. Bad input gets an [`Error`] at the doors that take data
+//! is ∂L/∂x. Gradients are added to, `d_x` is overwritten. Bad input gets an [`Error`] from the calls that take data
 //! (builders, [`Bptt`], [`LanguageModel`], [`text`]); the methods of the traits are the inside, and panic on shapes that do not fit.
 //!
 //! # Processors

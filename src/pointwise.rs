@@ -1,4 +1,4 @@
-//! The second door for a cell: the gate maths of one unit, as scalars.
+//! The second way in for a cell: the gate maths of one unit, as scalars.
 
 use std::fmt::Debug;
 
@@ -134,7 +134,7 @@ fn row_major<F: Float>(array: &mut Array2<F>) -> &mut [F] {
 /// Per step the cell computes x·w_x + b (the columns `X`) and h·w_h (the columns `H`), and each unit gets its own lanes
 /// of both, with its own lanes of the state. Lane 0 of the state is the unit's output h. Which cells fit: those that
 /// use h through one product only, made before the gates (RNN, GRU with the reset after the product, LSTM, coupled
-/// gates, UGRNN, minGRU with `H = [F; 0]`). What multiplies after a gate takes the other door, [`RnnCell`](crate::RnnCell).
+/// gates, UGRNN, minGRU with `H = [F; 0]`). What multiplies after a gate is written as an [`RnnCell`](crate::RnnCell).
 ///
 /// Write the maths without branches on data, use [`Float`]'s `tanh`, `sigmoid` and `exp`, and mark both methods
 /// `#[inline(always)]`: then the loop over the units becomes vector code. It is compiled once for each instruction set, and

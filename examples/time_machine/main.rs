@@ -70,7 +70,7 @@ fn sources(args: &Args) -> Vec<Source> {
             vec![found.source]
         }
         Err(problem) => {
-            eprintln!("The Time Machine is not at hand ({problem}); training on Cicero's De finibus, book 1, instead");
+            eprintln!("The Time Machine cannot be had ({problem}); training on Cicero's De finibus, book 1, instead");
             vec![Source::text("De finibus, book 1", lipsum::LIBER_PRIMUS)]
         }
     }

@@ -4,7 +4,7 @@ use super::Backprop;
 use super::pass::{Pass, SHARD};
 use super::plan::Plan;
 use crate::blocks::{COPIES, block_steps, in_blocks};
-use crate::kernel::threads::{cores, with_at_hand};
+use crate::kernel::threads::{cores, with_available};
 use crate::memory::bytes;
 use crate::{Error, Memory, PassSize, SeqLayer, State};
 
@@ -25,8 +25,8 @@ const OF_A_THREAD: usize = 16 << 10;
 /// Rows (steps times batch) beyond which no number of bytes is computed, since it might not be one.
 const MOST_ROWS: usize = isize::MAX as usize >> 24;
 
-/// What a window of this shape takes, but for its leaves.
-struct Bill {
+/// What a window of this shape takes, but for its segments.
+struct Costs {
     /// Whatever the plan.
     fixed: usize,
     /// Of one state of all rows.
@@ -50,9 +50,9 @@ impl<L: SeqLayer> Backprop<L> {
             return Err(Error::value("steps", expected, format!("{steps} of {batch} rows")));
         }
         let plan = self.new_plan(net, shape)?;
-        let Bill { fixed, state } = self.bill(net, shape);
-        let leaf = self.leaf(net, plan.leaf(), shape).ok_or_else(untold)?;
-        Ok(fixed.saturating_add(state.saturating_mul(plan.states())).saturating_add(leaf))
+        let Costs { fixed, state } = self.costs(net, shape);
+        let segment = self.segment(net, plan.segment(), shape).ok_or_else(unknown_memory)?;
+        Ok(fixed.saturating_add(state.saturating_mul(plan.states())).saturating_add(segment))
     }
 
     /// The plan for a window of this shape, and whether it is a new one. With a budget, what is held of windows that do not fit it
@@ -78,13 +78,13 @@ impl<L: SeqLayer> Backprop<L> {
     fn new_plan(&self, net: &L, shape: Shape) -> Result<Plan, Error> {
         let Shape { steps, batch, .. } = shape;
         let Some(budget) = self.budget else { return Ok(Plan::whole(steps)) };
-        let Bill { fixed, state } = self.bill(net, shape);
-        self.leaf(net, 1, shape).ok_or_else(untold)?;
-        let leaf = |steps| self.leaf(net, steps, shape).unwrap_or(usize::MAX);
+        let Costs { fixed, state } = self.costs(net, shape);
+        self.segment(net, 1, shape).ok_or_else(unknown_memory)?;
+        let segment = |steps| self.segment(net, steps, shape).unwrap_or(usize::MAX);
         let block = self.block(net, shape).unwrap_or(usize::MAX);
         let plan = budget.checked_sub(fixed).map_or_else(
-            || Err(Plan::fit(steps, block, 0, state, &leaf).err().unwrap_or(0)),
-            |room| Plan::fit(steps, block, room, state, &leaf),
+            || Err(Plan::fit(steps, block, 0, state, &segment).err().unwrap_or(0)),
+            |room| Plan::fit(steps, block, room, state, &segment),
         );
         plan.map_err(|smallest| {
             let least = fixed.saturating_add(smallest);
@@ -93,7 +93,7 @@ impl<L: SeqLayer> Backprop<L> {
         })
     }
 
-    fn bill(&self, net: &L, shape: Shape) -> Bill {
+    fn costs(&self, net: &L, shape: Shape) -> Costs {
         let Shape { steps, batch, standing, .. } = shape;
         let mut width = 0;
         let mut arrays = 0;
@@ -122,7 +122,7 @@ impl<L: SeqLayer> Backprop<L> {
             let passes = if net.splits_itself() { 1 } else { batch.div_ceil(SHARD) };
             fixed = fixed.saturating_add(bytes::<L::Elem>(net.num_params()).saturating_mul(COPIES * passes));
         }
-        Bill { fixed, state }
+        Costs { fixed, state }
     }
 
     /// Steps of a block of a window, where it is run block by block.
@@ -141,16 +141,16 @@ impl<L: SeqLayer> Backprop<L> {
         Some(Memory { tape: one.tape.saturating_mul(steps / block).saturating_add(last.tape), ..one })
     }
 
-    /// Tapes and working memory for leaves of so many steps of a window of this shape.
-    fn leaf(&self, net: &L, steps: usize, shape: Shape) -> Option<usize> {
+    /// Tapes and working memory for segments of so many steps of a window of this shape.
+    fn segment(&self, net: &L, steps: usize, shape: Shape) -> Option<usize> {
         let (threads, block) = (self.threads.number(), self.block(net, shape));
         let Shape { batch, rows_in, .. } = shape;
         if net.splits_itself() {
-            let memory = with_at_hand(threads, || Self::memory(net, steps, batch, block, rows_in))?;
+            let memory = with_available(threads, || Self::memory(net, steps, batch, block, rows_in))?;
             return Some(memory.tape.saturating_add(memory.forward.or(memory.backward).bytes_over(threads)));
         }
         let (shards, rest) = (batch / SHARD, batch % SHARD);
-        let of = |rows: usize| with_at_hand(1, || Self::memory(net, steps, rows, block, rows_in));
+        let of = |rows: usize| with_available(1, || Self::memory(net, steps, rows, block, rows_in));
         let (full, last) = (of(SHARD)?, of(rest)?);
         let tapes = full.tape.saturating_mul(shards).saturating_add(if rest > 0 { last.tape } else { 0 });
         let work = |memory: Memory| memory.forward.or(memory.backward).bytes();
@@ -160,6 +160,6 @@ impl<L: SeqLayer> Backprop<L> {
 }
 
 /// The error of a model that does not tell.
-pub(crate) fn untold() -> Error {
+pub(crate) fn unknown_memory() -> Error {
     Error::value("model", "layers that all tell their memory, by `Recurrent::memory`", "one that does not")
 }

@@ -12,10 +12,10 @@ use crate::{Context, Input, SeqGradIo, SeqLayer};
 pub(super) struct Walk<L: SeqLayer> {
     rows: usize,
     tape: L::Tape,
-    /// States stored, each with the leaf it stands before. Those from `stored` on are spare.
+    /// States stored, each with the segment it stands before. Those from `stored` on are spare.
     kept: Vec<(usize, L::State)>,
     stored: usize,
-    /// Where leaves are run again.
+    /// Where segments are run again.
     now: Option<L::State>,
     /// In a window of several blocks.
     sum: Option<BlockSum<L>>,
@@ -44,12 +44,12 @@ impl<L: SeqLayer> Walk<L> {
         }
         self.stored = 0;
         if !taped {
-            return (0..plan.leaves()).for_each(|leaf| run.leaf(plan, leaf, state, None));
+            return (0..plan.segments()).for_each(|segment| run.segment(plan, segment, state, None));
         }
-        if plan.leaves() > 1 {
+        if plan.segments() > 1 {
             self.keep(0, state, plan);
         }
-        self.down(&mut run, state, plan, plan.leaves());
+        self.down(&mut run, state, plan, plan.segments());
     }
 
     /// The way back: adds the gradients of the window to `grads`; `d_state` goes from that of the last state to that of the first.
@@ -66,8 +66,8 @@ impl<L: SeqLayer> Walk<L> {
         } else {
             self.sum.get_or_insert_with(|| BlockSum::new(run.net)).clear();
         }
-        run.leaf_backward(plan, plan.leaves() - 1, d_ys.view(), (&mut self.tape, &mut self.sum), d_state, grads);
-        for end in (1..plan.leaves()).rev() {
+        run.segment_backward(plan, plan.segments() - 1, d_ys.view(), (&mut self.tape, &mut self.sum), d_state, grads);
+        for end in (1..plan.segments()).rev() {
             // States from here on have done their work.
             while self.stored > 1 && self.kept[self.stored - 1].0 >= end {
                 self.stored -= 1;
@@ -82,37 +82,37 @@ impl<L: SeqLayer> Walk<L> {
             };
             self.down(&mut run, &mut now, plan, end);
             self.now = Some(now);
-            run.leaf_backward(plan, end - 1, d_ys.view(), (&mut self.tape, &mut self.sum), d_state, grads);
+            run.segment_backward(plan, end - 1, d_ys.view(), (&mut self.tape, &mut self.sum), d_state, grads);
         }
     }
 
-    /// From the state stored last, which is `now`, to the end of the leaf before `end`, that one with tape.
+    /// From the state stored last, which is `now`, to the end of the segment before `end`, that one with tape.
     fn down(&mut self, run: &mut Pass<'_, L>, now: &mut L::State, plan: Plan, end: usize) {
         let mut at = self.stored.checked_sub(1).map_or(0, |last| self.kept[last].0);
         while at < end - 1 {
             let free = plan.slots() + 1 - self.stored;
             let to = if free == 0 { end - 1 } else { at + split(end - at, free) };
-            (at..to).for_each(|leaf| run.leaf(plan, leaf, now, None));
+            (at..to).for_each(|segment| run.segment(plan, segment, now, None));
             at = to;
-            // Nothing starts from the state before the last leaf but that leaf itself, at once.
+            // Nothing starts from the state before the last segment but that segment itself, at once.
             if at < end - 1 {
                 self.keep(at, now, plan);
             }
         }
-        run.leaf(plan, end - 1, now, Some(&mut self.tape));
+        run.segment(plan, end - 1, now, Some(&mut self.tape));
     }
 
-    fn keep(&mut self, leaf: usize, state: &L::State, plan: Plan) {
+    fn keep(&mut self, segment: usize, state: &L::State, plan: Plan) {
         match self.kept.get_mut(self.stored) {
             Some((place, kept)) => {
-                *place = leaf;
+                *place = segment;
                 kept.clone_from(state);
             }
             None => {
                 if self.kept.is_empty() {
                     self.kept.reserve_exact(plan.slots() + 1);
                 }
-                self.kept.push((leaf, state.clone()));
+                self.kept.push((segment, state.clone()));
             }
         }
         self.stored += 1;
@@ -149,8 +149,8 @@ impl<L: SeqLayer> Pass<'_, L> {
         f(net, cx.from_step(steps.start), xs.steps(steps), ys.slice_axis_mut(Axis(0), slice));
     }
 
-    fn leaf(&mut self, plan: Plan, leaf: usize, state: &mut L::State, mut tape: Option<&mut L::Tape>) {
-        let Range { start, end } = plan.range(leaf);
+    fn segment(&mut self, plan: Plan, segment: usize, state: &mut L::State, mut tape: Option<&mut L::Tape>) {
+        let Range { start, end } = plan.range(segment);
         for steps in blocks(end - start, self.block(plan)).rev() {
             self.at(start + steps.start..start + steps.end, |net, cx, xs, ys| {
                 net.forward(cx, xs, ys, state, tape.as_deref_mut());
@@ -158,16 +158,16 @@ impl<L: SeqLayer> Pass<'_, L> {
         }
     }
 
-    fn leaf_backward(
+    fn segment_backward(
         &mut self,
         plan: Plan,
-        leaf: usize,
+        segment: usize,
         d_ys: ArrayView3<'_, L::Elem>,
         (tape, sum): (&mut L::Tape, &mut Option<BlockSum<L>>),
         d_state: &mut L::State,
         grads: &mut L,
     ) {
-        let Range { start, end } = plan.range(leaf);
+        let Range { start, end } = plan.range(segment);
         let block = self.block(plan);
         for steps in blocks(end - start, block) {
             let steps = start + steps.start..start + steps.end;

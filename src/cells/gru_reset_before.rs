@@ -23,7 +23,7 @@ use crate::{
 /// y = h' = (1 - z)∘n + z∘h
 /// ```
 ///
-/// A product comes after a gate, so it takes the door of [`RnnCell`] and runs step by step.
+/// A product comes after a gate, so it is an [`RnnCell`] and runs step by step.
 ///
 /// # Shapes
 /// `x [B, D]` → `y [B, H]`; state `[h]`, `[B, H]`.

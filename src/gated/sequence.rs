@@ -119,7 +119,7 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
     /// How many parts the work over `rows` rows is worth.
     pub(super) fn parts(&self, rows: usize) -> usize {
         let work = rows.saturating_mul(self.w_x.len() + self.w_h.len());
-        threads::at_hand().min(1 + work / WORTH_A_THREAD)
+        threads::available().min(1 + work / WORTH_A_THREAD)
     }
 
     /// Lengths of the buffers of [`part`](Gated::part): the biases, x·w_x of a piece, a copy of x, h·w_h of a step, copies of h

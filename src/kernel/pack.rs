@@ -136,7 +136,7 @@ pub(crate) fn pack_columns<'a, F: Float>(b: &[F], k: usize, columns: Columns, me
 /// How many parts the packing of `len` numbers is worth.
 fn parts(len: usize) -> usize {
     const WORTH_A_THREAD: usize = 1 << 16;
-    threads::at_hand().min(1 + len / WORTH_A_THREAD)
+    threads::available().min(1 + len / WORTH_A_THREAD)
 }
 
 /// Panels to be filled, from number `first` on, and the sums of their columns (or none).

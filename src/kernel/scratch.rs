@@ -10,7 +10,7 @@ type Buffers = Vec<Vec<f64>>;
 
 thread_local! {
     static BUFFERS: RefCell<Buffers> = const { RefCell::new(Vec::new()) };
-    static AT_HAND: RefCell<Desks> = RefCell::default();
+    static INSTALLED: RefCell<BufferPool> = RefCell::default();
 }
 
 /// A buffer taken for the time of a call; it goes back also when the call panics, so that each depth finds its own again.
@@ -77,29 +77,29 @@ pub(crate) fn bytes<F, const N: usize>(lengths: [usize; N]) -> usize {
 /// Sets lie at places, numbered as the parts that a call is divided into: part k of every division finds the set of place k,
 /// whichever thread it came to. So the sets grow to what their places need, not each to the most that any needs.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Desks {
+pub(crate) struct BufferPool {
     sets: Arc<Mutex<Vec<Vec<Buffers>>>>,
     place: usize,
 }
 
-impl Desks {
-    /// Those lent to the caller.
-    pub(crate) fn at_hand() -> Self {
-        AT_HAND.with_borrow(Desks::clone)
+impl BufferPool {
+    /// Those installed for the caller.
+    pub(crate) fn available() -> Self {
+        INSTALLED.with_borrow(BufferPool::clone)
     }
 
     /// The same, seen from so many places further on.
     pub(crate) fn beyond(&self, places: usize) -> Self {
-        Desks { place: self.place + places, ..self.clone() }
+        BufferPool { place: self.place + places, ..self.clone() }
     }
 
     /// Calls `f`, which finds these buffers instead of the thread's.
-    pub(crate) fn lend<R>(&self, f: impl FnOnce() -> R) -> R {
-        struct Lent(Desks, Buffers);
-        impl Drop for Lent {
+    pub(crate) fn install<R>(&self, f: impl FnOnce() -> R) -> R {
+        struct Installed(BufferPool, Buffers);
+        impl Drop for Installed {
             fn drop(&mut self) {
                 let used = BUFFERS.replace(std::mem::take(&mut self.1));
-                let Desks { sets, place } = AT_HAND.replace(self.0.clone());
+                let BufferPool { sets, place } = INSTALLED.replace(self.0.clone());
                 lock(&sets)[place].push(used);
             }
         }
@@ -111,11 +111,11 @@ impl Desks {
             // More than one where several callers are at work at a time.
             sets[self.place].pop().unwrap_or_default()
         };
-        let _lent = Lent(AT_HAND.replace(self.clone()), BUFFERS.replace(ours));
+        let _installed = Installed(INSTALLED.replace(self.clone()), BUFFERS.replace(ours));
         f()
     }
 
-    /// Frees all that is not lent.
+    /// Frees all that is not in use.
     pub(crate) fn clear(&self) {
         lock(&self.sets).iter_mut().for_each(|sets| *sets = Vec::new());
     }
@@ -182,10 +182,10 @@ mod tests {
                 assert_eq!(lengths(), before);
             }
             // Also where the first call of all panics.
-            let desks = Desks::default();
-            assert!(catch_unwind(|| desks.lend(|| nested(true))).is_err());
+            let buffer_pool = BufferPool::default();
+            assert!(catch_unwind(|| buffer_pool.install(|| nested(true))).is_err());
             assert_eq!(lengths(), before);
-            assert_eq!(desks.lend(lengths), before);
+            assert_eq!(buffer_pool.install(lengths), before);
         })
         .join()
         .unwrap();
@@ -193,21 +193,21 @@ mod tests {
 
     #[test]
     fn every_place_has_a_set_of_its_own() {
-        let desks = Desks::default();
+        let buffer_pool = BufferPool::default();
         for _ in 0..3 {
-            desks.lend(|| {
+            buffer_pool.install(|| {
                 with::<f64, _>(1000, |_| {
-                    let second = Desks::at_hand().beyond(2);
-                    second.lend(|| with::<f64, _>(10, |_| assert_eq!(Desks::at_hand().place, 2)));
-                    assert_eq!(Desks::at_hand().place, 0);
+                    let second = BufferPool::available().beyond(2);
+                    second.install(|| with::<f64, _>(10, |_| assert_eq!(BufferPool::available().place, 2)));
+                    assert_eq!(BufferPool::available().place, 0);
                 });
             });
         }
-        assert_eq!(desks.lend(lengths).len(), 1);
-        assert!(desks.lend(lengths)[0] > 1000 && desks.beyond(2).lend(lengths)[0] < 100);
-        assert!(desks.beyond(1).lend(lengths).is_empty());
-        desks.clear();
-        assert!(desks.lend(lengths).is_empty());
+        assert_eq!(buffer_pool.install(lengths).len(), 1);
+        assert!(buffer_pool.install(lengths)[0] > 1000 && buffer_pool.beyond(2).install(lengths)[0] < 100);
+        assert!(buffer_pool.beyond(1).install(lengths).is_empty());
+        buffer_pool.clear();
+        assert!(buffer_pool.install(lengths).is_empty());
     }
 
     #[test]

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, TryLockError};
 use std::thread;
 
-use super::scratch::Desks;
+use super::scratch::BufferPool;
 use crate::Error;
 
 thread_local! {
-    static AT_HAND: Cell<usize> = const { Cell::new(1) };
+    static AVAILABLE: Cell<usize> = const { Cell::new(1) };
 }
 
 /// Calls of [`Threads::install`] in the whole process that are not from within one of the same pool.
@@ -51,7 +51,7 @@ pub(crate) fn cores_for_all(parts: usize) -> bool {
 pub struct Threads {
     number: usize,
     pool: Option<Arc<Pool>>,
-    desks: Desks,
+    buffer_pool: BufferPool,
 }
 
 /// Threads, and whose turn it is. A worker that waits for a part of a call takes up whatever else there is in its pool. With one
@@ -80,7 +80,7 @@ impl Threads {
             let workers = pool.build().map_err(|e| Error::value("threads", "a number the system can start", e))?;
             Some(Arc::new(Pool { workers, turn: Mutex::new(()) }))
         };
-        Ok(Threads { number, pool, desks: Desks::default() })
+        Ok(Threads { number, pool, buffer_pool: BufferPool::default() })
     }
 
     /// How many.
@@ -89,22 +89,22 @@ impl Threads {
         self.number
     }
 
-    /// Calls `f` with the threads at hand.
+    /// Calls `f` with the available threads.
     pub fn install<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
         if let Some(Pool { workers, .. }) = self.pool.as_deref()
             && workers.current_thread_index().is_some()
         {
-            return self.desks.lend(f); // from within a call: with the threads that has
+            return self.buffer_pool.install(f); // from within a call: with the threads that has
         }
         let _call = Call::begin();
-        let alone = |f| self.desks.lend(|| with_at_hand(1, f));
+        let alone = |f| self.buffer_pool.install(|| with_available(1, f));
         let Some(Pool { workers, turn }) = self.pool.as_deref() else { return alone(f) };
         let _turn = match turn.try_lock() {
             Ok(turn) => turn,
             Err(TryLockError::Poisoned(turn)) => turn.into_inner(),
             Err(TryLockError::WouldBlock) => return alone(f),
         };
-        let install = |f| workers.install(|| self.desks.lend(|| with_at_hand(self.number, f)));
+        let install = |f| workers.install(|| self.buffer_pool.install(|| with_available(self.number, f)));
         if rayon::current_thread_index().is_none() {
             return install(f);
         }
@@ -125,7 +125,7 @@ impl Threads {
 
     /// Frees the working memory of the calls before.
     pub(crate) fn free_memory(&self) {
-        self.desks.clear();
+        self.buffer_pool.clear();
     }
 }
 
@@ -136,42 +136,42 @@ pub(crate) fn cores() -> usize {
 }
 
 /// Sets the number of threads for the time of one call, also when the call panics.
-pub(crate) fn with_at_hand<R>(number: usize, f: impl FnOnce() -> R) -> R {
+pub(crate) fn with_available<R>(number: usize, f: impl FnOnce() -> R) -> R {
     struct Restore(usize);
     impl Drop for Restore {
         fn drop(&mut self) {
-            AT_HAND.set(self.0);
+            AVAILABLE.set(self.0);
         }
     }
-    let _restore = Restore(AT_HAND.replace(number));
+    let _restore = Restore(AVAILABLE.replace(number));
     f()
 }
 
 /// The number of threads the current pass may use.
-pub(crate) fn at_hand() -> usize {
-    AT_HAND.get()
+pub(crate) fn available() -> usize {
+    AVAILABLE.get()
 }
 
-/// Calls `f` so that whatever it runs finds one thread at hand: for work that is one part of a division already.
+/// Calls `f` so that whatever it runs finds one available thread: for work that is one part of a division already.
 pub(crate) fn alone<R>(f: impl FnOnce() -> R) -> R {
-    with_at_hand(1, f)
+    with_available(1, f)
 }
 
 /// How many threads each of two calls finds that [`both`] runs.
 pub(crate) fn halves() -> [usize; 2] {
-    let number = at_hand();
+    let number = available();
     [number - number / 2, (number / 2).max(1)]
 }
 
-/// Runs both, each with half of the threads at hand; one after the other where there is one.
+/// Runs both, each with half of the available threads; one after the other where there is one.
 pub(crate) fn both<A: Send, B: Send>(a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B + Send) -> (A, B) {
-    if at_hand() < 2 {
+    if available() < 2 {
         return (a(), b());
     }
     let [first, second] = halves();
     // Also where no other thread comes for it: so the buffers there are do not depend on who does what.
-    let desks = Desks::at_hand().beyond(first);
-    rayon::join(|| with_at_hand(first, a), || desks.lend(|| with_at_hand(second, b)))
+    let buffer_pool = BufferPool::available().beyond(first);
+    rayon::join(|| with_available(first, a), || buffer_pool.install(|| with_available(second, b)))
 }
 
 /// Work over `len` equal places that can be cut in two.
@@ -191,10 +191,10 @@ pub(crate) fn divide<W: Divisible>(work: W, parts: usize, grain: usize, f: &(imp
     let left = parts / 2;
     let at = (blocks * left / parts) * grain;
     let (first, second) = work.cut(at);
-    let desks = Desks::at_hand().beyond(left);
+    let buffer_pool = BufferPool::available().beyond(left);
     rayon::join(
         || alone(|| divide(first, left, grain, f)),
-        || desks.lend(|| alone(|| divide(second, parts - left, grain, f))),
+        || buffer_pool.install(|| alone(|| divide(second, parts - left, grain, f))),
     );
 }
 

@@ -6,7 +6,7 @@ use ndarray::{ArrayViewMut3, Axis, Zip};
 
 use super::{Reversed, Run, SeqLayer};
 use crate::kernel::scratch;
-use crate::kernel::threads::{self, both, with_at_hand};
+use crate::kernel::threads::{self, both, with_available};
 use crate::kernel::views::{view, view_mut};
 use crate::memory::bytes;
 use crate::{Context, Describe, Error, Init, Input, Memory, PassSize, Record, Recurrent, SeqGradIo, Spec, Tape, Work};
@@ -145,10 +145,10 @@ impl<A: SeqLayer, B: SeqLayer<Elem = A::Elem>> Recurrent for Bidirectional<A, B>
     }
     fn memory(&self, size: PassSize) -> Option<Memory> {
         let [first, second] = threads::halves();
-        let a = with_at_hand(first, || self.forward.memory(size))?;
-        let b = with_at_hand(second, || self.backward.memory(size))?;
+        let a = with_available(first, || self.forward.memory(size))?;
+        let b = with_available(second, || self.backward.memory(size))?;
         // The second direction runs beside the first where there is a thread for it.
-        let two = |a: Work, b: Work| if threads::at_hand() > 1 { a.beside(first, b) } else { a.or(b) };
+        let two = |a: Work, b: Work| if threads::available() > 1 { a.beside(first, b) } else { a.or(b) };
         let other = |width: usize| scratch::bytes::<A::Elem, 1>([size.numbers(width)]);
         let backward = two(a.backward, b.backward).inside(other(if size.d_x { self.forward.input_size() } else { 0 }));
         let (forward, tape) = (two(a.forward, b.forward), a.tape.saturating_add(b.tape));

@@ -62,7 +62,7 @@ const WORTH_A_THREAD: usize = 1 << 20;
 
 /// How many parts the product of so many rows and a weight of `len` numbers is worth.
 pub(super) fn parts(rows: usize, len: usize) -> usize {
-    threads::at_hand().min(1 + rows.saturating_mul(len) / WORTH_A_THREAD)
+    threads::available().min(1 + rows.saturating_mul(len) / WORTH_A_THREAD)
 }
 
 impl<F: Float> Linear<F> {

@@ -1,11 +1,11 @@
 //! Bad input gets an `Err` that names the argument, what was expected and what came; never a panic. What is refused has
 //! changed nothing.
 
+mod any_call;
 #[path = "../support/bits.rs"]
 mod bits;
 mod data;
 mod layers;
-mod no_door;
 mod not_finite;
 mod nothing;
 mod settings;

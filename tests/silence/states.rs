@@ -56,7 +56,7 @@ fn all<F: Float>() {
         let spec = Rnn::<F>::spec(40).bias(Bias::None).activation(activation);
         fades(&format!("RNN, {activation:?}, {name}"), &spec);
     }
-    // By the door of any cell, whose sequence is the provided one.
+    // As an `RnnCell`, whose sequence is the provided one.
     fades(&format!("GRU, reset before, {name}"), &GruResetBefore::<F>::spec(12).bias(Bias::None));
 }
 

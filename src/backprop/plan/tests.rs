@@ -13,10 +13,10 @@ fn brute_force(most: usize, slots: usize) -> Vec<Vec<usize>> {
     table
 }
 
-/// What a run by the plan does, in the way of the engine's: steps run without tape, most states at once, whether every leaf
+/// What a run by the plan does, in the way of the engine's: steps run without tape, most states at once, whether every segment
 /// was undone in order.
 fn simulate(plan: Plan) -> (usize, usize) {
-    let n = plan.leaves();
+    let n = plan.segments();
     let (mut kept, mut most, mut untaped, mut end) = (vec![0], 0, 0, n);
     let mut undone = plan.steps();
     while end > 0 {
@@ -28,7 +28,7 @@ fn simulate(plan: Plan) -> (usize, usize) {
                 (_, 0) => end - 1,
                 _ => at + split(len, free),
             };
-            untaped += (at..to).map(|leaf| plan.range(leaf).len()).sum::<usize>();
+            untaped += (at..to).map(|segment| plan.range(segment).len()).sum::<usize>();
             at = to;
             if to == end - 1 {
                 break;
@@ -36,9 +36,9 @@ fn simulate(plan: Plan) -> (usize, usize) {
             kept.push(to);
         }
         most = most.max(kept.len() + 1);
-        assert_eq!(at, end - 1, "the leaf to undo is the one run last");
+        assert_eq!(at, end - 1, "the segment to undo is the one run last");
         assert_eq!(plan.range(at).end, undone);
-        assert!((1..=plan.leaf()).contains(&plan.range(at).len()), "{plan:?}: leaf {at}");
+        assert!((1..=plan.segment()).contains(&plan.range(at).len()), "{plan:?}: segment {at}");
         undone = plan.range(at).start;
         end -= 1;
         while end > 0 && *kept.last().unwrap() >= end {
@@ -54,10 +54,10 @@ fn the_schedule_is_the_best_there_is() {
     let best = brute_force(80, 9);
     for (slots, row) in best.iter().enumerate() {
         for (n, &best) in row.iter().enumerate().skip(1) {
-            assert_eq!(runs(n, slots), best, "{n} leaves, {slots} slots");
-            let plan = Plan { steps: 3 * n, leaf: 3, slots };
+            assert_eq!(runs(n, slots), best, "{n} segments, {slots} slots");
+            let plan = Plan { steps: 3 * n, segment: 3, slots };
             let (untaped, states) = simulate(plan);
-            assert_eq!((untaped, plan.repeated()), (3 * best, 3 * best), "{n} leaves, {slots} slots");
+            assert_eq!((untaped, plan.repeated()), (3 * best, 3 * best), "{n} segments, {slots} slots");
             assert!(states <= plan.states());
         }
     }
@@ -66,24 +66,24 @@ fn the_schedule_is_the_best_there_is() {
 #[test]
 fn a_plan_keeps_within_the_room_and_more_room_is_never_slower() {
     for (state, per_step, own) in [(7, 10, 50), (100, 10, 0), (1, 1000, 3), (0, 5, 5)] {
-        let leaf = |steps: usize| own + per_step * steps;
+        let segment = |steps: usize| own + per_step * steps;
         for steps in [1, 2, 3, 7, 64, 97, 300] {
-            let smallest = match Plan::fit(steps, usize::MAX, 0, state, &leaf) {
+            let smallest = match Plan::fit(steps, usize::MAX, 0, state, &segment) {
                 Ok(plan) => panic!("no room, and yet {plan:?}"),
                 Err(smallest) => smallest,
             };
-            assert_eq!(smallest, leaf(steps).min(leaf(1) + 2 * state));
-            assert_eq!(Plan::fit(steps, usize::MAX, smallest - 1, state, &leaf), Err(smallest));
+            assert_eq!(smallest, segment(steps).min(segment(1) + 2 * state));
+            assert_eq!(Plan::fit(steps, usize::MAX, smallest - 1, state, &segment), Err(smallest));
             let mut before = usize::MAX;
-            for room in (smallest..=leaf(steps)).step_by(1 + leaf(steps) / 97).chain([leaf(steps)]) {
-                let plan = Plan::fit(steps, usize::MAX, room, state, &leaf).unwrap();
+            for room in (smallest..=segment(steps)).step_by(1 + segment(steps) / 97).chain([segment(steps)]) {
+                let plan = Plan::fit(steps, usize::MAX, room, state, &segment).unwrap();
                 let (untaped, states) = simulate(plan);
                 assert_eq!(untaped, plan.repeated(), "{plan:?}");
-                assert!(leaf(plan.leaf()) + states * state <= room, "{plan:?} in {room}");
+                assert!(segment(plan.segment()) + states * state <= room, "{plan:?} in {room}");
                 assert!(untaped <= before, "{plan:?} in {room}: {untaped} steps again, {before} with less room");
                 before = untaped;
             }
-            assert_eq!(Plan::fit(steps, usize::MAX, leaf(steps), state, &leaf), Ok(Plan::whole(steps)));
+            assert_eq!(Plan::fit(steps, usize::MAX, segment(steps), state, &segment), Ok(Plan::whole(steps)));
             assert_eq!(before, 0);
         }
     }
@@ -92,10 +92,10 @@ fn a_plan_keeps_within_the_room_and_more_room_is_never_slower() {
 #[test]
 fn room_for_nearly_all_repeats_the_little_that_is_missing() {
     let plan = Plan::fit(1000, usize::MAX, 999, 1, &|steps| steps).unwrap();
-    assert_eq!((plan.leaves(), plan.repeated()), (2, 3));
-    // Room for a leaf of a tenth and all the states: once again all but the last leaf.
+    assert_eq!((plan.segments(), plan.repeated()), (2, 3));
+    // Room for a segment of a tenth and all the states: once again all but the last segment.
     let plan = Plan::fit(1000, usize::MAX, 110, 1, &|steps| steps).unwrap();
-    assert_eq!((plan.leaves(), plan.repeated()), (10, 900));
+    assert_eq!((plan.segments(), plan.repeated()), (10, 900));
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn a_shorter_window_takes_no_more() {
     let plan = Plan::fit(1000, usize::MAX, 60, 1, &|steps| steps).unwrap();
     for steps in [1, 2, 19, 500, 999, 1000] {
         let short = plan.shorter(steps);
-        assert!(short.leaf() <= plan.leaf() && short.slots() <= plan.slots());
+        assert!(short.segment() <= plan.segment() && short.slots() <= plan.slots());
         let (untaped, states) = simulate(short);
         assert_eq!((short.steps(), untaped), (steps, short.repeated()));
         assert!(states <= plan.states());
@@ -111,24 +111,24 @@ fn a_shorter_window_takes_no_more() {
     assert_eq!(plan.shorter(1000), plan);
 }
 
-/// Of a window of several blocks leaves are powers of two, within the room, and of those none has fewer repeated steps.
+/// Of a window of several blocks segments are powers of two, within the room, and of those none has fewer repeated steps.
 #[test]
-fn leaves_of_many_blocks_are_powers_of_two() {
+fn segments_of_many_blocks_are_powers_of_two() {
     let (steps, block, state) = (1000, 64, 5);
-    let leaf = |steps: usize| 7 + 3 * steps;
-    let need = |plan: Plan| leaf(plan.leaf()) + state * plan.states();
-    let smallest = Plan::fit(steps, block, 0, state, &leaf).unwrap_err();
-    assert_eq!(smallest, leaf(1) + 2 * state);
-    for room in (smallest..leaf(steps)).step_by(13) {
-        let plan = Plan::fit(steps, block, room, state, &leaf).unwrap();
-        assert!(plan.leaf().is_power_of_two() && need(plan) <= room, "{room}: {plan:?}");
+    let segment = |steps: usize| 7 + 3 * steps;
+    let need = |plan: Plan| segment(plan.segment()) + state * plan.states();
+    let smallest = Plan::fit(steps, block, 0, state, &segment).unwrap_err();
+    assert_eq!(smallest, segment(1) + 2 * state);
+    for room in (smallest..segment(steps)).step_by(13) {
+        let plan = Plan::fit(steps, block, room, state, &segment).unwrap();
+        assert!(plan.segment().is_power_of_two() && need(plan) <= room, "{room}: {plan:?}");
         for long in (0..10).map(|power| 1 << power) {
             let slots =
-                (0..steps.div_ceil(long) - 1).filter(|slots| leaf(long) + state * (slots + STANDING) <= room).max();
-            let other = slots.map(|slots| Plan { steps, leaf: long, slots });
+                (0..steps.div_ceil(long) - 1).filter(|slots| segment(long) + state * (slots + STANDING) <= room).max();
+            let other = slots.map(|slots| Plan { steps, segment: long, slots });
             assert!(other.is_none_or(|other| plan.repeated() <= other.repeated()), "{room}: {plan:?}, {other:?}");
         }
         assert_eq!(simulate(plan).0, plan.repeated());
     }
-    assert_eq!(Plan::fit(steps, block, leaf(steps), state, &leaf), Ok(Plan::whole(steps)));
+    assert_eq!(Plan::fit(steps, block, segment(steps), state, &segment), Ok(Plan::whole(steps)));
 }

@@ -1,10 +1,10 @@
 //! The weights come out the same bits for any number of threads: the engine cuts the rows of what does not divide its
-//! own work, and a cell through the door for gate maths divides itself.
+//! own work, and a cell by `Pointwise` divides itself.
 
 use deep_rnn::cells::GatedSpec;
 use deep_rnn::ndarray::Array2;
 use deep_rnn::prelude::*;
-use stranger::{Cifg, Mgu};
+use downstream::{Cifg, Mgu};
 
 const V: usize = 11;
 

@@ -1,9 +1,9 @@
-//! Stacks of cells from outside, by both doors, packed for inference.
+//! Stacks of cells from outside, by both ways in, packed for inference.
 
 use deep_rnn::cells::GatedSpec;
 use deep_rnn::ndarray::{Array3, ArrayRef3, Axis};
 use deep_rnn::prelude::*;
-use stranger::{Cifg, Mgu, Residual};
+use downstream::{Cifg, Mgu, Residual};
 
 /// Holds a network, whole, packed and step by step, against one pass.
 fn same_bits<N: SeqLayer<Elem = f32> + Causal + Prepare>(net: &N) {

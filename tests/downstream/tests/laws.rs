@@ -1,4 +1,4 @@
-//! The stranger's cells keep the laws, alone and stacked with the crate's own, either way up.
+//! Cells from outside keep the laws, alone and stacked with the crate's own, either way up.
 
 use deep_rnn::gradcheck::{Law, assert_cell, assert_layer, check_cell, check_layer};
 use deep_rnn::prelude::*;
@@ -6,7 +6,7 @@ use deep_rnn::{
     cells::GatedSpec,
     layers::{Last, LearnedState, Reversed},
 };
-use stranger::{Cifg, Mgu, Residual, Smooth};
+use downstream::{Cifg, Mgu, Residual, Smooth};
 
 fn mgu(units: usize) -> impl Spec<Layer = Mgu<f64>> + Clone {
     move |inputs: usize, init: &mut Init| Ok(Mgu::new(inputs, units, init))

@@ -1,8 +1,8 @@
-//! A stranger's cells under a memory budget: the same bits where they tell their memory, a clear refusal where not.
+//! Cells from outside under a memory budget: the same bits where they tell their memory, a clear refusal where not.
 
 use deep_rnn::ndarray::{Array2, Array3};
 use deep_rnn::prelude::*;
-use stranger::{Mgu, Residual, Smooth};
+use downstream::{Mgu, Residual, Smooth};
 
 const V: usize = 11;
 

@@ -1,4 +1,4 @@
-//! What somebody outside writes to bring cells and layers of their own: a cell through each of the two doors, a layer
+//! What somebody outside writes to bring cells and layers of their own: a cell through each of the two ways in, a layer
 //! around any other, and a cell without parameters. Nothing here can see more of `deep_rnn` than any other crate can.
 
 mod cifg;

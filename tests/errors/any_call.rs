@@ -1,4 +1,4 @@
-//! Sense and nonsense said to every public door: accepted or refused, never a panic.
+//! Sense and nonsense given to every public call: accepted or refused, never a panic.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -97,7 +97,7 @@ impl Wild {
         builder.build()
     }
 
-    /// Every door of a language model and its engine.
+    /// Every call of a language model and its engine.
     fn language<N: SeqLayer<Elem = f64> + Causal>(&self, net: Result<N, Error>) -> Result<(), String> {
         let model = match net.and_then(|net| LanguageModel::new(net, 1)) {
             Ok(model) => model,
@@ -132,7 +132,7 @@ impl Wild {
         self.count(&outcomes)
     }
 
-    /// Every door of a layer's engine.
+    /// Every call of a layer's engine.
     fn layer<L: SeqLayer<Elem = f64>>(&self, layer: Result<L, Error>) -> Result<(), String> {
         let layer = match layer {
             Ok(layer) => layer,
@@ -175,7 +175,7 @@ fn is_an_error_message(message: &str) -> bool {
     message.contains(": expected ") && message.contains(", got ")
 }
 
-fn no_door_of(wild: &Wild) -> Result<(), String> {
+fn no_call_of(wild: &Wild) -> Result<(), String> {
     let Wild { inputs, units: [first, second], layers, bias, sigma, .. } = *wild;
     let scheme = sigma.map_or(Scheme::XavierOrthogonal, Scheme::Normal);
     let lstm = |units| Lstm::<f64>::spec(units).bias(bias).init(scheme);
@@ -197,10 +197,10 @@ fn no_door_of(wild: &Wild) -> Result<(), String> {
 }
 
 #[test]
-fn no_door_panics() {
+fn no_call_panics() {
     let config = ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() };
     let mut runner = TestRunner::new(config);
-    runner.run(&wild(), |wild| no_door_of(&wild).map_err(TestCaseError::fail)).unwrap_or_else(|e| panic!("{e}"));
+    runner.run(&wild(), |wild| no_call_of(&wild).map_err(TestCaseError::fail)).unwrap_or_else(|e| panic!("{e}"));
     let (calls, accepted) = (CALLS.load(Ordering::Relaxed), ACCEPTED.load(Ordering::Relaxed));
     println!("{calls} calls, {accepted} accepted, the others refused with an error");
     assert!(calls > 100_000 && accepted > calls / 4 && accepted < calls, "{calls} calls, {accepted} accepted");

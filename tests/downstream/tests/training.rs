@@ -1,9 +1,9 @@
-//! The stranger's cells learn, each stacked with one of the crate's own.
+//! Cells from outside learn, each stacked with one of the crate's own.
 
 use deep_rnn::cells::GatedSpec;
 use deep_rnn::prelude::*;
 use deep_rnn::text::Corpus;
-use stranger::{Cifg, Mgu, TEXT};
+use downstream::{Cifg, Mgu, TEXT};
 
 /// Perplexity of the first epoch and after thirty.
 fn trained(name: &str, build: impl Fn(usize) -> Result<(f64, f64), Error>) {

@@ -1,4 +1,4 @@
-//! The minimal gated unit (Zhou et al. 2016), by the door for any cell: a product comes after a gate.
+//! The minimal gated unit (Zhou et al. 2016), by `RnnCell`: a product comes after a gate.
 //!
 //! f = σ(x·w_f + h·u_f + b_f)   n = tanh(x·w_n + (f∘h)·u_n + b_n)   y = h' = h + f∘(n - h)
 

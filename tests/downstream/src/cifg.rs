@@ -1,4 +1,4 @@
-//! The LSTM whose input gate is what the forget gate leaves over (Greff et al. 2017), by the door for gate maths.
+//! The LSTM whose input gate is what the forget gate leaves over (Greff et al. 2017), by `Pointwise`.
 //!
 //! f = σ(a_f)   g = tanh(a_g)   o = σ(a_o)      c' = f∘c + (1 - f)∘g      y = h' = o∘tanh(c')
 
