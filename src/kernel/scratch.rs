@@ -84,7 +84,7 @@ pub(crate) struct BufferPool {
 
 impl BufferPool {
     /// Those installed for the caller.
-    pub(crate) fn available() -> Self {
+    pub(crate) fn installed() -> Self {
         INSTALLED.with_borrow(BufferPool::clone)
     }
 
@@ -197,9 +197,9 @@ mod tests {
         for _ in 0..3 {
             buffer_pool.install(|| {
                 with::<f64, _>(1000, |_| {
-                    let second = BufferPool::available().beyond(2);
-                    second.install(|| with::<f64, _>(10, |_| assert_eq!(BufferPool::available().place, 2)));
-                    assert_eq!(BufferPool::available().place, 0);
+                    let second = BufferPool::installed().beyond(2);
+                    second.install(|| with::<f64, _>(10, |_| assert_eq!(BufferPool::installed().place, 2)));
+                    assert_eq!(BufferPool::installed().place, 0);
                 });
             });
         }

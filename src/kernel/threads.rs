@@ -170,7 +170,7 @@ pub(crate) fn both<A: Send, B: Send>(a: impl FnOnce() -> A + Send, b: impl FnOnc
     }
     let [first, second] = halves();
     // Also where no other thread comes for it: so the buffers there are do not depend on who does what.
-    let buffer_pool = BufferPool::available().beyond(first);
+    let buffer_pool = BufferPool::installed().beyond(first);
     rayon::join(|| with_available(first, a), || buffer_pool.install(|| with_available(second, b)))
 }
 
@@ -191,7 +191,7 @@ pub(crate) fn divide<W: Divisible>(work: W, parts: usize, grain: usize, f: &(imp
     let left = parts / 2;
     let at = (blocks * left / parts) * grain;
     let (first, second) = work.cut(at);
-    let buffer_pool = BufferPool::available().beyond(left);
+    let buffer_pool = BufferPool::installed().beyond(left);
     rayon::join(
         || alone(|| divide(first, left, grain, f)),
         || buffer_pool.install(|| alone(|| divide(second, parts - left, grain, f))),
