@@ -21,7 +21,7 @@ fn layers() -> Vec<(&'static str, Boxed<f64>)> {
     let tied = Network::<f64>::part().dropout(0.2).lstm(3).locked_dropout(0.2);
     let tied =
         Tied::spec(Embedding::<f64>::settings(3).word_dropout(0.4), tied).build(5, &mut Init::seeded(1)).unwrap();
-    let all = Network::<f64>::builder(3)
+    let all = Network::<f64>::part()
         .lstm(4)
         .dropout(0.5)
         .layer(Zoneout::spec(Gru::spec(4), &[0.25]))
@@ -29,10 +29,8 @@ fn layers() -> Vec<(&'static str, Boxed<f64>)> {
         .locked_dropout(0.3)
         .layer(Residual::spec(Gru::spec(5)))
         .layer_norm()
-        .linear(2)
-        .seed(3);
-    let both =
-        Network::<f64>::builder(3).bi(WeightDrop::spec(Gru::spec(3), 0.4)).dropout(0.2).bi(Lstm::spec(2)).linear(2);
+        .linear(2);
+    let both = Network::<f64>::part().bi(WeightDrop::spec(Gru::spec(3), 0.4)).dropout(0.2).bi(Lstm::spec(2)).linear(2);
     vec![
         ("dropout", Boxed::new(build(&Dropout::<f64>::spec(0.4), 5))),
         ("locked dropout", Boxed::new(build(&Dropout::<f64>::locked(0.4), 5))),
