@@ -40,7 +40,8 @@
 //! [`Network`](crate::Network) by itself, in a typed stack once its author says so:
 //!
 //! ```
-//! # use deep_rnn::{Error, RnnCell, infer::{Precision, Prepare, Unprepared}};
+//! # use deep_rnn::infer::{Precision, Prepare, Unprepared};
+//! # use deep_rnn::{Error, RnnCell};
 //! # macro_rules! for_cell { ($MyCell:ty) => {
 //! impl Prepare for $MyCell {
 //!     type Prepared = Unprepared<Self>;

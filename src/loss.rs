@@ -88,7 +88,8 @@ pub struct FnLoss<L>(L);
 ///
 /// ```
 /// use deep_rnn::ndarray::ArrayRef2;
-/// use deep_rnn::{Context, loss::{CrossEntropy, Loss, loss_fn}};
+/// use deep_rnn::Context;
+/// use deep_rnn::loss::{CrossEntropy, Loss, loss_fn};
 ///
 /// let half = loss_fn::<f32, _, _>(|ys, targets: &ArrayRef2<usize>, mut d_ys| {
 ///     let loss = CrossEntropy.evaluate(Context::default(), ys, targets, d_ys.view_mut());

@@ -144,7 +144,8 @@ fn row_major<F: Float>(array: &mut Array2<F>) -> &mut [F] {
 ///
 /// ```
 /// use deep_rnn::prelude::*;
-/// use deep_rnn::{cells::{GatedSpec, Pointwise}, gradcheck};
+/// use deep_rnn::cells::{GatedSpec, Pointwise};
+/// use deep_rnn::gradcheck;
 ///
 /// #[derive(Clone, Copy, Debug)]
 /// struct Cifg;

@@ -13,7 +13,8 @@ use crate::{Context, Error, Float};
 /// NaN or ∞ has a loss that is not finite, which the engine refuses. Derived in `docs/derivations/softmax.md`.
 ///
 /// ```
-/// use deep_rnn::{Context, loss::{CrossEntropy, Loss}};
+/// use deep_rnn::Context;
+/// use deep_rnn::loss::{CrossEntropy, Loss};
 /// use ndarray::{Array3, array};
 ///
 /// let (ys, mut d_ys) = (array![[[2.0_f64, 1.0, 0.0]]], Array3::zeros((1, 1, 3)));

@@ -53,7 +53,7 @@ fn from_tokens_and_rows_of_several_lengths() {
 }
 
 #[test]
-fn layers_of_the_strangers() {
+fn layers_from_outside() {
     let residual = |inputs: usize, init: &mut Init| Residual::new(Lstm::<f64>::spec(inputs).build(inputs, init)?);
     assert_layer(&Residual::new(Mgu::<f64>::new(3, 3, &mut Init::seeded(4))).unwrap());
     assert_layer(&Reversed::new(Mgu::<f64>::new(3, 4, &mut Init::seeded(4))));
@@ -68,7 +68,7 @@ fn layers_of_the_strangers() {
 }
 
 #[test]
-fn a_refusal_of_the_strangers_comes_through_the_builder() {
+fn a_refusal_from_outside_comes_through_the_builder() {
     let narrowing = |inputs: usize, init: &mut Init| Residual::new(Lstm::<f64>::spec(2).build(inputs, init)?);
     let error = Network::<f64>::builder(3).layer(narrowing).build().unwrap_err();
     assert_eq!(error.to_string(), "layer 0: output_size: expected 3, as the input, got 2");
