@@ -8,9 +8,7 @@ mod lstm_variant;
 mod rnn;
 
 pub use crate::gated::{Bias, Gated, GatedArrays, GatedSpec, GatedTape};
-pub use crate::gates::{
-    Lanes, PerUnit, PerUnitGrad, Pointwise, RowBackward, RowCell, RowForward, Start, Vector,
-};
+pub use crate::gates::{Lanes, PerUnit, PerUnitGrad, Pointwise, RowBackward, RowCell, RowForward, Start, Vector};
 pub use activation::Activation;
 pub use gru::{Gru, GruGates, GruVariant};
 pub use gru_reset_before::{GruResetBefore, GruResetBeforeGates, GruResetBeforeVariant};

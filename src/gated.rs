@@ -13,20 +13,21 @@ mod tape;
 mod vectors;
 
 pub use arrays::GatedArrays;
-pub(crate) use step::clip_projected;
 pub use spec::{Bias, GatedSpec};
+pub(crate) use step::clip_projected;
 pub use tape::GatedTape;
 
 use std::fmt;
 
 use ndarray::{Array1, Array2, ArrayView2, ArrayViewD, ArrayViewMut2, ArrayViewMut3, ArrayViewMutD, Axis};
 
-use crate::infer::{Precision, Prepare, PreparedBox};
 use crate::gates::{Lanes, RowCell};
-use vectors::Vectors;
+use crate::infer::{Precision, Prepare, PreparedBox};
 use crate::{
-    Context, Describe, Error, Float, GradIo, Input, Memory, Numeric, Params, PassSize, Recurrent, RnnCell, SeqGradIo, ZipMut,
+    Context, Describe, Error, Float, GradIo, Input, Memory, Numeric, Params, PassSize, Recurrent, RnnCell, SeqGradIo,
+    ZipMut,
 };
+use vectors::Vectors;
 
 /// The cell whose gate maths is `P`: matrix products, biases, batches, tape and fused sequences around it.
 ///

@@ -11,8 +11,8 @@ mod per_unit;
 mod pointwise;
 mod row;
 
-pub use lanes::Lanes;
 pub(crate) use lanes::BLOCK;
+pub use lanes::Lanes;
 pub use per_unit::{PerUnit, PerUnitGrad};
 pub use pointwise::Pointwise;
 pub(crate) use row::MOST_VECTORS;

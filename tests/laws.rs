@@ -3,7 +3,7 @@
 use deep_rnn::gradcheck::{self, Law, Options, Report};
 use deep_rnn::{
     Float, Network, RnnCell, SeqLayer, Stacked,
-    cells::{Activation, Bias, Gated, GatedSpec, Gru, GruResetBefore, Lstm, Pointwise, RowCell, Rnn},
+    cells::{Activation, Bias, Gated, GatedSpec, Gru, GruResetBefore, Lstm, Pointwise, Rnn, RowCell},
     custom::{Params, Spec},
     init::{Init, Scheme},
     language::LanguageModel,
@@ -171,7 +171,12 @@ impl Pointwise for Lanes3 {
         ([Float::tanh(fast) + slow, fast, slow * F::from_f64(0.5) + fast], [gate, value, x[1], u[0]])
     }
 
-    fn backward<F: Float>(&self, saved: [F; 4], [_, fast, _]: [F; 3], [d_h, d_fast, d_slow]: [F; 3]) -> ([F; 2], [F; 1], [F; 3]) {
+    fn backward<F: Float>(
+        &self,
+        saved: [F; 4],
+        [_, fast, _]: [F; 3],
+        [d_h, d_fast, d_slow]: [F; 3],
+    ) -> ([F; 2], [F; 1], [F; 3]) {
         let [gate, value, x, u] = saved;
         let after = fast + gate * (value - fast);
         let d_after = d_fast + d_slow + d_h * Float::tanh(after).tanh_slope();

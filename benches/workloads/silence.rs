@@ -52,12 +52,7 @@ fn least(times: usize, mut f: impl FnMut()) -> f64 {
     least
 }
 
-fn stream<P: RowCell>(
-    what: &str,
-    spec: &GatedSpec<f32, P>,
-    h: usize,
-    precision: Precision,
-) -> Result<(), Error> {
+fn stream<P: RowCell>(what: &str, spec: &GatedSpec<f32, P>, h: usize, precision: Precision) -> Result<(), Error> {
     packed(what, &spec.build(1, &mut Init::seeded(1))?, h, precision)
 }
 

@@ -161,7 +161,13 @@ impl<K> LstmVariant<K> {
 impl<F: Float> GatedSpec<F, LstmGates> {
     fn variant(self) -> GatedSpec<F, LstmVariant<Plain>> {
         let activations = [Activation::Sigmoid, Activation::Tanh, Activation::Tanh];
-        self.with_gates(LstmVariant { activations, clip_gates: None, clip_cell: None, refused: None, form: PhantomData })
+        self.with_gates(LstmVariant {
+            activations,
+            clip_gates: None,
+            clip_cell: None,
+            refused: None,
+            form: PhantomData,
+        })
     }
     /// With peepholes: see [`LstmVariant`].
     #[must_use]
@@ -190,8 +196,7 @@ impl<F: Float> GatedSpec<F, LstmGates> {
     }
 }
 
-impl<F: Float, K: LstmForm> GatedSpec<F, LstmVariant<K>>
-{
+impl<F: Float, K: LstmForm> GatedSpec<F, LstmVariant<K>> {
     /// With peepholes, which start as biases do.
     #[must_use]
     pub fn peepholes(self) -> GatedSpec<F, LstmVariant<K::Peepholes>> {
@@ -298,21 +303,11 @@ impl<K: LstmForm> PerUnit for LstmVariant<K> {
     }
 
     #[inline(always)]
-    fn forward<F: Float>(
-        &self,
-        weights: K::Weights<F>,
-        x: K::X<F>,
-        _: K::X<F>,
-        [_, c]: [F; 2],
-    ) -> ([F; 2], [F; 10]) {
+    fn forward<F: Float>(&self, weights: K::Weights<F>, x: K::X<F>, _: K::X<F>, [_, c]: [F; 2]) -> ([F; 2], [F; 10]) {
         let ([p_i, p_f, p_o], [a_i, a_f, a_g, a_o]) = (K::peepholes(weights), K::split(x));
         let ([of_gates, of_input, of_output], clip) = (self.activations, self.clip_gates);
         let (i, s_i) = of_gates.apply_clipped(a_i + p_i * c, clip);
-        let (f, s_f) = if K::COUPLED {
-            (F::one() - i, F::zero())
-        } else {
-            of_gates.apply_clipped(a_f + p_f * c, clip)
-        };
+        let (f, s_f) = if K::COUPLED { (F::one() - i, F::zero()) } else { of_gates.apply_clipped(a_f + p_f * c, clip) };
         let (g, s_g) = of_input.apply_clipped(a_g, clip);
         let (c, _) = self.cell(f * c + i * g);
         let (o, s_o) = of_gates.apply_clipped(a_o + p_o * c, clip);

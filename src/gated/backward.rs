@@ -115,7 +115,11 @@ impl<F: Float, P: RowCell> Gated<F, P> {
     }
 
     /// The weights of the steps and, if asked for, that of the input, transposed and packed.
-    pub(super) fn transposed<'a>(&self, memory: [&'a mut [F]; 3], d_x: bool) -> (Transposed<'a, F>, Option<Packed<'a, F>>) {
+    pub(super) fn transposed<'a>(
+        &self,
+        memory: [&'a mut [F]; 3],
+        d_x: bool,
+    ) -> (Transposed<'a, F>, Option<Packed<'a, F>>) {
         let Widths { units, input, out, x, u, .. } = self.widths();
         let [w_h, w_x, w_p] = memory;
         let h = pack_transposed(flat(&self.w_h), u, out, w_h);

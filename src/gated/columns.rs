@@ -16,6 +16,7 @@ use ndarray::{ArrayViewMut3, Axis};
 use super::Gated;
 use super::sequence::{is_rows, piece};
 use super::step::Weight;
+use crate::gates::{Lanes, RowCell};
 use crate::kernel::pace::Pace;
 use crate::kernel::pack::{Packed, pack, pack_columns, packed_len};
 use crate::kernel::scratch;
@@ -23,7 +24,6 @@ use crate::kernel::sums::look_up;
 use crate::kernel::threads::{self, divide};
 use crate::kernel::views::{Rows, clean, flat};
 use crate::memory::Work;
-use crate::gates::{Lanes, RowCell};
 use crate::{Float, Input};
 use round::Round;
 

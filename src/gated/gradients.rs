@@ -175,13 +175,13 @@ impl<F: Float, P: RowCell> Gated<F, P> {
                 let both = pack_adding(d_a, n, x, memory, [g_b, g_b_h]);
                 (OfH::Whole(both), both)
             } else {
-            let packed = if of_tokens {
-                g_b.into_iter().for_each(|b| add_rows(b, d_a));
-                pack(&[], 0, x, memory_x) // the lookup's gradient is no product
-            } else {
-                pack_adding(d_a, n, x, memory_x, [g_b, None])
-            };
-            (OfH::Whole(pack_adding(d_u, n, u, memory, [g_b_h, None])), packed)
+                let packed = if of_tokens {
+                    g_b.into_iter().for_each(|b| add_rows(b, d_a));
+                    pack(&[], 0, x, memory_x) // the lookup's gradient is no product
+                } else {
+                    pack_adding(d_a, n, x, memory_x, [g_b, None])
+                };
+                (OfH::Whole(pack_adding(d_u, n, u, memory, [g_b_h, None])), packed)
             }
         };
         let g_p = g_p.as_mut().map(flat_mut).unwrap_or_default();

@@ -4,9 +4,9 @@ use std::marker::PhantomData;
 
 use ndarray::{Array1, s};
 
+use super::Gated;
 use super::arrays::{GatedArrays, not_projectable};
 use super::vectors::wanted;
-use super::Gated;
 use crate::gates::{RowCell, Start, Vector};
 use crate::init::memory_for;
 use crate::{Error, Float, Init, Scheme, Spec};
@@ -48,7 +48,16 @@ impl<F: Float, P: RowCell> GatedSpec<F, P> {
     pub fn new(gates: P, units: usize) -> Self {
         let (bias, scheme) = (Bias::default(), Scheme::default());
         let lane_biases = Vec::new();
-        GatedSpec { units, gates, bias, scheme, lane_biases, projection: None, projection_clip: None, float: PhantomData }
+        GatedSpec {
+            units,
+            gates,
+            bias,
+            scheme,
+            lane_biases,
+            projection: None,
+            projection_clip: None,
+            float: PhantomData,
+        }
     }
 
     /// Which biases it has.

@@ -71,8 +71,7 @@ impl<F> TapeMut<'_, F> {
     /// The same for a shorter time.
     pub(super) fn reborrow(&mut self) -> TapeMut<'_, F> {
         let TapeMut { before, saved, unprojected, clipped } = self;
-        let [before, saved, unprojected, clipped] =
-            [before, saved, unprojected, clipped].map(|array| array.view_mut());
+        let [before, saved, unprojected, clipped] = [before, saved, unprojected, clipped].map(|array| array.view_mut());
         TapeMut { before, saved, unprojected, clipped }
     }
 

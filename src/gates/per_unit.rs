@@ -197,13 +197,7 @@ impl<P: Pointwise> PerUnit for P {
         Pointwise::options(self)
     }
     #[inline(always)]
-    fn forward<F: Float>(
-        &self,
-        _: [F; 0],
-        x: P::X<F>,
-        u: P::H<F>,
-        before: P::State<F>,
-    ) -> (P::State<F>, P::Saved<F>) {
+    fn forward<F: Float>(&self, _: [F; 0], x: P::X<F>, u: P::H<F>, before: P::State<F>) -> (P::State<F>, P::Saved<F>) {
         Pointwise::forward(self, x, u, before)
     }
     #[inline(always)]

@@ -2,8 +2,8 @@
 
 use ndarray::ArrayViewMut3;
 
-use super::steps::numeric;
 use super::Packed;
+use super::steps::numeric;
 use crate::boxed::looks_ahead;
 use crate::{Causal, Context, Describe, Error, Input, Memory, PassSize, Recurrent, Run, SeqLayer};
 

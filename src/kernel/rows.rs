@@ -204,8 +204,7 @@ impl<F: Float, P: PerUnit> Job for At<'_, P, Backward<'_, F>> {
                 }
                 for i in 0..BLOCK {
                     let d = P::State::get(&d_state, i).flush();
-                    let (w, kept, state) =
-                        (P::Weights::get(&w, i), P::Saved::get(&kept, i), P::State::get(&state, i));
+                    let (w, kept, state) = (P::Weights::get(&w, i), P::Saved::get(&kept, i), P::State::get(&state, i));
                     let PerUnitGrad { weights, x, u, before } = gates.backward::<F>(w, kept, state, d);
                     weights.flush().put(&mut d_ws, i);
                     x.flush().put(&mut d_xs, i);

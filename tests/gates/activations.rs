@@ -16,10 +16,7 @@ fn tables() -> Vec<(Activation, Table)> {
     vec![
         (Activation::Relu, vec![(-2.0, 0.0, 0.0), (0.0, 0.0, 0.0), (TINY, TINY, 1.0), (3.0, 3.0, 1.0)]),
         (Activation::Identity, vec![(-2.0, -2.0, 1.0), (0.0, 0.0, 1.0), (3.0, 3.0, 1.0)]),
-        (
-            Activation::LeakyRelu(0.25),
-            vec![(-2.0, -0.5, 0.25), (0.0, 0.0, 0.25), (TINY, TINY, 1.0), (3.0, 3.0, 1.0)],
-        ),
+        (Activation::LeakyRelu(0.25), vec![(-2.0, -0.5, 0.25), (0.0, 0.0, 0.25), (TINY, TINY, 1.0), (3.0, 3.0, 1.0)]),
         (
             Activation::Elu(2.0),
             vec![(-1.0, 2.0 / e - 2.0, 2.0 / e), (0.0, 0.0, 2.0), (TINY, TINY, 1.0), (3.0, 3.0, 1.0)],

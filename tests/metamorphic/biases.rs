@@ -2,7 +2,7 @@
 
 use deep_rnn::{
     Float, Recurrent,
-    cells::{Bias, Gated, GatedSpec, Gru, Lstm, RowCell, Rnn},
+    cells::{Bias, Gated, GatedSpec, Gru, Lstm, Rnn, RowCell},
     custom::Params,
 };
 use ndarray::{Array1, Slice};

@@ -2,7 +2,7 @@
 
 use deep_rnn::{
     Float,
-    cells::{Activation, Gated, GruGates, LstmGates, RowCell, Rnn, RnnGates},
+    cells::{Activation, Gated, GruGates, LstmGates, Rnn, RnnGates, RowCell},
     init::Init,
 };
 

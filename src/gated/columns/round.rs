@@ -12,11 +12,11 @@ use ndarray::{ArrayView3, s};
 
 use super::{Gated, Hands, Part, held};
 use crate::Float;
+use crate::gates::RowCell;
 use crate::kernel::matmul::{matmul, matmul_from};
 use crate::kernel::pace::{Pace, wait};
 use crate::kernel::rows;
 use crate::kernel::threads::divide;
-use crate::gates::RowCell;
 
 /// How long the others may keep one waiting, but for the time their part of the weight takes: many times what it takes to
 /// hand a step over, much less than a core is taken for.

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use ndarray::{Array1, Array2, Array3};
 
-use crate::kernel::pace::Pace;
 use crate::cells::{Bias, GruGates};
 use crate::gates::{Lanes, Pointwise, RowCell};
+use crate::kernel::pace::Pace;
 use crate::{Context, Float, Gated, GatedSpec, Init, Input, Rnn, Threads};
 
 /// Outputs, and the state lanes beyond h, with the units in `parts` parts (1: not divided) on `threads`.

@@ -2,9 +2,9 @@
 
 use super::{Operand, StepInput, add, copy};
 use crate::Float;
+use crate::gates::BLOCK;
 use crate::kernel::dispatch::{Job, dispatch};
 use crate::kernel::stored::Stored;
-use crate::gates::BLOCK;
 
 /// An affine map: `y [B, n] = b + x · w`, where each column of `w` counts as a unit of one lane; without a `b`, `y += x · w`.
 pub(crate) struct Affine<'a, F, W> {

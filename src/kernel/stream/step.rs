@@ -2,9 +2,9 @@
 
 use super::{Operand, StepInput, Terms, add, array, copy, rows_of};
 use crate::Float;
+use crate::gates::{BLOCK, Lanes, PerUnit};
 use crate::kernel::dispatch::{Job, dispatch};
 use crate::kernel::stored::Stored;
-use crate::gates::{BLOCK, Lanes, PerUnit};
 
 /// How many blocks' sums the registers hold beside each other, for so many lanes: 4, 2 or 1.
 const fn abreast<F>(lanes: usize, fused: bool, wide: bool) -> usize {
