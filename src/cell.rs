@@ -181,7 +181,7 @@ impl<F: Float> SeqGradIo<'_, F> {
     message = "`{Self}` is no cell, or no layer that can be trained",
     label = "not an `RnnCell`",
     note = "a layer of the crate is made by its spec: `Lstm::<f32>::spec(64).build(inputs, &mut init)?`; a packed network runs and cannot be trained",
-    note = "one's own cell implements `Recurrent` and `RnnCell`, or `Pointwise` for the gates of one unit: docs/custom-cell.md"
+    note = "one's own cell implements `Recurrent` and `RnnCell`, or `Pointwise` for the gates of one unit, `PerUnit`, `RowCell`: docs/custom-cell.md"
 )]
 pub trait RnnCell: Recurrent + Params {
     /// One step: `x [B, D]` and the state give `y [B, H]` and the next state. With a tape, pushes onto it what

@@ -1,5 +1,5 @@
 //! What one needs to write a cell or a layer of one's own, besides [`RnnCell`](crate::RnnCell), [`SeqLayer`](crate::SeqLayer) and
-//! [`Pointwise`](crate::cells::Pointwise): docs/custom-cell.md is the guide.
+//! the ways in of [`cells`](crate::cells): docs/custom-cell.md is the guide.
 
 pub use crate::cell::{GradIo, SeqGradIo, Tape, add_outer};
 pub use crate::context::Mode;

@@ -31,7 +31,7 @@
 //! | run a network step by step | [`Causal::step_rows`], [`Causal::step_tokens`]; [`generate`] |
 //! | have a state in PyTorch's layout, or take one from it | [`flat_state`](data::flat_state), [`state_from_flat`](data::state_from_flat) |
 //! | serve many streams from one network, fast or small | [`infer`]: [`Prepare`](infer::Prepare), [`Packed`](infer::Packed) |
-//! | write a cell: the gate maths of one unit | [`Pointwise`] → [`Gated`] |
+//! | write a cell: the gate maths of one unit, or of a row | [`Pointwise`], [`PerUnit`](cells::PerUnit), [`RowCell`](cells::RowCell) → [`Gated`] |
 //! | write a cell: anything else | [`RnnCell`], [`params!`], [`gradcheck::assert_cell`] |
 //! | write a layer that cannot be stepped | [`Run`], [`SeqLayer`], [`gradcheck::assert_layer`] |
 //! | have gradients and do the rest yourself | [`Backprop`] |

@@ -6,8 +6,12 @@
 //! step, GFLOP/s, the share of the measured peak of multiply-adds, and memory above the start; with `--json` a line of
 //! JSON for each, for scripts that set ours beside a peer's.
 
+mod cells;
 mod errors;
 mod measure;
+#[allow(unreachable_pub)]
+#[path = "../../tests/downstream/src/norm_lstm.rs"]
+mod norm_lstm;
 mod peak;
 mod shapes;
 mod silence;
@@ -34,6 +38,9 @@ struct Args {
     /// Instead: what bf16 and int8 weights cost in accuracy.
     #[arg(long)]
     errors: bool,
+    /// Instead: what relatives of a cell take beside it.
+    #[arg(long)]
+    cells: bool,
     /// Instead: whether silent data take as long as loud ones.
     #[arg(long)]
     silence: bool,
@@ -46,6 +53,9 @@ fn main() {
     let args = Args::parse();
     if args.errors {
         return errors::print().expect("good sizes and a finite loss");
+    }
+    if args.cells {
+        return cells::print().expect("good sizes");
     }
     if args.silence {
         return silence::print().expect("good sizes and finite losses");

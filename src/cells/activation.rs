@@ -141,7 +141,7 @@ impl Activation {
         (y, if a.abs() >= clip { F::zero() } else { slope })
     }
 
-    /// The same for a block of units.
+    /// The same for a block of units; of the functions that are given, and without a clip, in the caller's loop.
     #[inline(always)]
     pub(super) fn apply_block<F: Float>(
         self,
@@ -150,22 +150,50 @@ impl Activation {
         ys: &mut [F; BLOCK],
         slopes: &mut [F; BLOCK],
     ) {
-        // A loop for each φ, so that the choice is made once for the block and the loop becomes vector code. The rarer ones are compiled
-        // once, and not in each loop over units.
-        macro_rules! one_loop_each {
-            ($($activation:pat => $same:expr),* $(,)?) => { match (self, clip) {
-                $( ($activation, None) => for unit in 0..BLOCK {
-                    (ys[unit], slopes[unit]) = $same.apply(a[unit]);
-                }, )*
-                _ => dispatch(Rarer { activation: self, clip, a, ys, slopes }),
-            } };
+        // A loop for each φ, so that the choice is made once for the block and the loop becomes vector code.
+        match (self, clip) {
+            (Activation::Tanh, None) => Activation::Tanh.loop_over(a, ys, slopes),
+            (Activation::Relu, None) => Activation::Relu.loop_over(a, ys, slopes),
+            (Activation::Sigmoid, None) => Activation::Sigmoid.loop_over(a, ys, slopes),
+            _ => rarer(Rarer { activation: self, clip, a, ys, slopes }),
         }
-        one_loop_each!(
-            Activation::Tanh => Activation::Tanh,
-            Activation::Relu => Activation::Relu,
-            Activation::Sigmoid => Activation::Sigmoid,
-            Activation::Identity => Activation::Identity,
-        );
+    }
+
+    /// The same where σ is the usual one.
+    #[inline(always)]
+    pub(super) fn apply_gate_block<F: Float>(
+        self,
+        a: &[F; BLOCK],
+        clip: Option<f64>,
+        ys: &mut [F; BLOCK],
+        slopes: &mut [F; BLOCK],
+    ) {
+        match (self, clip) {
+            (Activation::Sigmoid, None) => Activation::Sigmoid.loop_over(a, ys, slopes),
+            _ => rarer(Rarer { activation: self, clip, a, ys, slopes }),
+        }
+    }
+
+    /// The same where tanh is the usual one.
+    #[inline(always)]
+    pub(super) fn apply_value_block<F: Float>(
+        self,
+        a: &[F; BLOCK],
+        clip: Option<f64>,
+        ys: &mut [F; BLOCK],
+        slopes: &mut [F; BLOCK],
+    ) {
+        match (self, clip) {
+            (Activation::Tanh, None) => Activation::Tanh.loop_over(a, ys, slopes),
+            _ => rarer(Rarer { activation: self, clip, a, ys, slopes }),
+        }
+    }
+
+    #[inline(always)]
+    fn loop_over<F: Float>(self, a: &[F; BLOCK], ys: &mut [F; BLOCK], slopes: &mut [F; BLOCK]) {
+        for unit in 0..BLOCK {
+            (ys[unit], slopes[unit]) = self.apply(a[unit]);
+        }
     }
 
     /// Refuses parameters that are out of their range in `F`.
@@ -260,7 +288,13 @@ impl FromStr for Activation {
     }
 }
 
-/// A block of one of the rarer functions.
+/// Compiled once, and not in each loop over units.
+#[inline(never)]
+fn rarer<F: Float>(rarer: Rarer<'_, F>) {
+    dispatch(rarer);
+}
+
+/// A block of any function, clipped or not.
 struct Rarer<'a, F> {
     activation: Activation,
     clip: Option<f64>,

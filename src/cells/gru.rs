@@ -133,6 +133,7 @@ impl Pointwise for GruVariant {
     type Saved<F: Float> = [F; 7];
     const NAME: &'static str = "Gru";
     const RECURRENT_BIAS: bool = true;
+    const STEP_AT_ONCE: bool = false;
 
     fn check<F: Float>(&self) -> Result<(), Error> {
         self.gate.check::<F>()?;

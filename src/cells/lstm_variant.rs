@@ -1,4 +1,5 @@
 //! Relatives of the LSTM: peepholes (Gers and Schmidhuber 2000), coupled gates (Greff et al. 2017), other activations, clips.
+//! The way back is derived in `docs/derivations/relatives.md`.
 //!
 //! Backward, with s for the slope of each activation where it was, and d c̃ = 0 where c̃ is clipped:
 //! do = dh'∘h(c');  da_o = do∘s_o;  dc̃ = dc' + dh'∘o∘s_h + da_o∘p_o;  df = dc̃∘c;  di = dc̃∘g (- df, where coupled);
@@ -277,6 +278,7 @@ impl<K: LstmForm> PerUnit for LstmVariant<K> {
     const WEIGHTS: &'static [Vector] = K::WEIGHTS;
     const SUMMED: bool = true;
     const PROJECTABLE: bool = true;
+    const STEP_AT_ONCE: bool = false;
 
     fn check<F: Float>(&self) -> Result<(), Error> {
         if let Some(expected) = self.refused {
@@ -338,23 +340,23 @@ impl<K: LstmForm> PerUnit for LstmVariant<K> {
             a_f[unit] += p_f[unit] * c[unit];
         }
         let [i, f, g, o, s_i, s_f, s_g, s_o, t, s_t] = saved;
-        of_gates.apply_block(&a_i, clip, i, s_i);
+        of_gates.apply_gate_block(&a_i, clip, i, s_i);
         if K::COUPLED {
             *s_f = [F::zero(); BLOCK];
             for unit in 0..BLOCK {
                 f[unit] = F::one() - i[unit];
             }
         } else {
-            of_gates.apply_block(&a_f, clip, f, s_f);
+            of_gates.apply_gate_block(&a_f, clip, f, s_f);
         }
-        of_input.apply_block(&a_g, clip, g, s_g);
+        of_input.apply_value_block(&a_g, clip, g, s_g);
         let mut after = [F::zero(); BLOCK];
         for unit in 0..BLOCK {
             after[unit] = self.cell(f[unit] * c[unit] + i[unit] * g[unit]).0;
             a_o[unit] += p_o[unit] * after[unit];
         }
-        of_gates.apply_block(&a_o, clip, o, s_o);
-        of_output.apply_block(&after, None, t, s_t);
+        of_gates.apply_gate_block(&a_o, clip, o, s_o);
+        of_output.apply_value_block(&after, None, t, s_t);
         for unit in 0..BLOCK {
             state[0][unit] = o[unit] * t[unit];
         }

@@ -103,6 +103,8 @@ pub trait PerUnit: Clone + Debug + Send + Sync {
     const SUMMED: bool = false;
     /// As [`Pointwise::PROJECTABLE`].
     const PROJECTABLE: bool = false;
+    /// As [`Pointwise::STEP_AT_ONCE`].
+    const STEP_AT_ONCE: bool = true;
     /// How many of the last lanes of `X` get v·w_h; needs [`SUMMED`](PerUnit::SUMMED).
     const AFTER: usize = 0;
 
@@ -189,6 +191,7 @@ impl<P: Pointwise> PerUnit for P {
     const RECURRENT_BIAS: bool = P::RECURRENT_BIAS;
     const SUMMED: bool = P::SUMMED;
     const PROJECTABLE: bool = P::PROJECTABLE;
+    const STEP_AT_ONCE: bool = P::STEP_AT_ONCE;
 
     fn check<F: Float>(&self) -> Result<(), Error> {
         Pointwise::check::<F>(self)

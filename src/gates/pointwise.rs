@@ -77,6 +77,9 @@ pub trait Pointwise: Clone + Debug + Send + Sync {
     /// Whether `forward` and `backward` leave lane 0 of the state before alone. Then the output may be
     /// [projected](crate::cells::GatedSpec::projection) to another width, and that lane is 0 when they are called.
     const PROJECTABLE: bool = false;
+    /// Whether a packed step is one loop, products and gates, compiled for each precision and instruction set. Where `forward` has much
+    /// code and its speed in a stream counts less, `false` makes two loops of it, which share theirs with the sequence.
+    const STEP_AT_ONCE: bool = true;
 
     /// Refuses settings of the gate maths that no cell can be made with in `F`, say a slope that is not finite; called where a
     /// cell is made.

@@ -127,6 +127,8 @@ pub trait RowCell: Clone + Debug + Send + Sync {
     const AFTER: usize = 0;
     #[doc(hidden)]
     const BY_UNIT: bool = false;
+    #[doc(hidden)]
+    const STEP_AT_ONCE: bool = false;
 
     /// As [`Pointwise::check`](super::Pointwise::check).
     ///
@@ -193,6 +195,7 @@ impl<P: PerUnit> RowCell for P {
     const PROJECTABLE: bool = P::PROJECTABLE;
     const AFTER: usize = P::AFTER;
     const BY_UNIT: bool = true;
+    const STEP_AT_ONCE: bool = P::AFTER == 0 && P::STEP_AT_ONCE;
 
     fn check<F: Float>(&self) -> Result<(), Error> {
         PerUnit::check::<F>(self)
@@ -231,7 +234,7 @@ impl<P: PerUnit> RowCell for P {
     }
     #[inline(always)]
     fn step<'a, F: Float, W: Stored<F>>(&self, step: Step<'a, F, <P::State<F> as Lanes<F>>::Slices<'a>, W>) {
-        if P::AFTER == 0 {
+        if <P as RowCell>::STEP_AT_ONCE {
             step.start(self);
         }
     }

@@ -48,7 +48,7 @@ impl<F: Float, P: RowCell> Prepare for Gated<F, P> {
         }
         let weights: Vec<Vec<F>> = self.vector_slices(|all| all.iter().map(|vector| vector.to_vec()).collect());
         weights.iter().try_for_each(|vector| check_finite("vectors of weights", vector))?;
-        let form = if P::BY_UNIT && P::AFTER == 0 && self.w_p().is_none() {
+        let form = if P::STEP_AT_ONCE && self.w_p().is_none() {
             let operands = Operands::pack(
                 [
                     Matrix { name: "w_x", w: flat(&w_x), k: inputs, lanes: P::X, units },

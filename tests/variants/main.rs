@@ -7,6 +7,7 @@ mod errors;
 mod fixture;
 mod keras;
 mod laws;
+#[allow(unreachable_pub)]
 #[path = "../downstream/src/norm_lstm.rs"]
 mod norm_lstm;
 mod onnx;

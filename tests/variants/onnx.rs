@@ -4,7 +4,6 @@
 use deep_rnn::cells::{Activation, GatedSpec, RowCell};
 use deep_rnn::cpu::Threads;
 use deep_rnn::data::{flat_state, state_from_flat};
-use deep_rnn::layers::Boxed;
 use deep_rnn::prelude::*;
 
 use crate::case::{B, Case, D, H, Layout, SORTED_OTHERWISE, T, WITH_NONE, layer};
@@ -54,7 +53,7 @@ struct Tallies {
 
 impl Tallies {
     fn new() -> Self {
-        Tallies { model: Tally::of::<f64>(), runtime: Tally::within::<f32>(1e-5) }
+        Tallies { model: Tally::of::<f64>(), runtime: Tally::within::<f64>(1e-5) }
     }
     fn print(&self, what: &str) {
         self.model.print(what);
@@ -76,39 +75,33 @@ fn case(index: usize, name: String, layout: Layout, direction: Direction, clip: 
     Case { index, name, layout, layers: 1, directions, projected: false, scale, lengths, two_biases: true }
 }
 
-/// Compares in both types. The specs are made for each type by the two functions, one for each direction.
-macro_rules! check {
-    ($tallies:expr, $case:expr, $direction:expr, |$direction_index:ident| $spec:expr) => {{
-        let (case, reversed) = ($case, $direction == Direction::Reverse);
-        macro_rules! network {
-            ($f:ty) => {{
-                type F = $f;
-                let of = |$direction_index: usize| $spec;
-                let specs = [of(0), of(1)];
-                let boxed: Boxed<F> = layer(&case, [&specs[0], &specs[1]], 0, reversed);
-                Stacked::new(vec![boxed]).unwrap()
-            }};
-        }
-        compare(&mut $tallies, &case, &network!(f64), &network!(f32));
-    }};
+/// Compares; `spec` is that of each direction.
+fn check<P: RowCell + 'static>(
+    tallies: &mut Tallies,
+    case: &Case,
+    direction: Direction,
+    spec: impl Fn(usize) -> GatedSpec<f64, P>,
+) {
+    let specs = [spec(0), spec(1)];
+    let boxed = layer(case, [&specs[0], &specs[1]], 0, direction == Direction::Reverse);
+    compare(tallies, case, &Stacked::new(vec![boxed]).unwrap());
 }
 
-fn compare(tallies: &mut Tallies, case: &Case, net: &Network<f64>, in_f32: &Network<f32>) {
+fn compare(tallies: &mut Tallies, case: &Case, net: &Network<f64>) {
     let before = (tallies.model.tensors, tallies.runtime.tensors);
     for threads in [1, 2] {
         case.check(net, &mut tallies.model, "ref_", &Threads::new(threads).unwrap());
     }
-    runtime(case, in_f32, &mut tallies.runtime);
+    runtime(case, net, &mut tallies.runtime);
     let compared = (tallies.model.tensors - before.0) / 2 + tallies.runtime.tensors - before.1;
     assert_eq!(compared, fixture::names(&case.name).len(), "{}: every stored tensor is compared", case.name);
     tallies.model.fixtures += 1;
 }
 
 /// ONNX Runtime's own results: outputs, and last states of rows with steps.
-fn runtime(case: &Case, net: &Network<f32>, tally: &mut Tally) {
+fn runtime<F: Float>(case: &Case, net: &Network<F>, tally: &mut Tally) {
     let lanes = flat_state(net, &net.zero_state(1)).unwrap().len();
-    let made =
-        |tensor, shape| fixture::array3(fixture::stream(600 + case.index, tensor), shape, 2.0).mapv(|x| x as f32);
+    let made = |tensor, shape| fixture::array3(fixture::stream(600 + case.index, tensor), shape, 2.0).mapv(F::from_f64);
     let xs = made(0, [T, B, D]);
     let first: Vec<_> = (1..=lanes).map(|tensor| made(tensor, [case.directions, B, H])).collect();
     let mut state = state_from_flat(net, &first).unwrap();
@@ -118,7 +111,7 @@ fn runtime(case: &Case, net: &Network<f32>, tally: &mut Tally) {
     for (lane, mut last) in flat_state(net, &state).unwrap().into_iter().enumerate() {
         // The last state of a row without steps is its first one here, and zeros in ONNX Runtime.
         for (row, _) in case.lengths.iter().enumerate().filter(|(_, length)| **length == 0) {
-            last.index_axis_mut(deep_rnn::ndarray::Axis(1), row).fill(0.0);
+            last.index_axis_mut(deep_rnn::ndarray::Axis(1), row).fill(F::from_f64(0.0));
         }
         tally.compare(&case.name, &format!("{}_n", ["h", "c"][lane]), last.view().into_dyn());
     }
@@ -129,10 +122,6 @@ fn runtime(case: &Case, net: &Network<f32>, tally: &mut Tally) {
 /// With the clip, where there is one.
 fn clipped<S>(spec: S, clip: bool, with: impl Fn(S, f64) -> S) -> S {
     if clip { with(spec, CLIP) } else { spec }
-}
-
-fn of<F: Float, P: RowCell>(spec: GatedSpec<F, P>) -> GatedSpec<F, P> {
-    spec
 }
 
 #[test]
@@ -147,8 +136,8 @@ fn peepholes() {
                 let name = format!("onnx.peephole.{word}.{clip_word}.{pattern}");
                 let mut case = case(index, name, PEEPHOLES, direction, clip);
                 case.lengths = [WITH_NONE, SORTED_OTHERWISE][pattern];
-                check!(tallies, case, direction, |_d| {
-                    clipped(of(Lstm::<F>::spec(H).peepholes()), clip, |spec, clip| spec.clip_gates(clip))
+                check(&mut tallies, &case, direction, |_d| {
+                    clipped(Lstm::<f64>::spec(H).peepholes(), clip, |spec, clip| spec.clip_gates(clip))
                 });
                 index += 1;
             }
@@ -167,13 +156,13 @@ fn input_forget() {
                 let name = format!("onnx.input_forget.{kind}.{word}.{clip_word}");
                 if peepholes {
                     let case = case(index, name, COUPLED_PEEPHOLES, direction, clip);
-                    check!(tallies, case, direction, |_d| {
-                        clipped(Lstm::<F>::spec(H).peepholes().coupled(), clip, |spec, clip| spec.clip_gates(clip))
+                    check(&mut tallies, &case, direction, |_d| {
+                        clipped(Lstm::<f64>::spec(H).peepholes().coupled(), clip, |spec, clip| spec.clip_gates(clip))
                     });
                 } else {
                     let case = case(index, name, COUPLED, direction, clip);
-                    check!(tallies, case, direction, |_d| {
-                        clipped(Lstm::<F>::spec(H).coupled(), clip, |spec, clip| spec.clip_gates(clip))
+                    check(&mut tallies, &case, direction, |_d| {
+                        clipped(Lstm::<f64>::spec(H).coupled(), clip, |spec, clip| spec.clip_gates(clip))
                     });
                 }
                 index += 1;
@@ -201,15 +190,15 @@ fn lstm_activations() {
         let functions = move |d: usize| [k + d, k + 4 + d, k + 8 + d].map(function);
         if peepholes {
             let case = case(40 + k, name, PEEPHOLES, direction, clip);
-            check!(tallies, case, direction, |d| {
+            check(&mut tallies, &case, direction, |d| {
                 let [f, g, h] = functions(d);
-                clipped(Lstm::<F>::spec(H).peepholes().activations(f, g, h), clip, |spec, clip| spec.clip_gates(clip))
+                clipped(Lstm::<f64>::spec(H).peepholes().activations(f, g, h), clip, |spec, clip| spec.clip_gates(clip))
             });
         } else {
             let case = case(40 + k, name, LSTM, direction, clip);
-            check!(tallies, case, direction, |d| {
+            check(&mut tallies, &case, direction, |d| {
                 let [f, g, h] = functions(d);
-                clipped(Lstm::<F>::spec(H).activations(f, g, h), clip, |spec, clip| spec.clip_gates(clip))
+                clipped(Lstm::<f64>::spec(H).activations(f, g, h), clip, |spec, clip| spec.clip_gates(clip))
             });
         }
     }
@@ -217,15 +206,15 @@ fn lstm_activations() {
     for (k, functions, direction) in more {
         let case = case(40 + k, format!("onnx.lstm.acts.{k}"), LSTM, direction, false);
         let [f, g, h] = functions.map(function);
-        check!(tallies, case, direction, |_d| Lstm::<F>::spec(H).activations(f, g, h));
+        check(&mut tallies, &case, direction, |_d| Lstm::<f64>::spec(H).activations(f, g, h));
     }
     let [f, g, h] = [4, 1, 1].map(function);
     let both = case(54, "onnx.lstm.acts.14".into(), PEEPHOLES, Direction::Both, false);
-    check!(tallies, both, Direction::Both, |_d| Lstm::<F>::spec(H).activations(f, g, h).peepholes());
+    check(&mut tallies, &both, Direction::Both, |_d| Lstm::<f64>::spec(H).activations(f, g, h).peepholes());
     let [f, g, h] = [4, 7, 7].map(function);
     let all = case(56, "onnx.lstm.acts.16".into(), COUPLED_PEEPHOLES, Direction::Forward, true);
-    check!(tallies, all, Direction::Forward, |_d| {
-        Lstm::<F>::spec(H).coupled().peepholes().activations(f, g, h).clip_gates(CLIP)
+    check(&mut tallies, &all, Direction::Forward, |_d| {
+        Lstm::<f64>::spec(H).coupled().peepholes().activations(f, g, h).clip_gates(CLIP)
     });
     tallies.print("activations of the LSTM");
 }
@@ -245,14 +234,14 @@ fn gru_activations() {
             let next = usize::from(k < 13);
             let case = case(60 + 16 * lbr + k, format!("onnx.gru.acts.lbr{lbr}.{k}"), GRU, direction, clip);
             if after {
-                check!(tallies, case, direction, |d| {
+                check(&mut tallies, &case, direction, |d| {
                     let [f, g] = functions.map(|k| function(k + d * next));
-                    clipped(Gru::<F>::spec(H).activations(f, g), clip, |spec, clip| spec.clip_gates(clip))
+                    clipped(Gru::<f64>::spec(H).activations(f, g), clip, |spec, clip| spec.clip_gates(clip))
                 });
             } else {
-                check!(tallies, case, direction, |d| {
+                check(&mut tallies, &case, direction, |d| {
                     let [f, g] = functions.map(|k| function(k + d * next));
-                    clipped(GruResetBefore::<F>::spec(H).activations(f, g), clip, |spec, clip| spec.clip_gates(clip))
+                    clipped(GruResetBefore::<f64>::spec(H).activations(f, g), clip, |spec, clip| spec.clip_gates(clip))
                 });
             }
         }
@@ -272,8 +261,10 @@ fn rnn_activations() {
             };
             let index = 100 + 2 * k + usize::from(clip);
             let case = case(index, format!("onnx.rnn.acts.{k}.{word}"), RNN, direction, clip);
-            check!(tallies, case, direction, |d| {
-                clipped(Rnn::<F>::spec(H).activation(function(functions[d])), clip, |spec, clip| spec.clip_gates(clip))
+            check(&mut tallies, &case, direction, |d| {
+                clipped(Rnn::<f64>::spec(H).activation(function(functions[d])), clip, |spec, clip| {
+                    spec.clip_gates(clip)
+                })
             });
         }
     }
@@ -293,4 +284,21 @@ fn the_usual_functions_give_the_bits_of_the_plain_cell() {
     assert_eq!(ys(builder().gru(H).build()), ys(builder().layer(named).build()));
     let (plain, named) = (GruResetBefore::<f64>::spec(H), GruResetBefore::<f64>::spec(H).activations(sigmoid, tanh));
     assert_eq!(ys(builder().layer(plain).build()), ys(builder().layer(named).build()));
+}
+
+/// In `f32` too.
+#[test]
+fn peepholes_in_f32() {
+    let mut tally = Tally::within::<f32>(1e-5);
+    let plain = [Lstm::<f32>::spec(H).peepholes(), Lstm::<f32>::spec(H).peepholes()];
+    for (index, direction, word) in [
+        (20, Direction::Forward, "forward"),
+        (24, Direction::Reverse, "reverse"),
+        (28, Direction::Both, "bidirectional"),
+    ] {
+        let case = case(index, format!("onnx.peephole.{word}.free.0"), PEEPHOLES, direction, false);
+        let boxed = layer(&case, [&plain[0], &plain[1]], 0, direction == Direction::Reverse);
+        runtime(&case, &Stacked::new(vec![boxed]).unwrap(), &mut tally);
+    }
+    tally.print("peepholes");
 }
