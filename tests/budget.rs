@@ -16,6 +16,10 @@ use ndarray::{Array2, Array3, ArrayRef3, ArrayView3, ArrayViewMut3, s};
 mod bits;
 use bits::{state_bits, weights};
 
+#[path = "support/deep.rs"]
+mod deep;
+use deep::deep;
+
 const V: usize = 7;
 
 fn text(t: usize, b: usize) -> Array2<usize> {
@@ -149,7 +153,7 @@ fn language_models_of_each_cell() {
 #[test]
 fn long_enough_for_several_threads_and_pieces_of_the_gated_cells() {
     let lstm = Lstm::<f32>::spec(64);
-    tokens("LSTM", None, &[(80, 11)], || Stacked::repeat(V, 2, &lstm, 1).unwrap());
+    tokens("LSTM", None, &[deep((80, 11), (48, 11))], || Stacked::repeat(V, 2, &lstm, 1).unwrap());
 }
 
 #[test]

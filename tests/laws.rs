@@ -10,6 +10,10 @@ use deep_rnn::{
     layers::{Bidirectional, Boxed, Embedding, Last, LearnedState, Linear, Merge, Reversed, Tied},
 };
 
+#[path = "support/deep.rs"]
+mod deep;
+use deep::deep;
+
 /// The worst of the central differences of several checks.
 #[derive(Default)]
 struct Worst {
@@ -62,9 +66,13 @@ const BIASES: [Bias; 3] = [Bias::None, Bias::One, Bias::Two];
 /// D and H: ordinary, the least there is, and around the 16 units that are computed side by side.
 const SIZES: [(usize, usize); 7] = [(3, 5), (1, 1), (1, 4), (4, 1), (2, 16), (5, 17), (3, 33)];
 
+fn sizes() -> &'static [(usize, usize)] {
+    deep(&SIZES, &[(3, 5), (1, 1), (2, 17)])
+}
+
 fn gated<P: RowCell>(name: &str, spec: &GatedSpec<f64, P>) {
     let mut worst = Worst::default();
-    for (d, h) in SIZES {
+    for &(d, h) in sizes() {
         let spec = sized(spec, h);
         for bias in BIASES {
             let cell: Gated<f64, P> = spec.clone().bias(bias).build(d, &mut Init::seeded(1)).unwrap();
@@ -99,7 +107,7 @@ fn lstm() {
 #[test]
 fn gru_reset_before() {
     let mut worst = Worst::default();
-    for (d, h) in SIZES {
+    for &(d, h) in sizes() {
         for bias in BIASES {
             let cell = build(&GruResetBefore::<f64>::spec(h).bias(bias), d, 1);
             let what = format!("{cell:?}, {bias:?}");
@@ -217,7 +225,7 @@ fn gate_maths_from_outside() {
 #[test]
 fn stacks_of_one_kind() {
     let mut worst = Worst::default();
-    for depth in 1..=4 {
+    for depth in deep(1..=4, 2..=2) {
         worst.layer(&format!("{depth} Rnn"), &Stacked::repeat(3, depth, &Rnn::<f64>::spec(4), 1).unwrap());
         worst.layer(&format!("{depth} Gru"), &Stacked::repeat(3, depth, &Gru::<f64>::spec(4), 2).unwrap());
         let lstm = Stacked::repeat(3, depth, &Lstm::<f64>::spec(4).bias(Bias::Two), 3).unwrap();
@@ -322,7 +330,7 @@ fn bidirectional() {
 fn networks_that_look_ahead() {
     let mut worst = Worst::default();
     for merge in [Merge::Concat, Merge::Sum] {
-        for depth in 1..=3 {
+        for depth in deep(1..=3, 2..=2) {
             let both = Stacked::repeat(2, depth, &Bidirectional::spec(Lstm::<f64>::spec(3), merge), 1).unwrap();
             worst.layer(&format!("{depth} bidirectional, {merge:?}"), &both);
         }
@@ -341,7 +349,7 @@ fn networks_that_look_ahead() {
 #[test]
 fn linear() {
     let mut worst = Worst::default();
-    for (d, v) in SIZES {
+    for &(d, v) in sizes() {
         worst.layer("linear", &build(&Linear::<f64>::spec(v), d, 1));
         worst.layer("linear without bias", &build(&Linear::<f64>::spec(v).bias(false), d, 1));
     }
@@ -352,7 +360,7 @@ fn linear() {
 fn tied() {
     let mut worst = Worst::default();
     let with = |v: usize, e: usize, seed: u64| Embedding::<f64>::settings(e).build(v, &mut Init::seeded(seed)).unwrap();
-    for (v, e) in [(5, 3), (1, 1), (4, 1), (1, 3), (7, 17), (33, 4)] {
+    for &(v, e) in deep(&[(5, 3), (1, 1), (4, 1), (1, 3), (7, 17), (33, 4)][..], &[(5, 3), (1, 1), (3, 17)]) {
         let mut tied = Tied::new(with(v, e, 1), build(&Lstm::<f64>::spec(e), e, 2)).unwrap();
         worst.layer(&format!("lstm, {v} of {e}"), &tied);
         let mut init = Init::seeded(3);

@@ -9,6 +9,10 @@ use deep_rnn::{
     layers::{Bidirectional, Embedding, Last, LearnedState, Linear, Merge, Reversed, Tied},
 };
 
+#[path = "support/deep.rs"]
+mod deep;
+use deep::deep;
+
 #[track_caller]
 fn cell<C: RnnCell<Elem = f32>>(what: &str, cell: &C) {
     let report = gradcheck::check_cell(cell).unwrap_or_else(|violation| panic!("{what}: {violation}"));
@@ -29,7 +33,7 @@ fn build<S: Spec>(spec: &S, inputs: usize) -> S::Layer {
 
 #[test]
 fn cells() {
-    for (d, h) in [(3, 5), (1, 1), (3, 33)] {
+    for &(d, h) in deep(&[(3, 5), (1, 1), (3, 33)][..], &[(3, 5), (2, 17)]) {
         for bias in [Bias::None, Bias::One, Bias::Two] {
             let what = |name: &str| format!("{name}({d} -> {h}), {bias:?}");
             cell(&what("Rnn"), &build(&Rnn::<f32>::spec(h).bias(bias), d));

@@ -9,6 +9,10 @@ use deep_rnn::{
     layers::{Boxed, Dropout, Embedding, Residual, Tied, WeightDrop, Zoneout},
 };
 
+#[path = "support/deep.rs"]
+mod deep;
+use deep::deep;
+
 fn build<S: Spec>(spec: &S, inputs: usize) -> S::Layer {
     spec.build(inputs, &mut Init::seeded(1)).unwrap()
 }
@@ -55,7 +59,7 @@ fn layers() -> Vec<(&'static str, Boxed<f64>)> {
 fn laws_hold_evaluating_and_training() {
     let (mut checks, mut differences, mut worst) = (0, 0, 0.0_f64);
     for (name, layer) in layers() {
-        for key in [None, Some(1), Some(u64::MAX)] {
+        for &key in deep(&[None, Some(1), Some(u64::MAX)][..], &[None, Some(u64::MAX)]) {
             let options = Options { key, ..Options::default() };
             match gradcheck::check_layer_with(&layer, &options) {
                 Ok(report) => {

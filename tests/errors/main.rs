@@ -5,6 +5,8 @@ mod any_call;
 #[path = "../support/bits.rs"]
 mod bits;
 mod data;
+#[path = "../support/deep.rs"]
+mod deep;
 mod layers;
 mod not_finite;
 mod nothing;

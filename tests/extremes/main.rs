@@ -2,6 +2,8 @@
 
 mod adam;
 mod clips;
+#[path = "../support/deep.rs"]
+mod deep;
 mod functions;
 mod losses;
 mod silence;

@@ -6,7 +6,11 @@ use deep_rnn::optim::Optimizer;
 use deep_rnn::prelude::*;
 use ndarray::Array1;
 
-const N: usize = 1 << 14;
+use crate::deep::deep;
+
+fn size() -> usize {
+    deep(1 << 14, 1 << 11)
+}
 
 fn fastest(mut call: impl FnMut()) -> Duration {
     (0..30)
@@ -20,10 +24,10 @@ fn fastest(mut call: impl FnMut()) -> Duration {
 }
 
 fn silent_as_fast_as_loud<F: Float>(name: &str, mut optimizer: impl Optimizer<Array1<F>>) {
-    let mut init = Init::seeded(1);
-    let (mut p, g): (Array1<F>, Array1<F>) = (init.uniform(N, 0.1), init.uniform(N, 0.01));
-    let zeros = Array1::<F>::zeros(N);
-    let tiny: Array1<F> = init.uniform(N, F::min_positive_value().as_f64());
+    let (mut init, n) = (Init::seeded(1), size());
+    let (mut p, g): (Array1<F>, Array1<F>) = (init.uniform(n, 0.1), init.uniform(n, 0.01));
+    let zeros = Array1::<F>::zeros(n);
+    let tiny: Array1<F> = init.uniform(n, F::min_positive_value().as_f64());
     (0..50).for_each(|_| optimizer.step(&mut p, &g).unwrap());
     let loud = fastest(|| optimizer.step(&mut p, &g).unwrap());
     (0..5000).for_each(|_| optimizer.step(&mut p, &zeros).unwrap());

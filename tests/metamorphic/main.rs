@@ -4,6 +4,8 @@
 mod arrays;
 mod biases;
 mod cutting;
+#[path = "../support/deep.rs"]
+mod deep;
 mod flat;
 mod grus;
 mod loss;

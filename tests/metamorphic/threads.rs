@@ -12,6 +12,7 @@ use deep_rnn::{
 };
 
 use crate::arrays::same;
+use crate::deep::deep;
 use crate::pass::{nan, run};
 use crate::problems::{build, problem};
 use crate::tokens::{run_tokens, tokens};
@@ -53,7 +54,7 @@ fn untaped_threads_on<L: SeqLayer>(name: &str, layer: &L, t: usize, b: usize) {
 }
 
 fn untaped_threads<F: Float>() {
-    for (t, b) in [(700, 1), (90, 1), (80, 2), (64, 3), (64, 4)] {
+    for &(t, b) in deep(&[(700, 1), (90, 1), (80, 2), (64, 3), (64, 4)][..], &[(90, 1), (64, 3)]) {
         untaped_threads_on("Rnn", &build(&Rnn::<F>::spec(128), 70, 1), t, b);
         untaped_threads_on("Gru", &build(&Gru::<F>::spec(129).bias(Bias::Two), 70, 2), t, b);
         untaped_threads_on("Lstm", &build(&Lstm::<F>::spec(131).bias(Bias::Two), 70, 3), t, b);
@@ -89,7 +90,7 @@ fn a_long_sequence_ends_where_threads_are_busy() {
 
 fn threads<F: Float>() {
     // Well above the 2^20 multiply-adds from which on work is divided.
-    for (t, b) in [(20, 5), (20, 33), (300, 1), (1, 200), (9, 2)] {
+    for &(t, b) in deep(&[(20, 5), (20, 33), (300, 1), (1, 200), (9, 2)][..], &[(20, 5), (60, 1), (1, 50)]) {
         threads_on("Rnn", &build(&Rnn::<F>::spec(128), 70, 1), t, b);
         threads_on("Gru", &build(&Gru::<F>::spec(129), 70, 2), t, b);
         threads_on("Lstm", &build(&Lstm::<F>::spec(128), 70, 3), t, b);

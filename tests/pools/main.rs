@@ -9,6 +9,10 @@ use deep_rnn::prelude::*;
 use ndarray::{Array2, Array3};
 use rayon::prelude::*;
 
+#[path = "../support/deep.rs"]
+mod deep;
+use deep::deep;
+
 const THREADS: [usize; 3] = [1, 2, 8];
 const TASKS: usize = 20;
 
@@ -47,13 +51,13 @@ fn predict(bptt: &Bptt<Stacked<Lstm<f32>>, MeanSquared, Sgd>, xs: &Array3<f32>) 
 }
 
 #[test]
-fn ten_thousand_tasks_of_another_pool() {
+fn thousands_of_tasks_of_another_pool() {
     for threads in THREADS {
         comes_back(&format!("tasks, {threads} threads"), move || {
             let (bptt, xs) = (engine(8, threads), Init::seeded(2).uniform((12, 4, 6), 1.0));
             let expected = predict(&bptt, &xs);
             pool(4).install(|| {
-                (0..10_000).into_par_iter().for_each(|_| assert_eq!(predict(&bptt, &xs), expected));
+                (0..deep(10_000, 2_000)).into_par_iter().for_each(|_| assert_eq!(predict(&bptt, &xs), expected));
             });
         });
     }
@@ -121,12 +125,13 @@ fn many_threads_that_share_one_engine() {
 /// A long sequence of one row, whose units are divided: its threads wait for each other.
 #[test]
 fn long_sequences_of_callers_that_share_the_cores() {
+    let steps = deep(300, 60);
     for threads in THREADS {
         comes_back(&format!("long sequences, {threads} threads"), move || {
             let net = Arc::new(Lstm::<f32>::spec(256).build(4, &mut Init::seeded(1)).unwrap());
-            let xs: Arc<Array3<f32>> = Arc::new(Init::seeded(2).uniform((300, 1, 4), 1.0));
+            let xs: Arc<Array3<f32>> = Arc::new(Init::seeded(2).uniform((steps, 1, 4), 1.0));
             let run = |threads: &Threads| {
-                let (mut ys, mut state) = (Array3::zeros((300, 1, 256)), net.zero_state(1));
+                let (mut ys, mut state) = (Array3::zeros((steps, 1, 256)), net.zero_state(1));
                 threads.install(|| net.scan(Context::default(), (&*xs).into(), ys.view_mut(), &mut state, None));
                 (ys, state)
             };

@@ -234,7 +234,7 @@ fn file() -> &'static BTreeMap<String, ArrayD<f64>> {
 
 /// The tensors of a file.
 fn read(file: &str, made_by: &str) -> BTreeMap<String, ArrayD<f64>> {
-    let path = format!("{}/tests/data/{file}", env!("CARGO_MANIFEST_DIR"));
+    let path = format!("{}/data/{file}", env!("CARGO_MANIFEST_DIR"));
     let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{path} ({e}): made by tests/data/{made_by}"));
     let tensors = safetensors::SafeTensors::deserialize(&bytes).expect("a safetensors file");
     let read = |(name, view): (String, safetensors::tensor::TensorView<'_>)| {
