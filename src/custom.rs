@@ -4,6 +4,7 @@
 pub use crate::cell::{GradIo, SeqGradIo, Tape, add_outer};
 pub use crate::context::Mode;
 pub use crate::describe::Describe;
+pub use crate::kernel::sums::{dot, sum};
 pub use crate::memory::{Memory, PassSize, Work};
 pub use crate::params::{Numeric, Params, ZipMut};
 pub use crate::record::Record;

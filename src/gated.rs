@@ -1,24 +1,33 @@
 //! A whole cell from the gate maths of one unit.
 
+mod arrays;
 mod backward;
 mod columns;
 mod forward;
+mod gradients;
 mod ragged;
 mod sequence;
 mod spec;
+mod step;
 mod tape;
+mod vectors;
 
+pub use arrays::GatedArrays;
 pub use spec::{Bias, GatedSpec};
+pub(crate) use step::clip_projected;
 pub use tape::GatedTape;
 
 use std::fmt;
 
-use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, ArrayViewMut3, Axis};
+use ndarray::{Array1, Array2, ArrayView2, ArrayViewD, ArrayViewMut2, ArrayViewMut3, ArrayViewMutD, Axis};
 
+use crate::gates::{Lanes, RowCell};
 use crate::infer::{Precision, Prepare, PreparedBox};
-use crate::kernel::views::kept;
-use crate::pointwise::{Lanes, Pointwise};
-use crate::{Context, Describe, Error, Float, GradIo, Input, Memory, PassSize, Recurrent, RnnCell, SeqGradIo};
+use crate::{
+    Context, Describe, Error, Float, GradIo, Input, Memory, Numeric, Params, PassSize, Recurrent, RnnCell, SeqGradIo,
+    ZipMut,
+};
+use vectors::Vectors;
 
 /// The cell whose gate maths is `P`: matrix products, biases, batches, tape and fused sequences around it.
 ///
@@ -54,24 +63,19 @@ pub struct Gated<F, P> {
     w_h: Array2<F>,
     b: Option<Array1<F>>,
     b_h: Option<Array1<F>>,
+    w_p: Option<Array2<F>>,
+    vectors: Vectors<F>,
+    clip_p: Option<F>,
     gates: P,
 }
 
-crate::params!([F: Float, P: Pointwise<F>] Gated<F, P>, F => { w_x, w_h, b, b_h });
-
-impl<F: Float, P: Pointwise<F>> Gated<F, P> {
-    /// Told when a cell of such gate maths is compiled.
-    const LANES_FIT: () = {
-        assert!(P::X::N > 0, "Pointwise::X needs at least one lane");
-        assert!(P::State::N > 0, "Pointwise::State needs at least one lane: lane 0 is the output");
-        assert!(!P::SUMMED || P::X::N == P::H::N, "Pointwise::SUMMED needs as many lanes in H as in X");
-    };
-
-    /// A cell of these arrays, say from a file. Numbers below [`Float::TINY`] become 0.
+impl<F: Float, P: RowCell> Gated<F, P> {
+    /// A cell of these arrays, say from a file; of a cell that has more than these, see [`GatedArrays`]. Numbers below
+    /// [`Float::TINY`] become 0.
     ///
     /// # Errors
     /// If there are no units or inputs, an array has another shape than the sizes in `w_x [D, G·H]` ask for, or the gate
-    /// maths [refuses](Pointwise::check) its settings.
+    /// maths [refuses](RowCell::check) its settings.
     pub fn from_arrays(
         gates: P,
         w_x: Array2<F>,
@@ -79,26 +83,7 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         b: Option<Array1<F>>,
         b_h: Option<Array1<F>>,
     ) -> Result<Self, Error> {
-        let () = Self::LANES_FIT;
-        gates.check()?;
-        let (inputs, columns) = w_x.dim();
-        let units = columns / P::X::N;
-        if inputs == 0 || units == 0 || columns % P::X::N != 0 {
-            let expected = format!("[D, {} H], D and H at least 1", P::X::N);
-            return Err(Error::shape("w_x", expected, w_x.shape()));
-        }
-        let (x, u) = (P::X::N * units, P::H::N * units);
-        if w_h.dim() != (units, u) {
-            return Err(Error::shape("w_h", format!("[{units}, {u}]"), w_h.shape()));
-        }
-        for (name, bias, len) in [("b", &b, x), ("b_h", &b_h, u)] {
-            if let Some(bias) = bias
-                && bias.len() != len
-            {
-                return Err(Error::shape(name, format!("[{len}]"), bias.shape()));
-            }
-        }
-        Ok(Gated { w_x: kept(w_x), w_h: kept(w_h), b: b.map(kept), b_h: b_h.map(kept), gates })
+        GatedArrays { b, b_h, ..GatedArrays::new(w_x, w_h) }.into_cell(gates)
     }
 
     /// `w_x [D, G·H]`.
@@ -125,6 +110,28 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         self.b_h.as_ref()
     }
 
+    /// `w_p [H, R]`, where the output is [projected](GatedSpec::projection).
+    #[must_use]
+    pub fn w_p(&self) -> Option<ArrayView2<'_, F>> {
+        self.w_p.as_ref().map(|w| w.view())
+    }
+
+    /// The bound of a projected output, where there is one.
+    #[must_use]
+    pub fn projection_clip(&self) -> Option<F> {
+        self.clip_p
+    }
+
+    /// The [vector of weights](RowCell::vectors) of this name.
+    #[must_use]
+    pub fn vector(&self, name: &str) -> Option<&Array1<F>> {
+        self.vectors.get(name)
+    }
+
+    pub(crate) fn vector_slices<R>(&self, f: impl FnOnce(&[&[F]]) -> R) -> R {
+        self.vectors.with_slices(f)
+    }
+
     /// The gate maths.
     #[must_use]
     pub fn gates(&self) -> &P {
@@ -132,39 +139,101 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
     }
 
     /// H.
-    fn units(&self) -> usize {
-        self.w_h.nrows()
+    pub(crate) fn units(&self) -> usize {
+        self.w_x.ncols() / P::X
+    }
+
+    /// The widths of the state's arrays.
+    fn lane_width(&self, lane: usize) -> usize {
+        if lane == 0 { self.w_h.nrows() } else { self.units() }
+    }
+
+    /// What a summary shows besides the sizes.
+    pub(crate) fn all_options(&self) -> Vec<String> {
+        let mut options = self.gates.options();
+        if self.w_p.is_some() {
+            options.push(format!("{} units projected", self.units()));
+        }
+        options.extend(self.clip_p.map(|clip| format!("projection clipped at {clip}")));
+        options
+    }
+
+    #[track_caller]
+    fn expect_state(&self, state: &<P::State<F> as Lanes<F>>::Arrays, rows: usize, name: &str) {
+        for (lane, array) in state.as_ref().iter().enumerate() {
+            assert_eq!(array.dim(), (rows, self.lane_width(lane)), "{name}: every array is [B, H]");
+        }
     }
 }
 
-impl<F: Float, P: Pointwise<F>> fmt::Display for Gated<F, P> {
+impl<F: Float, P> Numeric for Gated<F, P> {
+    type Elem = F;
+}
+
+// By hand, since the vectors of weights have names of the cell's.
+impl<F: Float, P: RowCell> Params for Gated<F, P> {
+    fn visit<'a>(&'a self, f: &mut dyn FnMut(&str, ArrayViewD<'a, F>)) {
+        f("w_x", self.w_x.view().into_dyn());
+        f("w_h", self.w_h.view().into_dyn());
+        for (name, bias) in [("b", &self.b), ("b_h", &self.b_h)] {
+            bias.iter().for_each(|bias| f(name, bias.view().into_dyn()));
+        }
+        self.w_p.iter().for_each(|w| f("w_p", w.view().into_dyn()));
+        self.vectors.visit(f);
+    }
+    fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(&str, ArrayViewMutD<'a, F>)) {
+        f("w_x", self.w_x.view_mut().into_dyn());
+        f("w_h", self.w_h.view_mut().into_dyn());
+        for (name, bias) in [("b", &mut self.b), ("b_h", &mut self.b_h)] {
+            bias.iter_mut().for_each(|bias| f(name, bias.view_mut().into_dyn()));
+        }
+        self.w_p.iter_mut().for_each(|w| f("w_p", w.view_mut().into_dyn()));
+        self.vectors.visit_mut(f);
+    }
+    #[track_caller]
+    fn zip_mut(&mut self, other: &Self, f: ZipMut<'_, F>) {
+        self.w_x.zip_mut(&other.w_x, &mut |_, a, b| f("w_x", a, b));
+        self.w_h.zip_mut(&other.w_h, &mut |_, a, b| f("w_h", a, b));
+        self.b.zip_mut(&other.b, &mut |_, a, b| f("b", a, b));
+        self.b_h.zip_mut(&other.b_h, &mut |_, a, b| f("b_h", a, b));
+        self.w_p.zip_mut(&other.w_p, &mut |_, a, b| f("w_p", a, b));
+        self.vectors.zip_mut(&other.vectors, f);
+    }
+}
+
+impl<F: Float, P: RowCell> fmt::Display for Gated<F, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (d, h, n) = (self.input_size(), self.units(), crate::Params::num_params(self));
+        let (d, h, n) = (self.input_size(), self.output_size(), self.num_params());
         write!(f, "{}({d} -> {h}, {n} params)", P::NAME)
     }
 }
 
-impl<F: Float, P: Pointwise<F>> fmt::Debug for Gated<F, P> {
+impl<F: Float, P: RowCell> fmt::Debug for Gated<F, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")
     }
 }
 
-impl<F: Float, P: Pointwise<F>> Recurrent for Gated<F, P> {
-    type State = <P::State as Lanes<F>>::Arrays;
+impl<F: Float, P: RowCell> Recurrent for Gated<F, P> {
+    type State = <P::State<F> as Lanes<F>>::Arrays;
     type Tape = GatedTape<F>;
 
     fn input_size(&self) -> usize {
         self.w_x.nrows()
     }
     fn output_size(&self) -> usize {
-        self.units()
+        self.w_h.nrows()
     }
     fn zero_state(&self, batch: usize) -> Self::State {
-        P::State::arrays(batch, self.units())
+        let mut state = P::State::arrays(batch, self.units());
+        if self.w_p.is_some() {
+            state.as_mut()[0] = Array2::zeros((batch, self.output_size()));
+        }
+        state
     }
     fn takes_state(&self, state: &Self::State, rows: usize) -> bool {
-        state.as_ref().iter().all(|array| array.dim() == (rows, self.units()))
+        let mut lanes = state.as_ref().iter().enumerate();
+        lanes.all(|(lane, array)| array.dim() == (rows, self.lane_width(lane)))
     }
     fn splits_itself(&self) -> bool {
         true
@@ -173,11 +242,12 @@ impl<F: Float, P: Pointwise<F>> Recurrent for Gated<F, P> {
         Some(self.sequence_memory(size))
     }
     fn describe(&self) -> Describe {
-        Describe::new(P::NAME, self.input_size(), self.units())
+        let describe = Describe::new(P::NAME, self.input_size(), self.output_size());
+        self.all_options().into_iter().fold(describe, Describe::option)
     }
 }
 
-impl<F: Float, P: Pointwise<F>> RnnCell for Gated<F, P> {
+impl<F: Float, P: RowCell> RnnCell for Gated<F, P> {
     fn step(
         &self,
         cx: Context<'_>,

@@ -9,6 +9,7 @@ pub(crate) mod dispatch;
 pub(crate) mod matmul;
 pub(crate) mod pace;
 pub(crate) mod pack;
+pub(crate) mod row_cells;
 pub(crate) mod rows;
 pub(crate) mod scratch;
 pub(crate) mod stored;

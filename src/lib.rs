@@ -99,7 +99,7 @@
 //!
 //! # What may grow
 //!
-//! Enums of options ([`Clip`](optim::Clip), [`Bias`], [`Merge`], [`Scheme`], [`Activation`](cells::Activation), [`Precision`](infer::Precision)), [`Error`] with
+//! Enums of options ([`Clip`](optim::Clip), [`Bias`](cells::Bias), [`Merge`], [`Scheme`], [`Activation`](cells::Activation), [`Precision`](infer::Precision)), [`Error`] with
 //! the fields of its variants, what is reported ([`Report`](train::Report), [`gradcheck::Report`]) and [`Memory`] are `#[non_exhaustive]`: match with
 //! a last arm for the rest, and make them by their functions; so is [`Batch`], which is made by [`Batch::new`]. [`GradIo`] and [`SeqGradIo`]
 //! are written as literals and taken apart by their fields, which stay the ones they are; a literal of
@@ -122,6 +122,7 @@ mod error;
 mod flat_state;
 mod float;
 mod gated;
+mod gates;
 pub mod gradcheck;
 pub mod infer;
 pub mod init;
@@ -134,7 +135,6 @@ mod memory;
 pub mod optim;
 mod params;
 mod philox;
-mod pointwise;
 pub mod prelude;
 mod record;
 mod spec;
@@ -163,11 +163,12 @@ pub(crate) use backprop::Backprop;
 pub(crate) use batch::Batch;
 pub(crate) use boxed::Boxed;
 pub(crate) use bptt::Bptt;
-pub(crate) use cell::{GradIo, SeqGradIo, Tape, add_outer};
-pub(crate) use cells::{Gru, GruGates, GruResetBefore, Lstm, Rnn};
+pub(crate) use cell::{GradIo, SeqGradIo, Tape};
+pub(crate) use cells::{Gru, GruResetBefore, Lstm, Rnn};
 pub(crate) use context::Mode;
 pub(crate) use describe::Describe;
-pub(crate) use gated::{Bias, Gated, GatedSpec};
+pub(crate) use gated::{Gated, GatedSpec};
+pub(crate) use gates::Pointwise;
 pub(crate) use init::{Init, Scheme};
 pub(crate) use input::{AsInput, Input};
 pub(crate) use kernel::threads::Threads;
@@ -179,7 +180,6 @@ pub(crate) use loss::{CrossEntropy, Loss, LossSum, MeanSquared};
 pub(crate) use memory::{Memory, PassSize, Work};
 pub(crate) use optim::{Adam, Sgd};
 pub(crate) use params::{Numeric, Params, ZipMut};
-pub(crate) use pointwise::Pointwise;
 pub(crate) use record::Record;
 pub(crate) use spec::Spec;
 pub(crate) use state::State;

@@ -3,7 +3,7 @@
 use deep_rnn::gradcheck::{self, Law, Options, Report};
 use deep_rnn::{
     Float, Network, RnnCell, SeqLayer, Stacked,
-    cells::{Activation, Bias, Gated, GatedSpec, Gru, GruResetBefore, Lstm, Pointwise, Rnn},
+    cells::{Activation, Bias, Gated, GatedSpec, Gru, GruResetBefore, Lstm, Pointwise, Rnn, RowCell},
     custom::{Params, Spec},
     init::{Init, Scheme},
     language::LanguageModel,
@@ -70,7 +70,7 @@ fn sizes() -> &'static [(usize, usize)] {
     deep(&SIZES, &[(3, 5), (1, 1), (2, 17)])
 }
 
-fn gated<P: Pointwise<f64>>(name: &str, spec: &GatedSpec<f64, P>) {
+fn gated<P: RowCell>(name: &str, spec: &GatedSpec<f64, P>) {
     let mut worst = Worst::default();
     for &(d, h) in sizes() {
         let spec = sized(spec, h);
@@ -84,7 +84,7 @@ fn gated<P: Pointwise<f64>>(name: &str, spec: &GatedSpec<f64, P>) {
 }
 
 /// The spec with other units.
-fn sized<P: Pointwise<f64>>(spec: &GatedSpec<f64, P>, units: usize) -> GatedSpec<f64, P> {
+fn sized<P: RowCell>(spec: &GatedSpec<f64, P>, units: usize) -> GatedSpec<f64, P> {
     let gates = spec.build(1, &mut Init::seeded(0)).unwrap().gates().clone();
     GatedSpec::new(gates, units)
 }
@@ -125,7 +125,7 @@ fn own(a: f64) -> (f64, f64) {
 #[test]
 fn activations() {
     let mut worst = Worst::default();
-    let all: [Activation<f64>; 10] = [
+    let all: [Activation; 10] = [
         Activation::Tanh,
         Activation::Relu,
         Activation::Sigmoid,
@@ -134,7 +134,7 @@ fn activations() {
         Activation::Elu(1.0),
         Activation::Elu(0.5),
         Activation::Softsign,
-        Activation::HardSigmoid,
+        Activation::HARD_SIGMOID,
         Activation::Custom("own", own),
     ];
     for activation in all {
@@ -165,21 +165,26 @@ fn starting_values() {
 #[derive(Clone, Copy, Debug)]
 struct Lanes3;
 
-impl<F: Float> Pointwise<F> for Lanes3 {
-    type X = [F; 2];
-    type H = [F; 1];
-    type State = [F; 3];
-    type Saved = [F; 4];
+impl Pointwise for Lanes3 {
+    type X<F: Float> = [F; 2];
+    type H<F: Float> = [F; 1];
+    type State<F: Float> = [F; 3];
+    type Saved<F: Float> = [F; 4];
     const NAME: &'static str = "Lanes3";
     const RECURRENT_BIAS: bool = true;
 
-    fn forward(&self, x: [F; 2], u: [F; 1], [_, fast, slow]: [F; 3]) -> ([F; 3], [F; 4]) {
+    fn forward<F: Float>(&self, x: [F; 2], u: [F; 1], [_, fast, slow]: [F; 3]) -> ([F; 3], [F; 4]) {
         let (gate, value) = (x[0].sigmoid(), Float::tanh(x[1] * u[0]));
         let fast = fast + gate * (value - fast);
         ([Float::tanh(fast) + slow, fast, slow * F::from_f64(0.5) + fast], [gate, value, x[1], u[0]])
     }
 
-    fn backward(&self, saved: [F; 4], [_, fast, _]: [F; 3], [d_h, d_fast, d_slow]: [F; 3]) -> ([F; 2], [F; 1], [F; 3]) {
+    fn backward<F: Float>(
+        &self,
+        saved: [F; 4],
+        [_, fast, _]: [F; 3],
+        [d_h, d_fast, d_slow]: [F; 3],
+    ) -> ([F; 2], [F; 1], [F; 3]) {
         let [gate, value, x, u] = saved;
         let after = fast + gate * (value - fast);
         let d_after = d_fast + d_slow + d_h * Float::tanh(after).tanh_slope();
@@ -194,19 +199,19 @@ impl<F: Float> Pointwise<F> for Lanes3 {
 #[derive(Clone, Copy, Debug)]
 struct NoProduct;
 
-impl<F: Float> Pointwise<F> for NoProduct {
-    type X = [F; 2];
-    type H = [F; 0];
-    type State = [F; 1];
-    type Saved = [F; 2];
+impl Pointwise for NoProduct {
+    type X<F: Float> = [F; 2];
+    type H<F: Float> = [F; 0];
+    type State<F: Float> = [F; 1];
+    type Saved<F: Float> = [F; 2];
     const NAME: &'static str = "NoProduct";
 
-    fn forward(&self, x: [F; 2], _: [F; 0], [h]: [F; 1]) -> ([F; 1], [F; 2]) {
+    fn forward<F: Float>(&self, x: [F; 2], _: [F; 0], [h]: [F; 1]) -> ([F; 1], [F; 2]) {
         let z = x[0].sigmoid();
         ([h + z * (x[1] - h)], [z, x[1]])
     }
 
-    fn backward(&self, [z, n]: [F; 2], [h]: [F; 1], [dh]: [F; 1]) -> ([F; 2], [F; 0], [F; 1]) {
+    fn backward<F: Float>(&self, [z, n]: [F; 2], [h]: [F; 1], [dh]: [F; 1]) -> ([F; 2], [F; 0], [F; 1]) {
         ([dh * (n - h) * z.sigmoid_slope(), dh * z], [], [dh * (F::one() - z)])
     }
 }

@@ -1,7 +1,7 @@
 //! What networks start with: every array of every cell and scheme against numbers drawn here, by ChaCha8 alone, in the
 //! order written down here. Whatever changes one of these changes every network that was ever seeded.
 
-use deep_rnn::cells::{Gated, GatedSpec, Pointwise};
+use deep_rnn::cells::{Gated, GatedSpec, RowCell};
 use deep_rnn::ndarray::{Array1, Array2, ArrayView2, Axis, s};
 use deep_rnn::prelude::*;
 use rand_chacha::ChaCha8Rng;
@@ -190,7 +190,7 @@ fn values_of_a_linear_layer() {
 /// The lane's numbers of the first bias are the value, those of the second 0; all else is as without it.
 #[test]
 fn a_bias_of_one_gate() {
-    fn check<P: Pointwise<f64>>(spec: &GatedSpec<f64, P>, with: &GatedSpec<f64, P>, lane: usize, value: f64) {
+    fn check<P: RowCell>(spec: &GatedSpec<f64, P>, with: &GatedSpec<f64, P>, lane: usize, value: f64) {
         let build = |spec: &GatedSpec<f64, P>| -> Gated<f64, P> { spec.build(D, &mut Init::seeded(15)).unwrap() };
         let (mut expected, got) = (arrays(&build(spec)), arrays(&build(with)));
         for (name, numbers) in &mut expected {

@@ -5,7 +5,7 @@ use std::time::Instant;
 use deep_rnn::ndarray::{Array2, Array3, ArrayRef3, ArrayView3, ArrayViewMut3, Axis};
 use deep_rnn::prelude::*;
 use deep_rnn::{
-    cells::{Gated, GatedSpec, Pointwise},
+    cells::{Gated, GatedSpec, RowCell},
     optim::Optimizer,
 };
 
@@ -52,16 +52,11 @@ fn least(times: usize, mut f: impl FnMut()) -> f64 {
     least
 }
 
-fn stream<P: Pointwise<f32>>(
-    what: &str,
-    spec: &GatedSpec<f32, P>,
-    h: usize,
-    precision: Precision,
-) -> Result<(), Error> {
+fn stream<P: RowCell>(what: &str, spec: &GatedSpec<f32, P>, h: usize, precision: Precision) -> Result<(), Error> {
     packed(what, &spec.build(1, &mut Init::seeded(1))?, h, precision)
 }
 
-fn packed<P: Pointwise<f32>>(what: &str, cell: &Gated<f32, P>, h: usize, precision: Precision) -> Result<(), Error> {
+fn packed<P: RowCell>(what: &str, cell: &Gated<f32, P>, h: usize, precision: Precision) -> Result<(), Error> {
     let net = cell.prepare(precision)?;
     let (mut state, mut y) = (net.zero_state(1), vec![0.0; h]);
     let mut step = |x| net.step_rows(&[x], &mut y, &mut state).expect("a step that fits");

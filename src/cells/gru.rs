@@ -3,7 +3,8 @@
 //! Backward (derived in `docs/derivations/gru.md`): dn = dh'∘(1-z);  dz = dh'∘(h - n);  da_n = dn∘(1-n²);
 //! da_r = da_n∘u_n∘r(1-r);  da_z = dz∘z(1-z);  du_r = da_r;  du_z = da_z;  du_n = da_n∘r;  dh = dh'∘z.
 
-use crate::{Float, Gated, GatedSpec, Pointwise};
+use super::activation::{Activation, check_clip, clip_option};
+use crate::{Error, Float, Gated, GatedSpec, Pointwise};
 
 /// The gated recurrent unit with the reset gate after the product. With a = x·w_x + b and u = h·w_h + b_h, each cut
 /// into three:
@@ -53,26 +54,114 @@ impl<F: Float> Gru<F> {
 #[derive(Clone, Copy, Debug)]
 pub struct GruGates;
 
-impl<F: Float> Pointwise<F> for GruGates {
-    type X = [F; 3];
-    type H = [F; 3];
-    type State = [F; 1];
-    type Saved = [F; 4];
+impl Pointwise for GruGates {
+    type X<F: Float> = [F; 3];
+    type H<F: Float> = [F; 3];
+    type State<F: Float> = [F; 1];
+    type Saved<F: Float> = [F; 4];
     const NAME: &'static str = "Gru";
     const RECURRENT_BIAS: bool = true;
 
     #[inline(always)]
-    fn forward(&self, x: [F; 3], u: [F; 3], [h]: [F; 1]) -> ([F; 1], [F; 4]) {
+    fn forward<F: Float>(&self, x: [F; 3], u: [F; 3], [h]: [F; 1]) -> ([F; 1], [F; 4]) {
         let (r, z) = ((x[0] + u[0]).sigmoid(), (x[1] + u[1]).sigmoid());
         let n = Float::tanh(x[2] + r * u[2]);
         ([(F::one() - z) * n + z * h], [r, z, n, u[2]])
     }
 
     #[inline(always)]
-    fn backward(&self, [r, z, n, u]: [F; 4], [h]: [F; 1], [dh]: [F; 1]) -> ([F; 3], [F; 3], [F; 1]) {
+    fn backward<F: Float>(&self, [r, z, n, u]: [F; 4], [h]: [F; 1], [dh]: [F; 1]) -> ([F; 3], [F; 3], [F; 1]) {
         let da_n = dh * (F::one() - z) * n.tanh_slope();
         let da_r = da_n * u * r.sigmoid_slope();
         let da_z = dh * (h - n) * z.sigmoid_slope();
+        ([da_r, da_z, da_n], [da_r, da_z, da_n * r], [dh * z])
+    }
+}
+
+impl<F: Float> GatedSpec<F, GruGates> {
+    fn variant(self) -> GatedSpec<F, GruVariant> {
+        self.with_gates(GruVariant { gate: Activation::Sigmoid, candidate: Activation::Tanh, clip: None })
+    }
+    /// With other activations: see [`GruVariant`].
+    #[must_use]
+    pub fn activations(self, gate: Activation, candidate: Activation) -> GatedSpec<F, GruVariant> {
+        self.variant().activations(gate, candidate)
+    }
+    /// With clipped arguments of the gates: see [`GruVariant`].
+    #[must_use]
+    pub fn clip_gates(self, clip: f64) -> GatedSpec<F, GruVariant> {
+        self.variant().clip_gates(clip)
+    }
+}
+
+/// The gate maths of [`Gru`] with other activations or a clip, with u = h·w_h + b_h:
+///
+/// ```text
+/// r = f(a_r + u_r)   z = f(a_z + u_z)   n = g(a_n + r∘u_n)      y = h' = (1 - z)∘n + z∘h
+/// ```
+///
+/// A sequence with tape keeps 7·T·B·H + B·H numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct GruVariant {
+    gate: Activation,
+    candidate: Activation,
+    clip: Option<f64>,
+}
+
+impl<F: Float> GatedSpec<F, GruVariant> {
+    /// f of the gates r and z, and g of the candidate n.
+    #[must_use]
+    pub fn activations(mut self, gate: Activation, candidate: Activation) -> Self {
+        let gates = self.gates_mut();
+        (gates.gate, gates.candidate) = (gate, candidate);
+        self
+    }
+
+    /// Clips the arguments of f and g to ±`clip`: the attribute `clip` of ONNX. No gradient goes back through what is clipped.
+    #[must_use]
+    pub fn clip_gates(mut self, clip: f64) -> Self {
+        self.gates_mut().clip = Some(clip);
+        self
+    }
+}
+
+impl Pointwise for GruVariant {
+    type X<F: Float> = [F; 3];
+    type H<F: Float> = [F; 3];
+    type State<F: Float> = [F; 1];
+    /// r, z, n, their slopes and u_n.
+    type Saved<F: Float> = [F; 7];
+    const NAME: &'static str = "Gru";
+    const RECURRENT_BIAS: bool = true;
+
+    fn check<F: Float>(&self) -> Result<(), Error> {
+        self.gate.check::<F>()?;
+        self.candidate.check::<F>()?;
+        check_clip::<F>("clip_gates", self.clip)
+    }
+
+    fn options(&self) -> Vec<String> {
+        let activations = [self.gate, self.candidate].map(|a| a.to_string()).into_iter();
+        activations.chain(clip_option("gates", self.clip)).collect()
+    }
+
+    #[inline(always)]
+    fn forward<F: Float>(&self, x: [F; 3], u: [F; 3], [h]: [F; 1]) -> ([F; 1], [F; 7]) {
+        let (r, s_r) = self.gate.apply_clipped(x[0] + u[0], self.clip);
+        let (z, s_z) = self.gate.apply_clipped(x[1] + u[1], self.clip);
+        let (n, s_n) = self.candidate.apply_clipped(x[2] + r * u[2], self.clip);
+        ([(F::one() - z) * n + z * h], [r, z, n, s_r, s_z, s_n, u[2]])
+    }
+
+    #[inline(always)]
+    fn backward<F: Float>(
+        &self,
+        [r, z, n, s_r, s_z, s_n, u]: [F; 7],
+        [h]: [F; 1],
+        [dh]: [F; 1],
+    ) -> ([F; 3], [F; 3], [F; 1]) {
+        let da_n = dh * (F::one() - z) * s_n;
+        let (da_r, da_z) = (da_n * u * s_r, dh * (h - n) * s_z);
         ([da_r, da_z, da_n], [da_r, da_z, da_n * r], [dh * z])
     }
 }

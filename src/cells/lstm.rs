@@ -60,16 +60,17 @@ impl<F: Float> GatedSpec<F, LstmGates> {
 #[derive(Clone, Copy, Debug)]
 pub struct LstmGates;
 
-impl<F: Float> Pointwise<F> for LstmGates {
-    type X = [F; 4];
-    type H = [F; 4];
-    type State = [F; 2];
-    type Saved = [F; 4];
+impl Pointwise for LstmGates {
+    type X<F: Float> = [F; 4];
+    type H<F: Float> = [F; 4];
+    type State<F: Float> = [F; 2];
+    type Saved<F: Float> = [F; 4];
     const NAME: &'static str = "Lstm";
     const SUMMED: bool = true;
+    const PROJECTABLE: bool = true;
 
     #[inline(always)]
-    fn forward(&self, x: [F; 4], u: [F; 4], [_, c]: [F; 2]) -> ([F; 2], [F; 4]) {
+    fn forward<F: Float>(&self, x: [F; 4], u: [F; 4], [_, c]: [F; 2]) -> ([F; 2], [F; 4]) {
         let (i, f) = ((x[0] + u[0]).sigmoid(), (x[1] + u[1]).sigmoid());
         let (g, o) = (Float::tanh(x[2] + u[2]), (x[3] + u[3]).sigmoid());
         let c = f * c + i * g;
@@ -77,7 +78,7 @@ impl<F: Float> Pointwise<F> for LstmGates {
     }
 
     #[inline(always)]
-    fn backward(&self, [i, f, g, o]: [F; 4], [_, c]: [F; 2], [dh, dc]: [F; 2]) -> ([F; 4], [F; 4], [F; 2]) {
+    fn backward<F: Float>(&self, [i, f, g, o]: [F; 4], [_, c]: [F; 2], [dh, dc]: [F; 2]) -> ([F; 4], [F; 4], [F; 2]) {
         let tanh_c = Float::tanh(f * c + i * g);
         let dc = dc + dh * o * tanh_c.tanh_slope();
         let da = [

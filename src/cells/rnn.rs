@@ -2,9 +2,8 @@
 //!
 //! Backward (derived in `docs/derivations/rnn.md`): da = dh' ∘ φ'(a).
 
-use std::fmt;
-use std::str::FromStr;
-
+use super::Activation;
+use super::activation::{check_clip, clip_option};
 use crate::{Error, Float, Gated, GatedSpec, Pointwise};
 
 /// The vanilla recurrent cell: h' = φ(x·w_x + h·w_h + b), y = h'.
@@ -28,210 +27,90 @@ use crate::{Error, Float, Gated, GatedSpec, Pointwise};
 /// assert!((y - a.mapv(f64::tanh)).iter().all(|error| error.abs() < 1e-15));
 /// # Ok::<(), deep_rnn::Error>(())
 /// ```
-pub type Rnn<F> = Gated<F, RnnGates<F>>;
+pub type Rnn<F> = Gated<F, RnnGates>;
 
 impl<F: Float> Rnn<F> {
     /// `units` units with tanh.
     #[must_use]
-    pub fn spec(units: usize) -> GatedSpec<F, RnnGates<F>> {
-        GatedSpec::new(RnnGates { activation: Activation::Tanh }, units)
+    pub fn spec(units: usize) -> GatedSpec<F, RnnGates> {
+        GatedSpec::new(RnnGates { activation: Activation::Tanh, clip: None }, units)
     }
 }
 
-impl<F: Float> GatedSpec<F, RnnGates<F>> {
+impl<F: Float> GatedSpec<F, RnnGates> {
     /// φ, which may be another in each layer.
     #[must_use]
-    pub fn activation(mut self, activation: Activation<F>) -> Self {
+    pub fn activation(mut self, activation: Activation) -> Self {
         self.gates_mut().activation = activation;
+        self
+    }
+
+    /// Clips the argument of φ to ±`clip`: the attribute `clip` of ONNX. No gradient goes back through what is clipped.
+    #[must_use]
+    pub fn clip_gates(mut self, clip: f64) -> Self {
+        self.gates_mut().clip = Some(clip);
         self
     }
 }
 
 /// The gate maths of [`Rnn`].
 #[derive(Clone, Copy, Debug)]
-pub struct RnnGates<F: Float> {
-    activation: Activation<F>,
+pub struct RnnGates {
+    activation: Activation,
+    clip: Option<f64>,
 }
 
-impl<F: Float> RnnGates<F> {
+impl RnnGates {
     /// φ.
     #[must_use]
-    pub fn activation(&self) -> Activation<F> {
+    pub fn activation(&self) -> Activation {
         self.activation
     }
 }
 
-impl<F: Float> Pointwise<F> for RnnGates<F> {
-    type X = [F; 1];
-    type H = [F; 1];
-    type State = [F; 1];
-    type Saved = [F; 1];
+impl Pointwise for RnnGates {
+    type X<F: Float> = [F; 1];
+    type H<F: Float> = [F; 1];
+    type State<F: Float> = [F; 1];
+    type Saved<F: Float> = [F; 1];
     const NAME: &'static str = "Rnn";
     const SUMMED: bool = true;
+    const PROJECTABLE: bool = true;
 
-    fn check(&self) -> Result<(), Error> {
-        match self.activation {
-            Activation::LeakyRelu(k) | Activation::Elu(k) if !(k.is_finite() && (k == F::zero() || k.is_normal())) => {
-                let expected = format!("a finite factor in {}, not denormal", F::NAME);
-                Err(Error::value("activation", expected, format!("{:?}", self.activation)))
-            }
-            _ => Ok(()),
-        }
+    fn check<F: Float>(&self) -> Result<(), Error> {
+        self.activation.check::<F>()?;
+        check_clip::<F>("clip_gates", self.clip)
+    }
+
+    fn options(&self) -> Vec<String> {
+        let activation = (!matches!(self.activation, Activation::Tanh)).then(|| self.activation.to_string());
+        activation.into_iter().chain(clip_option("gates", self.clip)).collect()
     }
 
     #[inline(always)]
-    fn forward(&self, [x]: [F; 1], [u]: [F; 1], _: [F; 1]) -> ([F; 1], [F; 1]) {
-        let (y, slope) = self.activation.apply(x + u);
+    fn forward<F: Float>(&self, [x]: [F; 1], [u]: [F; 1], _: [F; 1]) -> ([F; 1], [F; 1]) {
+        let (y, slope) = self.activation.apply_clipped(x + u, self.clip);
         ([y], [slope])
     }
 
     #[inline(always)]
-    fn forward_block(&self, x: &[[F; 16]; 1], u: &[[F; 16]; 1], state: &mut [[F; 16]; 1], saved: &mut [[F; 16]; 1]) {
-        // A loop for each φ, so that the choice is made once for the block and the loop becomes vector code.
-        macro_rules! one_loop_each {
-            ($($activation:pat => $same:expr),*) => { match self.activation {
-                $( $activation => for unit in 0..x[0].len() {
-                    (state[0][unit], saved[0][unit]) = $same.apply(x[0][unit] + u[0][unit]);
-                }, )*
-            } };
+    fn forward_block<F: Float>(
+        &self,
+        x: &[[F; 16]; 1],
+        u: &[[F; 16]; 1],
+        state: &mut [[F; 16]; 1],
+        saved: &mut [[F; 16]; 1],
+    ) {
+        let mut a = x[0];
+        for unit in 0..a.len() {
+            a[unit] += u[0][unit];
         }
-        one_loop_each!(
-            Activation::Tanh => Activation::Tanh,
-            Activation::Relu => Activation::Relu,
-            Activation::Sigmoid => Activation::Sigmoid,
-            Activation::Identity => Activation::Identity,
-            Activation::LeakyRelu(slope) => Activation::LeakyRelu(slope),
-            Activation::Elu(scale) => Activation::Elu(scale),
-            Activation::Softsign => Activation::Softsign,
-            Activation::HardSigmoid => Activation::HardSigmoid,
-            Activation::Custom(name, function) => Activation::Custom(name, function)
-        );
+        self.activation.apply_block(&a, self.clip, &mut state[0], &mut saved[0]);
     }
 
     #[inline(always)]
-    fn backward(&self, [slope]: [F; 1], _: [F; 1], [dh]: [F; 1]) -> ([F; 1], [F; 1], [F; 1]) {
+    fn backward<F: Float>(&self, [slope]: [F; 1], _: [F; 1], [dh]: [F; 1]) -> ([F; 1], [F; 1], [F; 1]) {
         let da = dh * slope;
         ([da], [da], [F::zero()])
-    }
-}
-
-/// The function φ of a vanilla cell.
-#[derive(Clone, Copy)]
-#[non_exhaustive]
-pub enum Activation<F: Float> {
-    /// tanh a.
-    Tanh,
-    /// max(a, 0); slope 0 at 0.
-    Relu,
-    /// 1 / (1 + e⁻ᵃ).
-    Sigmoid,
-    /// a.
-    Identity,
-    /// a where a > 0, else this times a.
-    LeakyRelu(F),
-    /// a where a > 0, else this times (eᵃ - 1) (Clevert et al. 2016).
-    Elu(F),
-    /// a / (1 + |a|).
-    Softsign,
-    /// 0, a/5 + 1/2 or 1: whichever is in the middle.
-    HardSigmoid,
-    /// Any other: its name, and a function from a to φ(a) and φ'(a).
-    Custom(&'static str, fn(F) -> (F, F)),
-}
-
-impl<F: Float> Activation<F> {
-    /// φ(a) and φ'(a).
-    #[inline(always)]
-    #[must_use]
-    pub fn apply(self, a: F) -> (F, F) {
-        let (zero, one) = (F::zero(), F::one());
-        match self {
-            Activation::Tanh => {
-                let y = Float::tanh(a);
-                (y, y.tanh_slope())
-            }
-            // NaN is not below 0, and stays.
-            Activation::Relu => (if a < zero { zero } else { a }, if a > zero { one } else { zero }),
-            Activation::Sigmoid => {
-                let y = a.sigmoid();
-                (y, y.sigmoid_slope())
-            }
-            Activation::Identity => (a, one),
-            Activation::LeakyRelu(slope) => {
-                if a > zero {
-                    (a, one)
-                } else {
-                    (slope * a, slope)
-                }
-            }
-            Activation::Elu(scale) => {
-                let below = (scale * Float::exp_m1(a), scale * Float::exp(a).flush());
-                if a > zero { (a, one) } else { below }
-            }
-            Activation::Softsign => {
-                // Beyond this φ is ±1, and 1/|a| would leave the normal numbers.
-                let most = one / F::TINY;
-                let a = if a > most { most } else { a };
-                let a = if a < -most { -most } else { a };
-                let d = one / (one + a.abs());
-                (a * d, (d * d).flush())
-            }
-            Activation::HardSigmoid => {
-                let y = a * F::from_f64(0.2) + F::from_f64(0.5);
-                if y <= zero {
-                    (zero, zero)
-                } else if y >= one {
-                    (one, zero)
-                } else {
-                    (y, F::from_f64(0.2))
-                }
-            }
-            Activation::Custom(_, function) => function(a),
-        }
-    }
-
-    /// The name that [`FromStr`] knows it by.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Activation::Tanh => "tanh",
-            Activation::Relu => "relu",
-            Activation::Sigmoid => "sigmoid",
-            Activation::Identity => "identity",
-            Activation::LeakyRelu(_) => "leaky-relu",
-            Activation::Elu(_) => "elu",
-            Activation::Softsign => "softsign",
-            Activation::HardSigmoid => "hard-sigmoid",
-            Activation::Custom(name, _) => name,
-        }
-    }
-}
-
-impl<F: Float> fmt::Debug for Activation<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Activation::LeakyRelu(slope) => write!(f, "leaky-relu({slope})"),
-            Activation::Elu(scale) => write!(f, "elu({scale})"),
-            other => f.write_str(other.name()),
-        }
-    }
-}
-
-impl<F: Float> FromStr for Activation<F> {
-    type Err = Error;
-    /// By name; leaky-relu with slope 0.01, elu with scale 1.
-    fn from_str(name: &str) -> Result<Self, Error> {
-        let known = [
-            Activation::Tanh,
-            Activation::Relu,
-            Activation::Sigmoid,
-            Activation::Identity,
-            Activation::LeakyRelu(F::from_f64(0.01)),
-            Activation::Elu(F::one()),
-            Activation::Softsign,
-            Activation::HardSigmoid,
-        ];
-        let names = known.map(|a| a.name()).join(", ");
-        known.into_iter().find(|a| a.name() == name).ok_or_else(|| Error::value("activation", names, name))
     }
 }

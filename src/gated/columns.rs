@@ -14,7 +14,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use ndarray::{ArrayViewMut3, Axis};
 
 use super::Gated;
-use super::sequence::{Weight, is_rows, piece};
+use super::sequence::{is_rows, piece};
+use super::step::Weight;
+use crate::gates::{Lanes, RowCell};
 use crate::kernel::pace::Pace;
 use crate::kernel::pack::{Packed, pack, pack_columns, packed_len};
 use crate::kernel::scratch;
@@ -22,7 +24,6 @@ use crate::kernel::sums::look_up;
 use crate::kernel::threads::{self, divide};
 use crate::kernel::views::{Rows, clean, flat};
 use crate::memory::Work;
-use crate::pointwise::{Lanes, Pointwise};
 use crate::{Float, Input};
 use round::Round;
 
@@ -91,11 +92,12 @@ impl Lengths {
     }
 }
 
-impl<F: Float, P: Pointwise<F>> Gated<F, P> {
+impl<F: Float, P: RowCell> Gated<F, P> {
     /// How many threads a sequence without tape is to be divided over by units; 1 if it is not. Never more than there are cores:
     /// each waits for all others at each step.
     pub(super) fn column_parts(&self, steps: usize, batch: usize) -> usize {
-        if batch >= FEW || steps < WORTH_DIVIDING || P::H::N == 0 {
+        let plain = P::BY_UNIT && P::AFTER == 0 && self.vectors.len() == 0 && self.w_p.is_none();
+        if batch >= FEW || steps < WORTH_DIVIDING || P::H == 0 || !plain {
             return 1;
         }
         self.parts(steps.saturating_mul(batch)).min(threads::cores()).min(self.units() / UNITS).max(1)
@@ -103,7 +105,7 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
 
     fn column_lengths(&self, (steps, batch): (usize, usize), parts: usize, rows: bool) -> Lengths {
         let (d, all, n) = (self.w_x.nrows(), self.units(), piece(steps, batch) * batch);
-        let (g, k, more) = (P::X::N, P::H::N, P::State::N - 1);
+        let (g, k, more) = (P::X, P::H, <P::State<F> as Lanes<F>>::N - 1);
         let most = all.div_ceil(parts);
         let lines = |len: usize| len.div_ceil(64 / size_of::<F>()) * (64 / size_of::<F>());
         let own = lines(batch * most);
@@ -160,7 +162,7 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         pace: &Pace,
     ) {
         let ((t, b), d, all) = (input.dim(), self.w_x.nrows(), self.units());
-        let (piece, width) = (piece(t, b), P::X::N * all);
+        let (piece, width) = (piece(t, b), P::X * all);
         let mut take = |len: usize| {
             let (one, later) = std::mem::take(&mut others).split_at_mut(len);
             others = later;
@@ -189,7 +191,7 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
                 }
                 Input::Tokens(tokens) => {
                     let tokens = tokens.slice_axis(Axis(0), (first..first + steps).into());
-                    look_up(xs, bias, flat(&self.w_x), self.columns(P::X::N, 0, all), tokens);
+                    look_up(xs, bias, flat(&self.w_x), self.columns(P::X, 0, all), tokens);
                 }
             }
             for round in (first..first + steps).step_by(ROUND) {
@@ -215,7 +217,7 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         lengths: &Lengths,
         bias: &mut [F],
     ) -> (Vec<Part<'a, F>>, Vec<Hands<'a, F>>) {
-        let (b, all, k, more) = (ys.len_of(Axis(1)), self.units(), P::H::N, P::State::N - 1);
+        let (b, all, k, more) = (ys.len_of(Axis(1)), self.units(), P::H, <P::State<F> as Lanes<F>>::N - 1);
         let count = w_h.len() / lengths.w_h;
         let (mut parts, mut hands) = (Vec::with_capacity(count), Vec::with_capacity(count));
         for index in 0..count {

@@ -6,15 +6,14 @@
 use ndarray::{Array1, Axis};
 
 use super::Gated;
-use crate::Float;
 use crate::blocks::{COPIES, in_blocks};
-use crate::kernel::matmul::{matmul, matmul_from, matmul_unpacked};
-use crate::kernel::pack::{Columns, Packed, packed_len};
+use crate::gates::{Lanes, RowCell};
+use crate::kernel::pack::{Columns, packed_len};
+use crate::kernel::scratch::{self, buffers};
+use crate::kernel::threads;
 use crate::kernel::views::flat;
-use crate::kernel::{scratch, threads};
 use crate::memory::bytes;
-use crate::pointwise::{Lanes, Pointwise};
-use crate::{Input, Memory, Params, PassSize, Work};
+use crate::{Float, Input, Memory, Params, PassSize, Work};
 
 /// Rows (steps times batch) done together: deep enough for the product of the weight gradients, few enough for cache.
 const ROWS: usize = 512;
@@ -42,34 +41,6 @@ pub(super) fn cut_rows<F>(input: Input<'_, F>, at: usize) -> (Input<'_, F>, Inpu
     }
 }
 
-/// A weight, in the form its products want.
-#[derive(Clone, Copy)]
-pub(super) enum Weight<'a, F> {
-    Packed(Packed<'a, F>),
-    Plain { w: &'a [F], k: usize, n: usize },
-}
-
-impl<F: Float> Weight<'_, F> {
-    /// `c [m, n] = start [n] + a [m, k] · w`, the start in every row.
-    pub(super) fn times_from(self, start: &[F], c: &mut [F], a: &[F], m: usize) {
-        match self {
-            Weight::Packed(w) => matmul_from(start, c, a, w.depth(), m, w),
-            Weight::Plain { w, k, n } => {
-                c.chunks_exact_mut(n).take(m).for_each(|row| row.copy_from_slice(start));
-                matmul_unpacked(c, a, k, m, w, k, n);
-            }
-        }
-    }
-
-    /// `c [m, n] += a [m, k] · w`.
-    pub(super) fn times(self, c: &mut [F], a: &[F], m: usize) {
-        match self {
-            Weight::Packed(w) => matmul(c, a, w.depth(), m, w),
-            Weight::Plain { w, k, n } => matmul_unpacked(c, a, k, m, w, k, n),
-        }
-    }
-}
-
 /// Steps of one piece.
 pub(super) fn piece(steps: usize, batch: usize) -> usize {
     (ROWS / batch).clamp(1, steps)
@@ -80,19 +51,108 @@ pub(super) fn piece_rows(steps: usize, batch: usize) -> usize {
     piece(steps, batch).saturating_mul(batch)
 }
 
-/// Lengths of a row of x·w_x, of h·w_h, of the state lanes beyond h, and of what is saved.
+/// Lengths of the rows of a cell. What it has not is 0.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Widths {
+    /// H.
+    pub(super) units: usize,
+    /// Of an input and of an output: D and R (H, where there is no projection).
+    pub(super) input: usize,
+    pub(super) out: usize,
+    /// Of x·w_x and of h·w_h.
     pub(super) x: usize,
     pub(super) u: usize,
+    /// Of h·w_h apart from x·w_x, where the gates want them apart.
+    pub(super) apart: usize,
+    /// Of the state lanes beyond h.
     pub(super) more: usize,
+    /// Of what is saved, of the output before it is projected, and of the output where that is clipped.
     pub(super) saved: usize,
+    pub(super) unprojected: usize,
+    pub(super) clipped: usize,
+    /// Of the columns of x and u that h·w_h goes to, where a product comes after a gate.
+    pub(super) before: usize,
+    /// Of the vectors of weights.
+    pub(super) vectors: usize,
+    /// Of what a weight gradient needs of each row besides h and the gradients of the gates: what is multiplied after a gate, or
+    /// the gradient of a projected output.
+    pub(super) extra: usize,
+    /// Of what a step needs for a projection, or for a product after a gate.
+    pub(super) side: usize,
 }
 
-impl<F: Float, P: Pointwise<F>> Gated<F, P> {
+buffers! {
+    /// The buffers of some rows forward.
+    ForwardLengths, ForwardBuffers {
+        /// The biases.
+        bias,
+        own_bias,
+        /// x·w_x of a piece.
+        xs,
+        /// A copy of x. Copies are there whether the arrays need them or not, so that nobody has to know.
+        copy,
+        /// h·w_h of a step.
+        us,
+        /// Copies of h before and after a step.
+        outputs,
+        /// What is projected or multiplied after a gate.
+        side,
+    }
+}
+
+buffers! {
+    /// The buffers of a call backward.
+    BackwardLengths, BackwardBuffers {
+        /// The weights, packed and transposed.
+        w_h,
+        w_x,
+        w_p,
+        /// Gradients of gates, packed, for the weight of h and for that of x.
+        packed,
+        packed_x,
+        /// Of a projected output, or of the columns after a gate.
+        packed_extra,
+        /// Gradients of h and of the other lanes of the state.
+        d_h,
+        d_rest,
+        /// Gradients of x·w_x and h·w_h of a piece, and of its vectors of weights.
+        d_as,
+        d_us,
+        d_vectors,
+        /// As in [`Widths`].
+        extra,
+        side,
+        /// Copies of h before the steps of a piece, of what was projected, of d_y and later of x, and of d_x.
+        h_copy,
+        unprojected,
+        copy,
+        d_x_copy,
+    }
+}
+
+impl<F: Float, P: RowCell> Gated<F, P> {
     pub(super) fn widths(&self) -> Widths {
-        let units = self.units();
-        let (x, u) = (P::X::N * units, P::H::N * units);
-        Widths { x, u, more: (P::State::N - 1) * units, saved: P::Saved::N * units }
+        let (units, out) = (self.units(), self.w_h.nrows());
+        let (x, u) = (P::X * units, P::H * units);
+        let projected = self.w_p.is_some();
+        let after = P::AFTER > 0;
+        let if_so = |so: bool, width: usize| if so { width } else { 0 };
+        Widths {
+            units,
+            input: self.w_x.nrows(),
+            out,
+            x,
+            u,
+            apart: if_so(!P::SUMMED, u),
+            more: (<P::State<F> as Lanes<F>>::N - 1) * units,
+            saved: self.gates.saved(units),
+            unprojected: if_so(projected, units),
+            clipped: if_so(projected && self.clip_p.is_some(), out),
+            before: if_so(after, (P::X - P::AFTER) * units),
+            vectors: self.vectors.len(),
+            extra: if after { units } else { if_so(projected, out) },
+            side: if_so(after || projected, units),
+        }
     }
 
     /// The columns of these units in a row of `blocks` gates.
@@ -112,8 +172,8 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
                 }
             }
         };
-        add(bias, &self.b, P::X::N);
-        add(if P::SUMMED { bias } else { own_bias }, &self.b_h, P::H::N);
+        add(bias, &self.b, P::X);
+        add(if P::SUMMED { bias } else { own_bias }, &self.b_h, P::H);
     }
 
     /// How many parts the work over `rows` rows is worth.
@@ -122,37 +182,51 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         threads::available().min(1 + work / WORTH_A_THREAD)
     }
 
-    /// Lengths of the buffers of [`part`](Gated::part): the biases, x·w_x of a piece, a copy of x, h·w_h of a step, copies of h
-    /// before and after it. Those of copies are there whether the arrays need them or not, so that nobody has to know.
-    pub(super) fn part_lengths(&self, steps: usize, batch: usize, rows_in: bool) -> [usize; 6] {
-        let Widths { x, u, .. } = self.widths();
+    pub(super) fn forward_lengths(&self, steps: usize, batch: usize, rows_in: bool) -> ForwardLengths {
+        let Widths { input, out, x, u, apart, side, .. } = self.widths();
         let rows = piece_rows(steps, batch);
         let of = usize::saturating_mul;
-        let copy = if rows_in { of(rows, self.w_x.nrows()) } else { 0 };
-        [x, u, of(rows, x), copy, if P::SUMMED { 0 } else { of(batch, u) }, of(batch, 2 * self.units())]
+        ForwardLengths {
+            bias: x,
+            own_bias: u,
+            xs: of(rows, x),
+            copy: if rows_in { of(rows, input) } else { 0 },
+            us: of(batch, apart),
+            outputs: of(batch, 2 * out),
+            side: of(batch, side),
+        }
     }
 
-    /// Lengths of the buffers of a backward call: packed weights and gradients, d_h and the other d_state, the gradients
-    /// of the gates, copies of h before the steps of a piece, of d_y and later of x, and of d_x.
-    pub(super) fn backward_lengths(&self, steps: usize, batch: usize, rows_in: bool, d_x: bool) -> [usize; 11] {
-        let (units, d) = (self.units(), self.w_x.nrows());
-        let Widths { x, u, more, .. } = self.widths();
+    pub(super) fn backward_lengths(&self, steps: usize, batch: usize, rows_in: bool, d_x: bool) -> BackwardLengths {
+        let widths = self.widths();
+        let Widths { units, input, out, x, u, apart, more, before, vectors, extra, side, .. } = widths;
         let rows = piece_rows(steps, batch);
         let of = usize::saturating_mul;
         let if_so = |so: bool, len: usize| if so { len } else { 0 };
-        [
-            packed_len::<F>(u, units),
-            if_so(d_x, packed_len::<F>(x, d)),
-            packed_len::<F>(rows, u),
-            if_so(rows_in && !P::SUMMED, packed_len::<F>(rows, x)),
-            of(batch, units),
-            of(batch, more),
-            of(rows, x),
-            if_so(!P::SUMMED, of(rows, u)),
-            of(rows, units),
-            of(rows, if rows_in { d.max(units) } else { units }),
-            if_so(d_x, of(rows, d)),
-        ]
+        let projected = widths.unprojected > 0;
+        BackwardLengths {
+            w_h: packed_len::<F>(u, out),
+            w_x: if_so(d_x, packed_len::<F>(x, input)),
+            w_p: if_so(projected, packed_len::<F>(out, units)),
+            packed: packed_len::<F>(rows, if before > 0 { before } else { u }),
+            packed_x: if_so(rows_in && (!P::SUMMED || before > 0), packed_len::<F>(rows, x)),
+            packed_extra: if before > 0 {
+                packed_len::<F>(rows, x - before)
+            } else {
+                if_so(projected, packed_len::<F>(rows, out))
+            },
+            d_h: of(batch, out),
+            d_rest: of(batch, more),
+            d_as: of(rows, x),
+            d_us: of(rows, apart),
+            d_vectors: of(rows, vectors),
+            extra: of(rows, extra),
+            side: if_so(projected, of(batch, side)),
+            h_copy: of(rows, out),
+            unprojected: of(rows, widths.unprojected),
+            copy: of(rows, if rows_in { input.max(out) } else { out }),
+            d_x_copy: if_so(d_x, of(rows, input)),
+        }
     }
 
     /// What a sequence takes, from rows or from tokens.
@@ -163,19 +237,28 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         if steps == 0 || batch == 0 {
             return Memory::default();
         }
-        let (units, d, rows) = (self.units(), self.w_x.nrows(), steps.saturating_mul(batch));
-        let Widths { x, u, more, saved } = self.widths();
+        let rows = steps.saturating_mul(batch);
+        let Widths { input, out, x, u, more, saved, unprojected, clipped, before, .. } = self.widths();
         let frames = 4 * size_of::<(usize, usize)>(); // the least that a Vec of them takes
-        let numbers = batch.saturating_mul(units).saturating_add(rows.saturating_mul(more + saved));
+        let kept = more + saved + unprojected + clipped;
+        let numbers = batch.saturating_mul(out).saturating_add(rows.saturating_mul(kept));
         let tape = bytes::<F>(numbers).saturating_add(frames);
         let parts = self.parts(rows).min(batch);
+        // A row whose maths sees a whole row at a time writes what it saves, kept or not; a few on the stack.
+        let spare = if P::BY_UNIT { 0 } else { scratch::bytes::<F, 1>([saved]) };
         let part = |k: usize| {
             let batch = threads::part_of(batch, parts, k);
-            scratch::bytes::<F, 6>(self.part_lengths(steps, batch, rows_in))
+            self.forward_lengths(steps, batch, rows_in).bytes::<F>().saturating_add(spare)
         };
         let mut forward = Work::of(part(0)).divided(parts, part);
-        if rows >= WORTH_PACKING {
-            for len in [packed_len::<F>(units, u), if rows_in { packed_len::<F>(d, x) } else { 0 }] {
+        if rows >= WORTH_PACKING || before > 0 {
+            let w_h = if before > 0 {
+                packed_len::<F>(out, before) + packed_len::<F>(out, x - before)
+            } else {
+                packed_len::<F>(out, u)
+            };
+            let w_p = if unprojected > 0 { packed_len::<F>(unprojected, out) } else { 0 };
+            for len in [w_h + w_p, if rows_in { packed_len::<F>(input, x) } else { 0 }] {
                 forward = forward.inside(scratch::bytes::<F, 1>([len]));
             }
         }
@@ -184,10 +267,10 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         if columns > 1 {
             forward = forward.or(self.column_memory(steps, batch, columns, rows_in));
         }
-        let forward = forward.inside(scratch::bytes::<F, 1>([batch.saturating_mul(units + more)]));
+        let forward = forward.inside(scratch::bytes::<F, 1>([batch.saturating_mul(out + more)]));
         // With the gradients of a block.
         let block = if in_blocks(steps, batch) { COPIES * bytes::<F>(self.num_params()) } else { 0 };
-        let backward = scratch::bytes::<F, 11>(self.backward_lengths(steps, batch, rows_in, d_x)).saturating_add(block);
+        let backward = self.backward_lengths(steps, batch, rows_in, d_x).bytes::<F>().saturating_add(block);
         Memory { tape, forward, backward: Work::of(backward) }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::operands::{Matrix, Operands, check_bias};
+use super::operands::{Matrix, Operands, check_finite};
 use super::steps::{forward_by_steps, numeric};
 use super::{Packed, Precision, Prepare};
 use crate::kernel::stored::Stored;
@@ -24,7 +24,7 @@ impl<F: Float> Prepare for Linear<F> {
     #[inline(never)]
     fn prepare(&self, precision: Precision) -> Result<PreparedLinear<F>, Error> {
         let (inputs, outputs, w, b) = (self.input_size(), self.output_size(), self.w(), self.b().map(flat));
-        check_bias("b", b)?;
+        check_finite("b", b.unwrap_or_default())?;
         let matrix = Matrix { name: "w", w: flat(&w), k: inputs, lanes: 1, units: outputs };
         Ok(PreparedLinear { inputs, outputs, weights: Operands::pack([matrix], precision)?, b: columns(b, 1, outputs) })
     }
@@ -39,7 +39,7 @@ impl<F: Float> PreparedLinear<F> {
 
     #[inline(always)]
     fn step_of<W: Stored<F>>(&self, [w]: &[Operand<F, W>; 1], x: StepInput<'_, F>, y: &mut [F]) {
-        Affine { w, b: self.b.get(), n: self.outputs, x, y }.start();
+        Affine { w, b: Some(self.b.get()), n: self.outputs, ld: self.outputs, x, y }.start();
     }
 }
 

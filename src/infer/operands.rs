@@ -61,9 +61,9 @@ fn pack_all<F: Float, W: Stored<F>, const N: usize>(
     Ok(all.try_into().unwrap_or_else(|_| unreachable!("one operand for each matrix")))
 }
 
-/// Refuses a bias that is not finite.
-pub(super) fn check_bias<F: Float>(name: &str, b: Option<&[F]>) -> Result<(), Error> {
-    match b.into_iter().flatten().find(|b| !b.is_finite()) {
+/// Refuses biases and the like that are not finite.
+pub(super) fn check_finite<F: Float>(name: &str, numbers: &[F]) -> Result<(), Error> {
+    match numbers.iter().find(|x| !x.is_finite()) {
         Some(wrong) => Err(Error::value(name, "finite numbers", wrong)),
         None => Ok(()),
     }

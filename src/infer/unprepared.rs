@@ -2,12 +2,10 @@
 
 use ndarray::ArrayViewMut3;
 
+use super::Packed;
 use super::steps::numeric;
-use super::{Packed, Precision, Prepare};
 use crate::boxed::looks_ahead;
-use crate::{
-    Causal, Context, Describe, Error, Float, GruResetBefore, Input, Memory, PassSize, Recurrent, Run, SeqLayer,
-};
+use crate::{Causal, Context, Describe, Error, Input, Memory, PassSize, Recurrent, Run, SeqLayer};
 
 /// A layer that runs as it is, whatever the precision asked for. One with no packed form gives itself so in four lines
 /// ([module docs](super)).
@@ -75,13 +73,5 @@ impl<L: SeqLayer> Causal for Unprepared<L> {
 impl<L: SeqLayer> Packed for Unprepared<L> {
     fn bytes(&self) -> usize {
         self.inner.num_params() * size_of::<L::Elem>()
-    }
-}
-
-impl<F: Float> Prepare for GruResetBefore<F> {
-    type Prepared = Unprepared<Self>;
-    /// The cell as it is; so the weights stay in full.
-    fn prepare(&self, _: Precision) -> Result<Self::Prepared, Error> {
-        Ok(Unprepared::new(self.clone()))
     }
 }

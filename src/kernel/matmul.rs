@@ -12,18 +12,35 @@ use crate::Float;
 
 /// `c [m, n] += a [m, k] · b`; rows of `a` begin `lda` numbers apart, rows of `c` are `n` long.
 pub(crate) fn matmul<F: Float>(c: &mut [F], a: &[F], lda: usize, m: usize, b: Packed<'_, F>) {
-    Product::<F, false> { start: None, c, a, lda, m, b }.start();
+    Product::<F, false> { start: None, c, ldc: b.n, a, lda, m, b }.start();
+}
+
+/// As [`matmul`]; rows of `c` begin `ldc` numbers apart.
+pub(crate) fn matmul_apart<F: Float>(c: &mut [F], ldc: usize, a: &[F], lda: usize, m: usize, b: Packed<'_, F>) {
+    Product::<F, false> { start: None, c, ldc, a, lda, m, b }.start();
 }
 
 /// As [`matmul`], but every row of `c` starts from `start [n]`, whatever it held.
 pub(crate) fn matmul_from<F: Float>(start: &[F], c: &mut [F], a: &[F], lda: usize, m: usize, b: Packed<'_, F>) {
-    Product::<F, false> { start: Some(start), c, a, lda, m, b }.start();
+    Product::<F, false> { start: Some(start), c, ldc: b.n, a, lda, m, b }.start();
 }
 
 /// `c [m, n] += aᵀ · b` for `a [k, m]`, whose rows begin `lda` numbers apart; the k terms are added last to first, as a
 /// backward pass meets them.
 pub(crate) fn matmul_transposed<F: Float>(c: &mut [F], a: &[F], lda: usize, m: usize, b: Packed<'_, F>) {
-    Product::<F, true> { start: None, c, a, lda, m, b }.start();
+    Product::<F, true> { start: None, c, ldc: b.n, a, lda, m, b }.start();
+}
+
+/// As [`matmul_transposed`]; rows of `c` begin `ldc` numbers apart.
+pub(crate) fn matmul_transposed_apart<F: Float>(
+    c: &mut [F],
+    ldc: usize,
+    a: &[F],
+    lda: usize,
+    m: usize,
+    b: Packed<'_, F>,
+) {
+    Product::<F, true> { start: None, c, ldc, a, lda, m, b }.start();
 }
 
 /// As [`matmul`] for a `b [k, n]` (row-major) used too few times to be worth packing; the same bits.
@@ -57,6 +74,7 @@ fn rows_f64(rows: Rows<'_, f64>) {
 struct Product<'a, F, const TRANSPOSED: bool> {
     start: Option<&'a [F]>,
     c: &'a mut [F],
+    ldc: usize,
     a: &'a [F],
     lda: usize,
     m: usize,
@@ -78,9 +96,9 @@ impl<'a, F: Float, const TRANSPOSED: bool> Product<'a, F, TRANSPOSED> {
 
     /// The same product; `G` is `F`, under a name the compiler knows.
     fn cast<G: Float, const SAME: bool>(self) -> Product<'a, G, SAME> {
-        let Product { start, c, a, lda, m, b: Packed { first, k, height, n, panels } } = self;
+        let Product { start, c, ldc, a, lda, m, b: Packed { first, k, height, n, panels } } = self;
         let b = Packed { first, k, height, n, panels: cast_slice(panels) };
-        Product { start: start.map(cast_slice), c: cast_slice_mut(c), a: cast_slice(a), lda, m, b }
+        Product { start: start.map(cast_slice), c: cast_slice_mut(c), ldc, a: cast_slice(a), lda, m, b }
     }
 }
 
@@ -105,7 +123,7 @@ impl<F: Float, const TRANSPOSED: bool> Product<'_, F, TRANSPOSED> {
     #[inline(always)]
     fn panels<const COLS: usize, const WIDTH: usize, const ROWS: usize, const FUSED: bool>(self) {
         const BLOCK: usize = 512;
-        let Product { start: given, c, a, lda, m, b: Packed { first: start, k, height, n, panels } } = self;
+        let Product { start: given, c, ldc, a, lda, m, b: Packed { first: start, k, height, n, panels } } = self;
         if m == 1 && !TRANSPOSED && k <= BLOCK {
             if let Some(given) = given {
                 c[..n].copy_from_slice(&given[..n]);
@@ -129,26 +147,26 @@ impl<F: Float, const TRANSPOSED: bool> Product<'_, F, TRANSPOSED> {
                         // Tiles of nearly equal height: 32 rows as 6 6 5 5 5 5, not 6 6 6 6 6 2.
                         let rows = m / tiles + usize::from(tile < m % tiles);
                         let a = if TRANSPOSED { &a[row..] } else { &a[row * lda..] };
-                        let c = &mut c[row * n + column..];
+                        let c = &mut c[row * ldc + column..];
                         if let Some(given) = given.filter(|_| block == 0) {
                             // Just before the tile reads them: they are still in L1.
                             let given = &given[column..n.min(column + COLS)];
                             for i in 0..rows {
-                                c[i * n..][..given.len()].copy_from_slice(given);
+                                c[i * ldc..][..given.len()].copy_from_slice(given);
                             }
                         }
                         // The panel after this one, a quarter with each tile; and the rows of C that come next.
                         let ahead = &next[tile.min(3) * (depth * WIDTH / 4)..][..depth * WIDTH / 4];
                         for i in 0..ROWS {
                             for to_come in
-                                c.get((rows + i) * n..).unwrap_or_default().chunks(WIDTH / 4).take(COLS * 4 / WIDTH)
+                                c.get((rows + i) * ldc..).unwrap_or_default().chunks(WIDTH / 4).take(COLS * 4 / WIDTH)
                             {
                                 prefetch(&to_come[0]);
                             }
                         }
                         macro_rules! tile {
                             ($($r:literal)*) => { match rows {
-                                $( $r => edge::<F, $r, COLS, WIDTH, FUSED, TRANSPOSED>(c, n, n - column, (a, lda), depth, b, ahead), )*
+                                $( $r => edge::<F, $r, COLS, WIDTH, FUSED, TRANSPOSED>(c, ldc, n - column, (a, lda), depth, b, ahead), )*
                                 _ => unreachable!("a tile has 1 to 6 rows"),
                             } };
                         }

@@ -60,6 +60,35 @@ pub(crate) fn same_depth<R>(f: impl FnOnce() -> R) -> R {
     with::<f32, R>(0, |_| f())
 }
 
+/// Named buffers of one call: `$lengths` says how long each is, `$buffers` is what there is inside [`with`](with_each).
+macro_rules! buffers {
+    ($(#[$doc:meta])* $lengths:ident, $buffers:ident { $($(#[$field_doc:meta])* $field:ident),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default)]
+        pub(super) struct $lengths {
+            $($(#[$field_doc])* pub(super) $field: usize,)*
+        }
+
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub(super) struct $buffers<'b, F> {
+            $($(#[$field_doc])* pub(super) $field: &'b mut [F],)*
+        }
+
+        impl $lengths {
+            /// Bytes of all.
+            pub(super) fn bytes<F>(self) -> usize {
+                $crate::kernel::scratch::bytes::<F, _>([$(self.$field),*])
+            }
+            /// Calls `f` with such buffers, their numbers arbitrary.
+            pub(super) fn with<F: $crate::Float, R>(self, f: impl FnOnce($buffers<'_, F>) -> R) -> R {
+                $crate::kernel::scratch::with_each([$(self.$field),*], |[$($field),*]| f($buffers { $($field),* }))
+            }
+        }
+    };
+}
+pub(crate) use buffers;
+
 fn whole_lines<F>(len: usize) -> usize {
     let per_line = LINE / size_of::<F>();
     len.div_ceil(per_line).saturating_mul(per_line)

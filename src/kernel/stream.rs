@@ -12,7 +12,7 @@ pub(crate) use step::Step;
 
 use super::stored::Stored;
 use crate::Float;
-use crate::pointwise::{BLOCK, Lanes};
+use crate::gates::{BLOCK, Lanes};
 
 /// Numbers that begin at a cache line.
 #[derive(Debug)]
@@ -66,6 +66,7 @@ fn column(i: usize, lanes: usize, units: usize) -> Option<usize> {
 pub(crate) struct Operand<F, W> {
     k: usize,
     lanes: usize,
+    units: usize,
     words: Aligned<W>,
     /// As [`columns`]; empty where words have none.
     scales: Aligned<F>,
@@ -96,11 +97,16 @@ impl<F: Float, W: Stored<F>> Operand<F, W> {
                 }
             }
         }
-        Ok(Operand { k, lanes, words, scales })
+        Ok(Operand { k, lanes, units, words, scales })
     }
 
     pub(crate) fn bytes(&self) -> usize {
         self.words.bytes() + self.scales.bytes()
+    }
+
+    /// How many columns it has.
+    pub(crate) fn width(&self) -> usize {
+        self.lanes * self.units
     }
 
     /// The columns of block `q`.

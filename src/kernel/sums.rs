@@ -7,20 +7,27 @@ use super::pack::Columns;
 use crate::Float;
 
 /// Adds the rows of `a [_, n]`, last to first, to `sum [n]`.
-#[inline(never)]
 pub(crate) fn add_rows<F: Float>(sum: &mut [F], a: &[F]) {
-    struct AddRows<'a, F>(&'a mut [F], &'a [F]);
-    impl<F: Float> Job for AddRows<'_, F> {
+    let width = sum.len();
+    add_columns(sum, a, width, 0);
+}
+
+/// As [`add_rows`], of rows of `width` numbers those from column `first` on.
+#[inline(never)]
+pub(crate) fn add_columns<F: Float>(sum: &mut [F], a: &[F], width: usize, first: usize) {
+    struct AddColumns<'a, F>(&'a mut [F], &'a [F], usize, usize);
+    impl<F: Float> Job for AddColumns<'_, F> {
         type Output = ();
         #[inline(always)]
         fn run<const FUSED: bool, const WIDE: bool>(self) {
-            for row in self.1.chunks_exact(self.0.len()).rev() {
-                self.0.iter_mut().zip(row).for_each(|(sum, x)| *sum += *x);
+            let AddColumns(sum, a, width, first) = self;
+            for row in a.chunks_exact(width).rev() {
+                sum.iter_mut().zip(&row[first..]).for_each(|(sum, x)| *sum += *x);
             }
         }
     }
     if !sum.is_empty() {
-        dispatch(AddRows(sum, a));
+        dispatch(AddColumns(sum, a, width, first));
     }
 }
 
@@ -118,4 +125,60 @@ fn has_tiny_among<F: Float>(numbers: &[F]) -> bool {
         }
     }
     dispatch(HasTiny(numbers))
+}
+
+/// Sums that run side by side.
+const ABREAST: usize = 16;
+
+/// The sum of a row, in an order that depends on its length alone: sixteen sums side by side, of every sixteenth number each. In
+/// the methods of a [`RowCell`](crate::cells::RowCell) it becomes vector code, which a plain loop over a row, each sum waiting for the
+/// one before, does not.
+#[inline(always)]
+#[must_use]
+pub fn sum<F: Float>(x: &[F]) -> F {
+    let (chunks, rest) = x.as_chunks::<ABREAST>();
+    let mut sums = [F::zero(); ABREAST];
+    for chunk in chunks {
+        for i in 0..ABREAST {
+            sums[i] += chunk[i];
+        }
+    }
+    for (sum, x) in sums.iter_mut().zip(rest) {
+        *sum += *x;
+    }
+    total(sums)
+}
+
+/// The sum of products, in the order of [`sum`].
+///
+/// # Panics
+/// If the rows are of different lengths.
+#[inline(always)]
+#[must_use]
+pub fn dot<F: Float>(x: &[F], y: &[F]) -> F {
+    assert_eq!(x.len(), y.len(), "rows of one length");
+    let ((xs, x_rest), (ys, y_rest)) = (x.as_chunks::<ABREAST>(), y.as_chunks::<ABREAST>());
+    let mut sums = [F::zero(); ABREAST];
+    for (x, y) in xs.iter().zip(ys) {
+        for i in 0..ABREAST {
+            sums[i] += x[i] * y[i];
+        }
+    }
+    for ((sum, x), y) in sums.iter_mut().zip(x_rest).zip(y_rest) {
+        *sum += *x * *y;
+    }
+    total(sums)
+}
+
+/// By halves.
+#[inline(always)]
+fn total<F: Float>(mut sums: [F; ABREAST]) -> F {
+    let mut width = ABREAST / 2;
+    while width > 0 {
+        for i in 0..width {
+            sums[i] += sums[i + width];
+        }
+        width /= 2;
+    }
+    sums[0]
 }

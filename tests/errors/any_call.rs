@@ -189,7 +189,9 @@ fn no_call_of(wild: &Wild) -> Result<(), String> {
     let inner = Network::builder(1).repeat(layers, gru.clone());
     wild.language(Stacked::repeat(inputs, layers, &lstm(first), 0))?;
     wild.language(Network::builder(inputs).repeat(layers, lstm(first)).build())?;
-    wild.language(Network::builder(inputs).layer(lstm(first)).layer(gru.clone()).layer(before).seed(7).build())?;
+    wild.language(
+        Network::builder(inputs).layer(lstm(first)).layer(gru.clone()).layer(before.clone()).seed(7).build(),
+    )?;
     wild.language(Network::builder(inputs).layer(gru.clone()).layer(both_ways.clone()).build())?;
     wild.language(Network::builder(inputs).layer(both_ways.clone()).layer(head).build())?;
     wild.layer(Network::builder(inputs).layer(both_ways).layer(rnn).layer(head).build())?;

@@ -11,16 +11,16 @@ fn elu_near_zero_and_far_below() {
         let (y, slope) = Activation::Elu(1.0).apply(a);
         near(y, a.exp_m1(), 5e-16);
         near(slope, a.exp(), 5e-16);
-        let (y, _) = Activation::Elu(2.0_f32).apply(a as f32);
+        let (y, _) = Activation::Elu(2.0).apply(a as f32);
         near(f64::from(y), 2.0 * f64::from(a as f32).exp_m1(), 3e-7);
     }
     // y + scale would have lost these.
     for a in [-5.0_f64, -20.0, -40.0] {
-        near(f64::from(Activation::Elu(1.0_f32).apply(a as f32).1), a.exp(), 2e-7);
+        near(f64::from(Activation::Elu(1.0).apply(a as f32).1), a.exp(), 2e-7);
         near(Activation::Elu(0.5).apply(5.0 * a).1, 0.5 * (5.0 * a).exp(), 1e-15);
     }
-    assert_eq!(Activation::Elu(1.5_f32).apply(-1e30), (-1.5, 0.0));
-    assert_eq!(Activation::Elu(0.0_f32).apply(1e30), (1e30, 1.0));
+    assert_eq!(Activation::Elu(1.5).apply(-1e30_f32), (-1.5, 0.0));
+    assert_eq!(Activation::Elu(0.0).apply(1e30_f32), (1e30, 1.0));
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn a_linear_layer_over_millions_of_rows() {
 }
 
 /// The vanilla cell without its past: all its gradients are sums over rows.
-fn adder() -> GatedSpec<f32, RnnGates<f32>> {
+fn adder() -> GatedSpec<f32, RnnGates> {
     Rnn::<f32>::spec(1).activation(Activation::Identity)
 }
 

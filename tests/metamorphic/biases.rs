@@ -2,7 +2,7 @@
 
 use deep_rnn::{
     Float, Recurrent,
-    cells::{Bias, Gated, GatedSpec, Gru, Lstm, Pointwise, Rnn},
+    cells::{Bias, Gated, GatedSpec, Gru, Lstm, Rnn, RowCell},
     custom::Params,
 };
 use ndarray::{Array1, Slice};
@@ -13,7 +13,7 @@ use crate::pass::run;
 use crate::problems::{build, config, problem};
 
 /// A cell with the weights of `like`, and these biases.
-pub(crate) fn with_biases<F: Float, P: Pointwise<F>>(
+pub(crate) fn with_biases<F: Float, P: RowCell>(
     like: &Gated<F, P>,
     b: Option<Array1<F>>,
     b_h: Option<Array1<F>>,
@@ -22,7 +22,7 @@ pub(crate) fn with_biases<F: Float, P: Pointwise<F>>(
 }
 
 fn zero_biases<F: Float>(t: usize, b: usize, d: usize, h: usize, seed: u64) {
-    fn of<F: Float, P: Pointwise<F>>(spec: &GatedSpec<F, P>, t: usize, b: usize, d: usize, seed: u64) {
+    fn of<F: Float, P: RowCell>(spec: &GatedSpec<F, P>, t: usize, b: usize, d: usize, seed: u64) {
         let none = build(&spec.clone().bias(Bias::None), d, seed);
         let (x, u) = (none.w_x().ncols(), none.w_h().ncols());
         let zeros = with_biases(&none, Some(Array1::zeros(x)), Some(Array1::zeros(u)));
@@ -39,7 +39,7 @@ fn zero_biases<F: Float>(t: usize, b: usize, d: usize, h: usize, seed: u64) {
 }
 
 fn two_biases<F: Float>(t: usize, b: usize, d: usize, h: usize, seed: u64) {
-    fn of<F: Float, P: Pointwise<F>>(spec: &GatedSpec<F, P>, t: usize, b: usize, d: usize, seed: u64) {
+    fn of<F: Float, P: RowCell>(spec: &GatedSpec<F, P>, t: usize, b: usize, d: usize, seed: u64) {
         let two = build(&spec.clone().bias(Bias::Two), d, seed);
         let one = with_biases(&two, Some(two.b().unwrap() + two.b_h().unwrap()), None);
         let problem = problem(&two, t, b, seed);
@@ -67,7 +67,7 @@ fn two_biases<F: Float>(t: usize, b: usize, d: usize, h: usize, seed: u64) {
 }
 
 /// Sets the numbers of one gate of `b`.
-fn set_gate<F: Float, P: Pointwise<F>>(cell: &mut Gated<F, P>, gate: usize, value: f64) {
+fn set_gate<F: Float, P: RowCell>(cell: &mut Gated<F, P>, gate: usize, value: f64) {
     let h = cell.output_size();
     cell.visit_mut(&mut |name, mut view| {
         if name == "b" {

@@ -2,17 +2,17 @@
 
 use deep_rnn::{
     Float,
-    cells::{Activation, Gated, GruGates, LstmGates, Pointwise, Rnn, RnnGates},
+    cells::{Activation, Gated, GruGates, LstmGates, Rnn, RnnGates, RowCell},
     init::Init,
 };
 
 use crate::fixture::Kind;
 
 /// A gate maths that the fixtures have: how a cell of it is made from PyTorch's arrays.
-pub(crate) trait Kept<F: Float>: Pointwise<F> + 'static {
+pub(crate) trait Kept<F: Float>: RowCell + 'static {
     fn of(kind: Kind) -> Self;
 }
-impl<F: Float> Kept<F> for RnnGates<F> {
+impl<F: Float> Kept<F> for RnnGates {
     fn of(kind: Kind) -> Self {
         let activation = if kind == Kind::RnnRelu { Activation::Relu } else { Activation::Tanh };
         let cell = Rnn::<F>::spec(1).activation(activation).build(1, &mut Init::seeded(0)).unwrap();

@@ -18,7 +18,7 @@ use crate::threads::with_threads;
 /// A cell of a mixed stack.
 fn mixed_cell<F: Float, P: Kept<F>>(case: usize, layer: usize, inputs: usize, units: usize) -> Cell<F, P> {
     let stream = |part| fixture::stream(case, fixture::weight_tensor(layer, 0, part));
-    let lanes = <P::X as deep_rnn::cells::Lanes<F>>::N;
+    let lanes = P::X;
     let weight =
         |part, from| fixture::array2(stream(part), [lanes * units, from], 1.0).reversed_axes().mapv(F::from_f64);
     let bias =
@@ -110,8 +110,8 @@ fn check<F: Float, A: Kept<F>, B: Kept<F>, C: Kept<F>>(
 
 #[test]
 fn stacks_of_mixed_kinds_and_widths() {
-    mixed::<f64, RnnGates<f64>>();
-    mixed::<f32, RnnGates<f32>>();
+    mixed::<f64, RnnGates>();
+    mixed::<f32, RnnGates>();
 }
 
 fn mixed<F: Float, Tanh: Kept<F>>() {

@@ -107,8 +107,8 @@ fn all_cases<F: Float>() {
     let mut tally = Tally::of::<F>();
     for case in fixture::cases() {
         let check = match (case.kind, case.directions) {
-            (Kind::RnnTanh | Kind::RnnRelu, 1) => one_direction::<F, RnnGates<F>>,
-            (Kind::RnnTanh | Kind::RnnRelu, _) => two_directions::<F, RnnGates<F>>,
+            (Kind::RnnTanh | Kind::RnnRelu, 1) => one_direction::<F, RnnGates>,
+            (Kind::RnnTanh | Kind::RnnRelu, _) => two_directions::<F, RnnGates>,
             (Kind::Gru, 1) => one_direction::<F, GruGates>,
             (Kind::Gru, _) => two_directions::<F, GruGates>,
             (Kind::Lstm, 1) => one_direction::<F, LstmGates>,

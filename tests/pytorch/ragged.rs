@@ -59,7 +59,7 @@ impl Case {
 
     fn network<F: Float>(&self) -> Network<F> {
         let of = match self.kind {
-            Kind::RnnTanh | Kind::RnnRelu => Case::layer::<F, RnnGates<F>>,
+            Kind::RnnTanh | Kind::RnnRelu => Case::layer::<F, RnnGates>,
             Kind::Gru => Case::layer::<F, GruGates>,
             Kind::Lstm => Case::layer::<F, LstmGates>,
         };
@@ -197,7 +197,7 @@ fn sequence_lens_of_onnx_runtime() {
                 let net = match (direction, kind) {
                     ("reverse", Kind::Gru) => reversed::<GruGates>(&case),
                     ("reverse", Kind::Lstm) => reversed::<LstmGates>(&case),
-                    ("reverse", _) => reversed::<RnnGates<f32>>(&case),
+                    ("reverse", _) => reversed::<RnnGates>(&case),
                     _ => case.network::<f32>().layers()[0].clone(),
                 };
                 let name = format!("onnx.{kind_name}.{direction}.{pattern}");

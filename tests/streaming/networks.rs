@@ -6,21 +6,21 @@ use deep_rnn::prelude::*;
 /// An LSTM whose input gate is what the forget gate leaves: not summed, two lanes of state.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cifg;
-impl<F: Float> Pointwise<F> for Cifg {
-    type X = [F; 3];
-    type H = [F; 3];
-    type State = [F; 2];
-    type Saved = [F; 4];
+impl Pointwise for Cifg {
+    type X<F: Float> = [F; 3];
+    type H<F: Float> = [F; 3];
+    type State<F: Float> = [F; 2];
+    type Saved<F: Float> = [F; 4];
     const NAME: &'static str = "Cifg";
     #[inline(always)]
-    fn forward(&self, x: [F; 3], u: [F; 3], [_, c]: [F; 2]) -> ([F; 2], [F; 4]) {
+    fn forward<F: Float>(&self, x: [F; 3], u: [F; 3], [_, c]: [F; 2]) -> ([F; 2], [F; 4]) {
         let (i, g, o) = ((x[0] + u[0]).sigmoid(), (x[1] + u[1]).tanh(), (x[2] + u[2]).sigmoid());
         let c = c + i * (g - c);
         let tc = c.tanh();
         ([o * tc, c], [i, g, o, tc])
     }
     #[inline(always)]
-    fn backward(&self, _: [F; 4], _: [F; 2], _: [F; 2]) -> ([F; 3], [F; 3], [F; 2]) {
+    fn backward<F: Float>(&self, _: [F; 4], _: [F; 2], _: [F; 2]) -> ([F; 3], [F; 3], [F; 2]) {
         unreachable!("nothing here is trained")
     }
 }
@@ -28,18 +28,18 @@ impl<F: Float> Pointwise<F> for Cifg {
 /// A minimal GRU: h is in no product.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MinGru;
-impl<F: Float> Pointwise<F> for MinGru {
-    type X = [F; 2];
-    type H = [F; 0];
-    type State = [F; 1];
-    type Saved = [F; 0];
+impl Pointwise for MinGru {
+    type X<F: Float> = [F; 2];
+    type H<F: Float> = [F; 0];
+    type State<F: Float> = [F; 1];
+    type Saved<F: Float> = [F; 0];
     const NAME: &'static str = "MinGru";
     #[inline(always)]
-    fn forward(&self, x: [F; 2], _: [F; 0], [h]: [F; 1]) -> ([F; 1], [F; 0]) {
+    fn forward<F: Float>(&self, x: [F; 2], _: [F; 0], [h]: [F; 1]) -> ([F; 1], [F; 0]) {
         ([h + x[0].sigmoid() * (x[1] - h)], [])
     }
     #[inline(always)]
-    fn backward(&self, _: [F; 0], _: [F; 1], _: [F; 1]) -> ([F; 2], [F; 0], [F; 1]) {
+    fn backward<F: Float>(&self, _: [F; 0], _: [F; 1], _: [F; 1]) -> ([F; 2], [F; 0], [F; 1]) {
         unreachable!("nothing here is trained")
     }
 }

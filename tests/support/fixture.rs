@@ -1,5 +1,5 @@
 //! The numbers of PyTorch that the gradients are held against: `tests/data/pytorch.safetensors`, made by
-//! `tests/data/gen.py`, whose header lists every case and tensor, and `ragged.safetensors` and `tied.safetensors` likewise. Weights, inputs, initial states and cotangents are
+//! `tests/data/gen.py`, whose header lists every case and tensor, and `ragged.safetensors`, `tied.safetensors` and `variants.safetensors` likewise. Weights, inputs, initial states and cotangents are
 //! not in the file; they are made here by the same integer recurrence, to the bit.
 //!
 //! A test file takes it in with (and a folder of tests with `"../support/fixture.rs"`)
@@ -227,6 +227,7 @@ fn file() -> &'static BTreeMap<String, ArrayD<f64>> {
         let mut all = read("pytorch.safetensors", "gen.py");
         all.append(&mut read("ragged.safetensors", "ragged.py"));
         all.append(&mut read("tied.safetensors", "tied.py"));
+        all.append(&mut read("variants.safetensors", "variants.py"));
         all
     })
 }

@@ -12,11 +12,11 @@ use ndarray::{ArrayView3, s};
 
 use super::{Gated, Hands, Part, held};
 use crate::Float;
+use crate::gates::RowCell;
 use crate::kernel::matmul::{matmul, matmul_from};
 use crate::kernel::pace::{Pace, wait};
 use crate::kernel::rows;
 use crate::kernel::threads::divide;
-use crate::pointwise::{Lanes, Pointwise};
 
 /// How long the others may keep one waiting, but for the time their part of the weight takes: many times what it takes to
 /// hand a step over, much less than a core is taken for.
@@ -57,7 +57,7 @@ impl<'a, 'p, F: Float> Round<'a, 'p, F> {
     }
 }
 
-impl<F: Float, P: Pointwise<F>> Gated<F, P> {
+impl<F: Float, P: RowCell> Gated<F, P> {
     pub(super) fn round(&self, round: &Round<'_, '_, F>, hands: &mut [Hands<'_, F>], pace: &Pace) {
         if !pace.together(hands.len()) {
             return self.lead(round, &mut hands[0]);
@@ -134,10 +134,10 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
     /// Makes step `step` of a part, if nobody does it sooner.
     fn one_step(&self, round: &Round<'_, '_, F>, index: usize, step: usize, hands: &mut Hands<'_, F>) {
         let (b, all, part) = (round.batch, self.units(), &round.parts[index]);
-        let (units, width) = (part.units, P::X::N * part.units);
+        let (units, width) = (part.units, P::X * part.units);
         let Hands { xs, us, h, own, after, rest, .. } = hands;
         let (xs, own, after) = (&mut xs[..b * width], &mut own[..b * units], &mut after[..b * units]);
-        let us = if P::SUMMED { &mut us[..0] } else { &mut us[..b * P::H::N * units] };
+        let us = if P::SUMMED { &mut us[..0] } else { &mut us[..b * P::H * units] };
         let rest = {
             let now = held(&part.now);
             if now.step != step {
@@ -153,11 +153,11 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
                 h[row * all + other.first..][..other.units].copy_from_slice(theirs);
             }
         }
-        let sums = &round.xs[(step - round.start) * b * P::X::N * all..];
+        let sums = &round.xs[(step - round.start) * b * P::X * all..];
         for row in 0..b {
             own[row * units..][..units].copy_from_slice(&h[row * all + part.first..][..units]);
-            for gate in 0..P::X::N {
-                let from = &sums[(row * P::X::N + gate) * all + part.first..][..units];
+            for gate in 0..P::X {
+                let from = &sums[(row * P::X + gate) * all + part.first..][..units];
                 xs[row * width + gate * units..][..units].copy_from_slice(from);
             }
         }
@@ -166,15 +166,16 @@ impl<F: Float, P: Pointwise<F>> Gated<F, P> {
         } else {
             matmul_from(part.own_bias, us, h, all, b, part.w_h);
         }
-        rows::forward(rows::Forward {
-            gates: self.gates(),
+        self.gates().forward_rows(rows::Forward {
+            weights: &[],
             units,
             x: xs,
             u: us,
             h: own,
             y: &mut *after,
             rest: &mut *rest,
-            tape: None,
+            before: &mut [],
+            saved: None,
         });
         let mut now = held(&part.now);
         if now.step != step {

@@ -6,18 +6,19 @@ use std::time::Duration;
 
 use ndarray::{Array1, Array2, Array3};
 
+use crate::cells::{Bias, GruGates};
+use crate::gates::{Lanes, Pointwise, RowCell};
 use crate::kernel::pace::Pace;
-use crate::pointwise::{Lanes, Pointwise};
-use crate::{Bias, Context, Float, Gated, GatedSpec, Init, Input, Rnn, Threads};
+use crate::{Context, Float, Gated, GatedSpec, Init, Input, Rnn, Threads};
 
 /// Outputs, and the state lanes beyond h, with the units in `parts` parts (1: not divided) on `threads`.
-fn outputs<F: Float, P: Pointwise<F>>(
+fn outputs<F: Float, P: RowCell>(
     cell: &Gated<F, P>,
     input: &Input<'_, F>,
     parts: usize,
     threads: &Threads,
 ) -> (Array3<F>, Vec<F>) {
-    let ((t, b), units, more) = (input.dim(), cell.units(), P::State::N - 1);
+    let ((t, b), units, more) = (input.dim(), cell.units(), <P::State<F> as Lanes<F>>::N - 1);
     let mut ys = Array3::zeros((t, b, units));
     let state = Init::seeded(9).uniform::<F, _, _>((b, units * (more + 1)), 0.5);
     let h0: Vec<F> = state.iter().take(b * units).copied().collect();
@@ -41,7 +42,7 @@ fn outputs<F: Float, P: Pointwise<F>>(
     (ys, rest)
 }
 
-fn same<F: Float, P: Pointwise<F>>(gates: P, bias: Bias) {
+fn same<F: Float, P: RowCell>(gates: P, bias: Bias) {
     const D: usize = 5;
     let cell = GatedSpec::new(gates, 67).bias(bias).build(D, &mut Init::seeded(1)).unwrap();
     // More steps than a round, and than a piece.
@@ -62,8 +63,8 @@ fn same<F: Float, P: Pointwise<F>>(gates: P, bias: Bias) {
 fn parts_of_the_units_give_the_bits_of_the_whole() {
     same::<f32, _>(crate::cells::LstmGates, Bias::One);
     same::<f64, _>(crate::cells::LstmGates, Bias::Two);
-    same::<f32, _>(crate::GruGates, Bias::Two);
-    same::<f64, _>(crate::GruGates, Bias::None);
+    same::<f32, _>(GruGates, Bias::Two);
+    same::<f64, _>(GruGates, Bias::None);
     same::<f32, _>(*Rnn::<f32>::spec(1).build(1, &mut Init::seeded(0)).unwrap().gates(), Bias::One);
 }
 
@@ -84,16 +85,16 @@ struct Mood {
 
 const LATER: f64 = 1000.0;
 
-impl Pointwise<f64> for Moody<'_> {
-    type X = [f64; 1];
-    type H = [f64; 1];
-    type State = [f64; 1];
-    type Saved = [f64; 1];
+impl Pointwise for Moody<'_> {
+    type X<F: Float> = [F; 1];
+    type H<F: Float> = [F; 1];
+    type State<F: Float> = [F; 1];
+    type Saved<F: Float> = [F; 1];
     const NAME: &'static str = "Moody";
 
-    fn forward(&self, [x]: [f64; 1], [u]: [f64; 1], _: [f64; 1]) -> ([f64; 1], [f64; 1]) {
+    fn forward<F: Float>(&self, [x]: [F; 1], [u]: [F; 1], _: [F; 1]) -> ([F; 1], [F; 1]) {
         let (mood, me) = (self.0, thread::current().id());
-        if x < LATER {
+        if x.as_f64() < LATER {
             *mood.first.lock().unwrap() = Some(me);
         } else if *mood.first.lock().unwrap() != Some(me) {
             let n = mood.others.fetch_add(1, Ordering::Relaxed) + 1;
@@ -103,11 +104,11 @@ impl Pointwise<f64> for Moody<'_> {
             }
             assert!(mood.panic_at == 0 || n < mood.panic_at, "in a bad mood");
         }
-        ([(x + u).sin()], [0.0])
+        ([F::from_f64((x + u).as_f64().sin())], [F::zero()])
     }
 
-    fn backward(&self, _: [f64; 1], _: [f64; 1], _: [f64; 1]) -> ([f64; 1], [f64; 1], [f64; 1]) {
-        ([0.0], [0.0], [0.0])
+    fn backward<F: Float>(&self, _: [F; 1], _: [F; 1], _: [F; 1]) -> ([F; 1], [F; 1], [F; 1]) {
+        ([F::zero()], [F::zero()], [F::zero()])
     }
 }
 

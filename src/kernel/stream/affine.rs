@@ -1,16 +1,18 @@
 //! An affine map of few rows.
 
-use super::{Operand, StepInput, add, copy, rows_of};
+use super::{Operand, StepInput, add, copy};
 use crate::Float;
+use crate::gates::BLOCK;
 use crate::kernel::dispatch::{Job, dispatch};
 use crate::kernel::stored::Stored;
-use crate::pointwise::BLOCK;
 
-/// An affine map: `y [B, n] = b + x · w`, where each column of `w` counts as a unit of one lane.
+/// An affine map: `y [B, n] = b + x · w`, where each column of `w` counts as a unit of one lane; without a `b`, `y += x · w`.
 pub(crate) struct Affine<'a, F, W> {
     pub(crate) w: &'a Operand<F, W>,
-    pub(crate) b: &'a [F],
+    pub(crate) b: Option<&'a [F]>,
     pub(crate) n: usize,
+    /// Rows of `y` begin so many numbers apart; the last may end after its `n`.
+    pub(crate) ld: usize,
     pub(crate) x: StepInput<'a, F>,
     pub(crate) y: &'a mut [F],
 }
@@ -29,7 +31,8 @@ impl<F: Float, W: Stored<F>> Job for Run<'_, '_, F, W> {
     #[inline(always)]
     fn run<const FUSED: bool, const WIDE: bool>(self) {
         let affine = self.0;
-        let (blocks, rows) = (affine.n.div_ceil(BLOCK), rows_of(affine.y.len(), affine.n));
+        let rows = if affine.y.len() == affine.ld { 1 } else { affine.y.len().div_ceil(affine.ld) };
+        let blocks = affine.n.div_ceil(BLOCK);
         for r in 0..rows {
             let mut q = 0;
             while q + 4 <= blocks {
@@ -51,14 +54,22 @@ impl<F: Float, W: Stored<F>> Affine<'_, F, W> {
     #[inline(always)]
     fn tile<const A: usize, const FUSED: bool>(&mut self, r: usize, q: usize) {
         let mut sums = [[[[F::zero(); BLOCK]; 1]; A]; 1];
-        sums.as_flattened_mut()
-            .as_flattened_mut()
-            .as_flattened_mut()
-            .copy_from_slice(&self.b[q * BLOCK..][..A * BLOCK]);
+        match self.b {
+            Some(b) => {
+                let numbers = sums.as_flattened_mut().as_flattened_mut().as_flattened_mut();
+                numbers.copy_from_slice(&b[q * BLOCK..][..A * BLOCK]);
+            }
+            None => {
+                for (i, [sums]) in sums[0].iter_mut().enumerate() {
+                    let unit = (q + i) * BLOCK;
+                    copy(sums, &self.y[r * self.ld + unit..], BLOCK.min(self.n - unit));
+                }
+            }
+        }
         add::<F, W, [F; 1], 1, A, FUSED>(&mut sums, self.x.rows(r, self.w.k), self.w, q);
         for (i, [sums]) in sums[0].iter().enumerate() {
             let unit = (q + i) * BLOCK;
-            copy(&mut self.y[r * self.n + unit..], sums, BLOCK.min(self.n - unit));
+            copy(&mut self.y[r * self.ld + unit..], sums, BLOCK.min(self.n - unit));
         }
     }
 }

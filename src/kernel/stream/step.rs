@@ -2,9 +2,9 @@
 
 use super::{Operand, StepInput, Terms, add, array, copy, rows_of};
 use crate::Float;
+use crate::gates::{BLOCK, Lanes, PerUnit};
 use crate::kernel::dispatch::{Job, dispatch};
 use crate::kernel::stored::Stored;
-use crate::pointwise::{BLOCK, Lanes, Pointwise};
 
 /// How many blocks' sums the registers hold beside each other, for so many lanes: 4, 2 or 1.
 const fn abreast<F>(lanes: usize, fused: bool, wide: bool) -> usize {
@@ -26,37 +26,48 @@ const fn abreast<F>(lanes: usize, fused: bool, wide: bool) -> usize {
 }
 
 /// The sums of a block: x·w_x + b, or all of it where the gates only use the sum, and h·w_h + b_h.
-type Sums<F, P> = (<<P as Pointwise<F>>::X as Lanes<F>>::Block, <<P as Pointwise<F>>::H as Lanes<F>>::Block);
+type Sums<F, P> = (<<P as PerUnit>::X<F> as Lanes<F>>::Block, <<P as PerUnit>::H<F> as Lanes<F>>::Block);
 
-/// A step of a gated cell: both products, and the gates.
-pub(crate) struct Step<'a, F: Float, P: Pointwise<F>, W> {
-    pub(crate) gates: &'a P,
+/// A step of a gated cell: both products, and the gates; `S` is the lanes of its state.
+pub(crate) struct Step<'a, F: Float, S, W> {
     pub(crate) units: usize,
     pub(crate) w_x: &'a Operand<F, W>,
     pub(crate) w_h: &'a Operand<F, W>,
-    /// As [`columns`](super::columns): where the sums start.
+    /// As [`columns`](super::columns): where the sums start, and the units' own weights.
     pub(crate) b: &'a [F],
     pub(crate) b_h: &'a [F],
+    pub(crate) weights: &'a [F],
     pub(crate) x: StepInput<'a, F>,
     pub(crate) y: &'a mut [F],
     /// The lanes of the state, `[B, H]` each.
-    pub(crate) state: <P::State as Lanes<F>>::Slices<'a>,
+    pub(crate) state: S,
 }
 
-impl<F: Float, P: Pointwise<F>, W: Stored<F>> Step<'_, F, P, W> {
-    pub(crate) fn start(mut self) {
-        dispatch(Run(&mut self));
+impl<'a, F: Float, S: AsMut<[&'a mut [F]]>, W: Stored<F>> Step<'a, F, S, W> {
+    #[inline(always)]
+    pub(crate) fn start<P: PerUnit>(mut self, gates: &P) {
+        dispatch(Run(&mut At { gates, step: &mut self, float: std::marker::PhantomData }));
     }
 }
 
-/// By reference: a value of this size is copied on its way through the dispatch, which a small step would notice.
-struct Run<'s, 'a, F: Float, P: Pointwise<F>, W>(&'s mut Step<'a, F, P, W>);
+/// The step of these gates.
+struct At<'s, 'a, F: Float, P, S, W> {
+    gates: &'s P,
+    step: &'s mut Step<'a, F, S, W>,
+    float: std::marker::PhantomData<F>,
+}
 
-impl<F: Float, P: Pointwise<F>, W: Stored<F>> Job for Run<'_, '_, F, P, W> {
+/// By reference: a value of this size is copied on its way through the dispatch, which a small step would notice.
+struct Run<'r, 's, 'a, F: Float, P, S, W>(&'r mut At<'s, 'a, F, P, S, W>);
+
+impl<'a, F: Float, P: PerUnit, S: AsMut<[&'a mut [F]]>, W: Stored<F>> Job for Run<'_, '_, 'a, F, P, S, W> {
     type Output = ();
     #[inline(always)]
     fn run<const FUSED: bool, const WIDE: bool>(self) {
-        let lanes = if P::X::N > P::H::N { P::X::N } else { P::H::N };
+        let lanes = const {
+            let (x, h) = (<P::X<F> as Lanes<F>>::N, <P::H<F> as Lanes<F>>::N);
+            if x > h { x } else { h }
+        };
         match abreast::<F>(lanes, FUSED, WIDE) {
             4 => self.0.blocks::<4, FUSED>(),
             2 => self.0.blocks::<2, FUSED>(),
@@ -65,11 +76,11 @@ impl<F: Float, P: Pointwise<F>, W: Stored<F>> Job for Run<'_, '_, F, P, W> {
     }
 }
 
-impl<F: Float, P: Pointwise<F>, W: Stored<F>> Step<'_, F, P, W> {
+impl<'a, F: Float, P: PerUnit, S: AsMut<[&'a mut [F]]>, W: Stored<F>> At<'_, 'a, F, P, S, W> {
     /// `MOST` rows of a block at a time; of the rows that are left over, `MOST` blocks at a time.
     #[inline(always)]
     fn blocks<const MOST: usize, const FUSED: bool>(&mut self) {
-        let (blocks, rows) = (self.units.div_ceil(BLOCK), rows_of(self.y.len(), self.units));
+        let (blocks, rows) = (self.step.units.div_ceil(BLOCK), rows_of(self.step.y.len(), self.step.units));
         let many = if MOST > 1 { rows / MOST * MOST } else { 0 };
         if MOST > 1 && (many > 0 || MOST <= blocks) {
             self.groups::<MOST, FUSED>(many, rows);
@@ -81,21 +92,21 @@ impl<F: Float, P: Pointwise<F>, W: Stored<F>> Step<'_, F, P, W> {
                 self.gates(&sums, r, q);
             }
         }
-        let h = &mut *self.state.as_mut()[0];
+        let h = &mut *self.step.state.as_mut()[0];
         if h.len() <= BLOCK {
-            copy(h, self.y, h.len());
+            copy(h, self.step.y, h.len());
         } else {
-            h.copy_from_slice(self.y);
+            h.copy_from_slice(self.step.y);
         }
     }
 
     /// The first `many` rows, all rows of a block while its weights are near; of the others the blocks that make up groups.
     #[inline(always)]
     fn groups<const MOST: usize, const FUSED: bool>(&mut self, many: usize, rows: usize) {
-        let blocks = self.units.div_ceil(BLOCK);
+        let blocks = self.step.units.div_ceil(BLOCK);
         let high = many / MOST * blocks;
         let wide = (rows - many) * (blocks / MOST);
-        let mut sums = [(P::X::block(), P::H::block()); MOST];
+        let mut sums = [(P::X::<F>::block(), P::H::<F>::block()); MOST];
         for tile in 0..high + wide {
             let (r, q, width) = if tile < high {
                 let (q, r) = (tile / (many / MOST), tile % (many / MOST) * MOST);
@@ -118,26 +129,26 @@ impl<F: Float, P: Pointwise<F>, W: Stored<F>> Step<'_, F, P, W> {
     /// The sums of `R` rows from `r` on, of `A` blocks from `q` on.
     #[inline(always)]
     fn sums<const R: usize, const A: usize, const FUSED: bool>(&mut self, r: usize, q: usize) -> [[Sums<F, P>; A]; R] {
-        let (units, n_x, n_h) = (self.units, P::X::N * BLOCK, P::H::N * BLOCK);
-        let mut xs = [[P::X::block(); A]; R];
-        let mut us = [[P::H::block(); A]; R];
+        let (units, n_x, n_h) = (self.step.units, <P::X<F> as Lanes<F>>::N * BLOCK, <P::H<F> as Lanes<F>>::N * BLOCK);
+        let mut xs = [[P::X::<F>::block(); A]; R];
+        let mut us = [[P::H::<F>::block(); A]; R];
         for i in 0..A {
             for row in 0..R {
-                xs[row][i].as_mut().as_flattened_mut().copy_from_slice(&self.b[(q + i) * n_x..][..n_x]);
+                xs[row][i].as_mut().as_flattened_mut().copy_from_slice(&self.step.b[(q + i) * n_x..][..n_x]);
                 if !P::SUMMED {
-                    us[row][i].as_mut().as_flattened_mut().copy_from_slice(&self.b_h[(q + i) * n_h..][..n_h]);
+                    us[row][i].as_mut().as_flattened_mut().copy_from_slice(&self.step.b_h[(q + i) * n_h..][..n_h]);
                 }
             }
         }
-        add::<F, W, P::X, R, A, FUSED>(&mut xs, self.x.rows(r, self.w_x.k), self.w_x, q);
-        let h = &*self.state.as_mut()[0];
+        add::<F, W, P::X<F>, R, A, FUSED>(&mut xs, self.step.x.rows(r, self.step.w_x.k), self.step.w_x, q);
+        let h = &*self.step.state.as_mut()[0];
         let h = Terms::All(array(&[], |row| &h[(r + row) * units..][..units]));
         if P::SUMMED {
-            add::<F, W, P::X, R, A, FUSED>(&mut xs, h, self.w_h, q);
-        } else if P::H::N > 0 {
-            add::<F, W, P::H, R, A, FUSED>(&mut us, h, self.w_h, q);
+            add::<F, W, P::X<F>, R, A, FUSED>(&mut xs, h, self.step.w_h, q);
+        } else if <P::H<F> as Lanes<F>>::N > 0 {
+            add::<F, W, P::H<F>, R, A, FUSED>(&mut us, h, self.step.w_h, q);
         }
-        let mut sums = [[(P::X::block(), P::H::block()); A]; R];
+        let mut sums = [[(P::X::<F>::block(), P::H::<F>::block()); A]; R];
         for row in 0..R {
             for i in 0..A {
                 sums[row][i] = (xs[row][i], us[row][i]);
@@ -149,20 +160,23 @@ impl<F: Float, P: Pointwise<F>, W: Stored<F>> Step<'_, F, P, W> {
     /// The gates of block `q` of row `r`. Lane 0 of the state stays as it was, since other blocks read it.
     #[inline(always)]
     fn gates(&mut self, (xs, us): &Sums<F, P>, r: usize, q: usize) {
-        let (units, state) = (self.units, self.state.as_mut());
+        let (units, state) = (self.step.units, self.step.state.as_mut());
         let width = BLOCK.min(units - q * BLOCK);
         let at = r * units + q * BLOCK;
-        let (mut block, mut saved) = (P::State::block(), P::Saved::block());
+        let (mut block, mut saved) = (P::State::<F>::block(), P::Saved::<F>::block());
         for (to, from) in block.as_mut().iter_mut().zip(&*state) {
             copy(to, &from[at..], width);
         }
-        self.gates.forward_block(xs, us, &mut block, &mut saved);
+        let mut weights = P::Weights::<F>::block();
+        let lanes = <P::Weights<F> as Lanes<F>>::N * BLOCK;
+        weights.as_mut().as_flattened_mut().copy_from_slice(&self.step.weights[q * lanes..][..lanes]);
+        self.gates.forward_block::<F>(&weights, xs, us, &mut block, &mut saved);
         for lane in block.as_mut() {
             for x in lane {
                 *x = x.flush();
             }
         }
-        copy(&mut self.y[at..], &block.as_ref()[0], width);
+        copy(&mut self.step.y[at..], &block.as_ref()[0], width);
         for (from, to) in block.as_ref().iter().zip(state).skip(1) {
             copy(&mut to[at..], from, width);
         }

@@ -3,11 +3,13 @@
 
 mod cifg;
 mod mgu;
+mod norm_lstm;
 mod residual;
 mod smooth;
 
 pub use cifg::Cifg;
 pub use mgu::Mgu;
+pub use norm_lstm::NormLstm;
 pub use residual::Residual;
 pub use smooth::Smooth;
 
