@@ -44,7 +44,7 @@ fn layer<L: SeqLayer>(worst: &mut Worst, name: &str, net: &L) {
     let mut turn = 0;
     layouts(&xs, |layout, xs| {
         turn += 1;
-        if turn > deep(5, 2) {
+        if turn > deep(5, if L::Elem::NAME == "f64" { 1 } else { 2 }) {
             return;
         }
         for threads in (1..=4).step_by(deep(1, 2)) {

@@ -4,6 +4,7 @@ use deep_rnn::infer::Unprepared;
 use deep_rnn::prelude::*;
 
 use crate::bits::weights;
+use crate::deep::deep;
 use crate::networks::{Check, build, each_packed};
 use crate::run::{Problem, batch_first, cell_steps, forward, nan, problem, row_steps, same, view_steps};
 
@@ -36,9 +37,9 @@ impl Check for Bits {
 }
 
 fn every_network<F: Float>() {
-    for h in [1, 8, 16, 17, 33] {
-        for d in [1, 7] {
-            for b in [0, 1, 3, 5] {
+    for &h in deep(&[1, 8, 16, 17, 33][..], &[1, 16, 17]) {
+        for &d in deep(&[1, 7][..], &[7]) {
+            for &b in deep(&[0, 1, 3, 5][..], &[0, 1, 5]) {
                 each_packed::<F>(d, h, (h + d) as u64, &mut Bits { t: 40, b });
             }
         }

@@ -4,6 +4,8 @@
 #[path = "../support/bits.rs"]
 mod bits;
 mod bytes;
+#[path = "../support/deep.rs"]
+mod deep;
 mod drift;
 mod full;
 mod language;

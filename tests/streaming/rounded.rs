@@ -3,6 +3,7 @@
 use deep_rnn::ndarray::ArrayViewMutD;
 use deep_rnn::prelude::*;
 
+use crate::deep::deep;
 use crate::networks::{Check, each_packed};
 use crate::run::{difference, forward, problem, row_steps, same, view_steps};
 
@@ -85,8 +86,8 @@ fn epsilon<F: Float>() -> f64 {
 const INT8_ROUNDINGS: f64 = 16.0;
 
 fn every_network<F: Float>(check: &mut impl Check) {
-    for h in [1, 8, 17, 33] {
-        for d in [1, 2, 7] {
+    for &h in deep(&[1, 8, 17, 33][..], &[1, 17]) {
+        for &d in deep(&[1, 2, 7][..], &[2, 7]) {
             each_packed::<F>(d, h, (h + d) as u64, check);
         }
     }
