@@ -18,7 +18,10 @@ use bits::{state_bits, weights};
 
 #[path = "support/deep.rs"]
 mod deep;
+#[path = "support/stepped.rs"]
+mod stepped;
 use deep::deep;
+use stepped::SteppedGru;
 
 const V: usize = 7;
 
@@ -174,7 +177,7 @@ fn mixed_stacks_and_cells_in_shards() {
 fn rows_of_numbers() {
     dense("LSTM", SIZES, || Stacked::repeat(3, 2, &Lstm::spec(5), 1).unwrap());
     dense("a network", &[(23, 2)], || Network::builder(3).gru(4).linear(6).lstm(2).linear(2).seed(1).build().unwrap());
-    dense("in shards", &[(23, 17)], || Stacked::repeat(3, 2, &GruResetBefore::spec(5), 0).unwrap());
+    dense("in shards", &[(23, 17)], || Stacked::repeat(3, 2, &SteppedGru::spec(5), 0).unwrap());
 }
 
 #[test]
@@ -289,6 +292,7 @@ fn sizes_that_no_memory_holds() {
     counted("LSTM", &lstm());
     counted("GRU", &Gru::<f64>::spec(7).build(5, &mut init()).unwrap());
     counted("GRU, reset before", &GruResetBefore::<f64>::spec(7).build(5, &mut init()).unwrap());
+    counted("by steps", &SteppedGru::<f64>::spec(7).build(5, &mut init()).unwrap());
     counted("Linear", &Linear::<f32>::spec(7).build(5, &mut init()).unwrap());
     counted("Reversed", &Reversed::new(lstm()));
     counted("Stacked", &Stacked::repeat(5, 3, &Rnn::<f32>::spec(9), 0).unwrap());

@@ -12,6 +12,8 @@ mod not_finite;
 mod nothing;
 mod settings;
 mod small_model;
+#[path = "../support/stepped.rs"]
+mod stepped;
 mod swapped;
 
 use deep_rnn::Error;

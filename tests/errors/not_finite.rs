@@ -1,5 +1,6 @@
 //! Numbers that are not finite: in a batch, a loss, a weight or a state.
 
+use crate::stepped::SteppedGru;
 use deep_rnn::loss::Loss;
 use deep_rnn::ndarray::{Array3, ArrayRef3, ArrayView3, ArrayViewMut3};
 use deep_rnn::prelude::*;
@@ -65,7 +66,7 @@ fn refused_batch_leaves_no_trace<N: SeqLayer<Elem = f64>>(model: &N, rows: usize
 #[test]
 fn numbers_that_are_not_finite_are_refused_and_leave_no_trace() {
     let whole = Network::builder(3).layer(spec(6)).layer(Linear::spec(2)).build().unwrap();
-    let sharded = Network::builder(3).layer(GruResetBefore::<f64>::spec(6)).layer(Linear::spec(2)).build().unwrap();
+    let sharded = Network::builder(3).layer(SteppedGru::<f64>::spec(6)).layer(Linear::spec(2)).build().unwrap();
     assert!(whole.splits_itself() && !sharded.splits_itself());
     for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         for spoilt in [Spoilt::Input(bad), Spoilt::Target(bad), Spoilt::Loss(bad), Spoilt::Gradient(bad)] {

@@ -7,6 +7,8 @@ mod deep;
 mod functions;
 mod losses;
 mod silence;
+#[path = "../support/stepped.rs"]
+mod stepped;
 mod sums;
 
 use deep_rnn::{Error, custom::Params, optim::Optimizer};

@@ -1,6 +1,7 @@
 //! Gradients summed over very many rows. A sum of small terms one after the other loses what lies below its last digit; in
 //! blocks it does not, and the blocks do not depend on how a window is run.
 
+use crate::stepped::SteppedGru;
 use deep_rnn::cells::{GatedSpec, RnnGates};
 use deep_rnn::prelude::*;
 use ndarray::{Array1, Array2, Array3, ArrayRef2, ArrayRef3, ArrayView3, ArrayViewMut3, Axis, Slice};
@@ -163,6 +164,7 @@ fn blocks_are_counted_from_the_end() {
     check("Lstm", &Lstm::<f32>::spec(3).build(2, &mut init).unwrap());
     check("Gru", &Gru::<f32>::spec(2).build(3, &mut init).unwrap());
     check("GruResetBefore", &GruResetBefore::<f32>::spec(2).build(2, &mut init).unwrap());
+    check("by steps", &SteppedGru::<f32>::spec(2).build(2, &mut init).unwrap());
 }
 
 /// A memory budget, threads: the same bits, for a window of several blocks too.
@@ -188,7 +190,7 @@ fn a_long_window_has_the_same_bits_however_it_is_run() {
     }
     let mut init = Init::seeded(2);
     let whole = Network::<f32>::builder(1).lstm(8).linear(1).build().unwrap();
-    let sharded = GruResetBefore::<f32>::spec(3).build(1, &mut init).unwrap();
+    let sharded = SteppedGru::<f32>::spec(3).build(1, &mut init).unwrap();
     for &share in deep(&[None, Some(0.9), Some(0.5), Some(0.3)][..], &[Some(0.5)]) {
         for threads in [1, 2] {
             assert!(gradients(&whole, (4500, 8), share, threads) == gradients(&whole, (4500, 8), None, 1), "{share:?}");

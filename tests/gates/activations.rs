@@ -85,7 +85,7 @@ fn activations_by_name() {
         ("leaky-relu", "leaky-relu(0.01)"),
         ("elu", "elu(1)"),
         ("softsign", "softsign"),
-        ("hard-sigmoid", "hard-sigmoid"),
+        ("hard-sigmoid", "hard-sigmoid(0.2, 0.5)"),
     ] {
         let activation: Activation = name.parse().unwrap();
         assert_eq!((activation.name(), format!("{activation:?}").as_str()), (name, text));

@@ -5,6 +5,9 @@
 mod deep;
 mod measure;
 mod panics;
+#[path = "../support/stepped.rs"]
+mod stepped;
+use stepped::SteppedGru;
 
 use deep::deep;
 use deep_rnn::layers::{Embedding, LearnedState, Reversed, Tied};
@@ -151,6 +154,9 @@ fn the_peak_is_what_was_said() {
     dense(&mut worst, "GRU", &Gru::<f64>::spec(40), 3);
     dense(&mut worst, "RNN", &Rnn::<f32>::spec(64), 1);
     dense(&mut worst, "GRU, reset before", &GruResetBefore::<f32>::spec(32), 2);
+    dense(&mut worst, "by steps", &SteppedGru::<f32>::spec(32), 2);
+    dense(&mut worst, "peepholes", &Lstm::<f32>::spec(48).peepholes(), 2);
+    dense(&mut worst, "projection", &Lstm::<f32>::spec(48).projection(24).projection_clip(1.0), 2);
     let stack = |layers, units| Stacked::repeat(28, layers, &Lstm::<f32>::spec(units), 0).unwrap();
     tokens(&mut worst, "LSTM", || stack(2, 64));
     tokens(&mut worst, "GRU, wide", || Stacked::repeat(300, 1, &Gru::<f32>::spec(32), 0).unwrap());

@@ -1,5 +1,6 @@
 //! Panics of a user's code, caught: what was held in the middle of a window does not gather.
 
+use crate::stepped::SteppedGru;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use deep_rnn::loss::Loss;
@@ -55,9 +56,9 @@ pub(crate) fn many_leave_one_window() {
     for threads in [1, 3] {
         for share in [1.0, 0.7] {
             held(&Lstm::<f32>::spec(32), loss_fn(broken), threads, share);
-            held(&GruResetBefore::<f32>::spec(32), loss_fn(broken), threads, share);
+            held(&SteppedGru::<f32>::spec(32), loss_fn(broken), threads, share);
             held(&Lstm::<f32>::spec(32), loss_fn(infinite), threads, share);
-            held(&GruResetBefore::<f32>::spec(32), loss_fn(infinite), threads, share);
+            held(&SteppedGru::<f32>::spec(32), loss_fn(infinite), threads, share);
         }
     }
     std::panic::set_hook(hook);

@@ -15,6 +15,8 @@ mod pass;
 mod problems;
 mod reach;
 mod shapes;
+#[path = "../support/stepped.rs"]
+mod stepped;
 mod threads;
 mod tokens;
 mod views;

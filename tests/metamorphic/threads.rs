@@ -1,5 +1,6 @@
 //! Threads: any number of them gives the same bits.
 
+use crate::stepped::SteppedGru;
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
@@ -100,6 +101,7 @@ fn threads<F: Float>() {
     threads_on("bidirectional", &build(&Bidirectional::spec(Lstm::<F>::spec(128), Merge::Sum), 40, 4), 20, 7);
     threads_on("linear", &build(&Linear::<F>::spec(301), 130, 5), 20, 33);
     threads_on("gru before", &build(&GruResetBefore::<F>::spec(64), 40, 5), 5, 9);
+    threads_on("by steps", &build(&SteppedGru::<F>::spec(64), 40, 5), 5, 9);
 
     let cell = build(&Lstm::<F>::spec(128), 60, 6);
     let (tokens, problem) = (tokens(20, 33, 60, 7), problem(&cell, 20, 33, 8));

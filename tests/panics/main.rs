@@ -4,6 +4,9 @@
 #[path = "../support/bits.rs"]
 mod bits;
 mod fragile;
+#[path = "../support/stepped.rs"]
+mod stepped;
+use stepped::SteppedGru;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -137,8 +140,7 @@ fn init() -> Init {
 #[test]
 fn a_cell_in_shards() {
     for threads in [1, 2, 3] {
-        let net =
-            |fuse: &Fuse| Fragile::new(GruResetBefore::<f64>::spec(4).build(3, &mut init()).unwrap(), fuse, false);
+        let net = |fuse: &Fuse| Fragile::new(SteppedGru::<f64>::spec(4).build(3, &mut init()).unwrap(), fuse, false);
         at_every_call("own cell", net, mean_squared, threads, None);
         at_every_call("own cell, budget", net, mean_squared, threads, Some(0.97));
         let mixed = |fuse: &Fuse| {
@@ -205,7 +207,7 @@ fn a_loss() {
         let net = |_: &Fuse| Network::<f64>::builder(3).lstm(4).gru(5).build().unwrap();
         at_every_call("loss", net, squares, threads, None);
         at_every_call("loss, budget", net, squares, threads, Some(0.97));
-        let sharded = |_: &Fuse| GruResetBefore::<f64>::spec(4).build(3, &mut init()).unwrap();
+        let sharded = |_: &Fuse| SteppedGru::<f64>::spec(4).build(3, &mut init()).unwrap();
         at_every_call("loss, shards", sharded, squares, threads, None);
     }
 }

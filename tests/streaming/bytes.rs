@@ -1,5 +1,6 @@
 //! Bytes of the packed forms.
 
+use crate::stepped::SteppedGru;
 use deep_rnn::prelude::*;
 
 use crate::networks::build;
@@ -17,14 +18,15 @@ fn half_and_a_quarter() {
     let lstm = Stacked::repeat(28, 2, &Lstm::<f32>::spec(256), 0).unwrap();
     let gru = build(&Gru::<f32>::spec(256), 28, 1);
     let linear = build(&Linear::<f32>::spec(256), 256, 1);
-    for [full, bf16, int8] in [shares(&lstm), shares(&gru), shares(&linear)] {
+    let before = build(&GruResetBefore::<f32>::spec(256), 28, 1);
+    for [full, bf16, int8] in [shares(&lstm), shares(&gru), shares(&before), shares(&linear)] {
         println!("{full} {bf16} {int8}");
         assert!(within(full, 1.0) && within(bf16, 0.5) && within(int8, 0.25), "{full} {bf16} {int8}");
     }
     let [full, bf16, int8] = shares(&build(&Lstm::<f64>::spec(256), 28, 1));
     assert!(within(full, 1.0) && within(bf16, 0.25) && within(int8, 0.125), "{full} {bf16} {int8}");
     // What is not packed says so.
-    assert_eq!(shares(&build(&GruResetBefore::<f32>::spec(16), 3, 1)), [1.0; 3]);
+    assert_eq!(shares(&build(&SteppedGru::<f32>::spec(16), 3, 1)), [1.0; 3]);
 }
 
 /// A whole is the sum of its parts.

@@ -1,5 +1,6 @@
 //! [`Precision::Full`]: the bits of the network itself, outputs and states.
 
+use crate::stepped::SteppedGru;
 use deep_rnn::infer::Unprepared;
 use deep_rnn::prelude::*;
 
@@ -65,15 +66,15 @@ fn the_bits_of_the_network_f64() {
 fn a_cell_that_is_not_packed() {
     fn of<F: Float>() {
         for b in [0, 1, 3] {
-            let cell = build(&GruResetBefore::<F>::spec(9), 4, 1);
-            Bits { t: 12, b }.cell("GruResetBefore", &cell);
+            let cell = build(&SteppedGru::<F>::spec(9), 4, 1);
+            Bits { t: 12, b }.cell("SteppedGru", &cell);
             let (problem, expected) = (problem(&cell, 12, b, 2), Unprepared::new(cell.clone()));
             for precision in [Precision::Full, Precision::Bf16, Precision::Int8] {
                 let outcome = row_steps(&cell.prepare(precision).unwrap(), &problem);
-                same("GruResetBefore", &outcome, &row_steps(&expected, &problem));
+                same("SteppedGru", &outcome, &row_steps(&expected, &problem));
             }
-            let stack = Network::<F>::builder(4).lstm(5).layer(GruResetBefore::spec(9)).rnn(3);
-            Bits { t: 12, b }.net("a stack with a GruResetBefore", &stack.build().unwrap());
+            let stack = Network::<F>::builder(4).lstm(5).layer(SteppedGru::spec(9)).rnn(3);
+            Bits { t: 12, b }.net("a stack with a SteppedGru", &stack.build().unwrap());
         }
     }
     of::<f32>();

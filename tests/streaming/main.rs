@@ -13,4 +13,6 @@ mod networks;
 mod refused;
 mod rounded;
 mod run;
+#[path = "../support/stepped.rs"]
+mod stepped;
 mod threads;

@@ -1,5 +1,6 @@
 //! What cannot be packed and rows that do not fit give an `Err` that names them.
 
+use crate::stepped::SteppedGru;
 use deep_rnn::Error;
 use deep_rnn::prelude::*;
 
@@ -132,7 +133,7 @@ fn rows_that_do_not_fit() {
     }
     check("a cell", &build(&Lstm::spec(5), 3, 1), true);
     check("a linear layer", &build(&Linear::spec(5), 3, 1), false);
-    check("not packed", &build(&GruResetBefore::spec(5), 3, 1), true);
+    check("not packed", &build(&SteppedGru::spec(5), 3, 1), true);
     check("a stack", &Stacked::repeat(3, 2, &Gru::spec(5), 0).unwrap(), true);
     check("a network", &Network::builder(3).gru(5).linear(4).build().unwrap(), true);
 

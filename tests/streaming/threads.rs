@@ -1,5 +1,6 @@
 //! One prepared network, streams on threads.
 
+use crate::stepped::SteppedGru;
 use deep_rnn::cells::{GruGates, LstmGates};
 use deep_rnn::infer::{
     PreparedBox, PreparedGated, PreparedLanguageModel, PreparedLinear, PreparedNetwork, PreparedStack, Unprepared,
@@ -19,7 +20,7 @@ const _: fn() = || {
         shared::<PreparedStack<PreparedGated<F, GruGates>>>();
         shared::<PreparedBox<F>>();
         shared::<PreparedNetwork<F>>();
-        shared::<Unprepared<GruResetBefore<F>>>();
+        shared::<Unprepared<SteppedGru<F>>>();
         shared::<PreparedLanguageModel<PreparedGated<F, GruGates>>>();
     }
     of::<f32>();
