@@ -94,7 +94,7 @@ pub trait Recurrent: Numeric + Send + Sync {
     }
 }
 
-/// A tape can say whether it is empty; the law "backward drains what forward pushed" is checked by it.
+/// A tape can say whether it is empty; the check "backward drains what forward pushed" is checked by it.
 pub trait Tape {
     /// Whether every forward pass has been undone.
     fn is_drained(&self) -> bool;

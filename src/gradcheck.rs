@@ -1,11 +1,11 @@
-//! The laws of the traits, to hold a cell or a layer of one's own against.
+//! Conformance checks of the traits, to hold a cell or a layer of one's own against.
 //!
 //! A backward pass written by hand is right or it is wrong, and a look will not tell. These functions do: they run the
 //! thing on random numbers over several lengths and batch sizes, through nothing but its traits. The crate's own cells
 //! pass through the same functions, in `f64` and in `f32`. Write and check a cell in `f64`, where differences leave little
 //! room for a mistake; in `f32` they are coarse ([`Options::of`]), and the check is one of its kernels and their precision.
 //!
-//! | law | says |
+//! | check | says |
 //! | --- | --- |
 //! | 1 | every gradient (parameters, x, first state) equals the central difference of outputs and last state |
 //! | 2 | a sequence equals its steps; and views of any strides give the same as arrays |
@@ -30,14 +30,14 @@
 //!
 //! let report = gradcheck::check_cell(&cell).unwrap();
 //! assert!(report.worst_error < 1e-7, "{report}");
-//! println!("{report}"); // laws 1, 2, 3, ... hold; 984 differences, worst relative error ...
+//! println!("{report}"); // checks 1, 2, 3, ... passed; 984 differences, worst relative error ...
 //! # Ok::<(), deep_rnn::Error>(())
 //! ```
 
+mod check;
 mod compare;
 mod differences;
-mod law;
-mod laws;
+mod passes;
 mod ragged;
 mod report;
 mod run;
@@ -45,7 +45,7 @@ mod sequence;
 mod tokens;
 mod walks;
 
-pub use law::Law;
+pub use check::Check;
 pub use report::{Report, Violation};
 
 use crate::{Float, Init, RnnCell, SeqLayer};
@@ -100,10 +100,10 @@ impl Default for Options {
     }
 }
 
-/// Holds a cell against all laws.
+/// Holds a cell against all checks.
 ///
 /// # Panics
-/// If a law does not hold, with a message that names the law, the array and the index.
+/// If a check fails, with a message that names the check, the array and the index.
 #[track_caller]
 pub fn assert_cell<C: RnnCell>(cell: &C) {
     if let Err(violation) = check_cell(cell) {
@@ -114,7 +114,7 @@ pub fn assert_cell<C: RnnCell>(cell: &C) {
 /// As [`assert_cell`], without the panic.
 ///
 /// # Errors
-/// The first law found not to hold.
+/// The first check that failed.
 pub fn check_cell<C: RnnCell>(cell: &C) -> Result<Report, Violation> {
     check_cell_with(cell, &Options::of::<C::Elem>())
 }
@@ -122,19 +122,19 @@ pub fn check_cell<C: RnnCell>(cell: &C) -> Result<Report, Violation> {
 /// As [`check_cell`], with options.
 ///
 /// # Errors
-/// The first law found not to hold.
+/// The first check that failed.
 pub fn check_cell_with<C: RnnCell>(cell: &C, options: &Options) -> Result<Report, Violation> {
     let mut report = checked(cell, options, |problem, case| sequence::steps(cell, problem, case))?;
-    report.laws.push(Law::Steps);
-    report.laws.sort_unstable();
+    report.checks.push(Check::Steps);
+    report.checks.sort_unstable();
     Ok(report)
 }
 
-/// Holds a layer against the laws that need no step of its own: all but the first half of 2; and 3 only if it is
+/// Holds a layer against the checks that need no step of its own: all but the first half of 2; and 3 only if it is
 /// [causal](crate::Run::is_causal).
 ///
 /// # Panics
-/// If a law does not hold, with a message that names the law, the array and the index.
+/// If a check fails, with a message that names the check, the array and the index.
 #[track_caller]
 pub fn assert_layer<L: SeqLayer>(layer: &L) {
     if let Err(violation) = check_layer(layer) {
@@ -145,7 +145,7 @@ pub fn assert_layer<L: SeqLayer>(layer: &L) {
 /// As [`assert_layer`], without the panic.
 ///
 /// # Errors
-/// The first law found not to hold.
+/// The first check that failed.
 pub fn check_layer<L: SeqLayer>(layer: &L) -> Result<Report, Violation> {
     check_layer_with(layer, &Options::of::<L::Elem>())
 }
@@ -153,7 +153,7 @@ pub fn check_layer<L: SeqLayer>(layer: &L) -> Result<Report, Violation> {
 /// As [`check_layer`], with options.
 ///
 /// # Errors
-/// The first law found not to hold.
+/// The first check that failed.
 pub fn check_layer_with<L: SeqLayer>(layer: &L, options: &Options) -> Result<Report, Violation> {
     checked(layer, options, |_, _| Ok(()))
 }
@@ -162,20 +162,20 @@ pub fn check_layer_with<L: SeqLayer>(layer: &L, options: &Options) -> Result<Rep
 const EMPTY: [(usize, usize); 3] = [(0, 3), (2, 0), (0, 0)];
 
 /// What [`checked`] checks of anything.
-const OF_ANY_LAYER: [Law; 13] = [
-    Law::Differences,
-    Law::Views,
-    Law::Accumulates,
-    Law::NoTape,
-    Law::Rows,
-    Law::Drains,
-    Law::Walks,
-    Law::Overwrites,
-    Law::Sizes,
-    Law::Tokens,
-    Law::Lengths,
-    Law::Resets,
-    Law::FirstState,
+const OF_ANY_LAYER: [Check; 13] = [
+    Check::Differences,
+    Check::Views,
+    Check::Accumulates,
+    Check::NoTape,
+    Check::Rows,
+    Check::Drains,
+    Check::Walks,
+    Check::Overwrites,
+    Check::Sizes,
+    Check::Tokens,
+    Check::Lengths,
+    Check::Resets,
+    Check::FirstState,
 ];
 
 fn dims() -> impl Iterator<Item = (usize, usize)> {
@@ -186,7 +186,7 @@ fn case((t, b): (usize, usize)) -> String {
     format!("T = {t}, B = {b}")
 }
 
-/// The laws of any layer, and `more`. What the others build on comes first, so that the law that is named is the one
+/// The checks of any layer, and `more`. What the others build on comes first, so that the check that is named is the one
 /// that does not hold.
 fn checked<L: SeqLayer>(
     layer: &L,
@@ -201,11 +201,11 @@ fn checked<L: SeqLayer>(
         dims().map(|dim| (case(dim), Problem { key: options.key, ..Problem::random(layer, dim, &mut init) })).collect();
     for (case, problem) in &problems {
         walks::sizes_of_pass(layer, problem, case, &mut init)?;
-        laws::overwrites(layer, problem, case)?;
-        laws::no_tape(layer, problem, case)?;
-        laws::drains(layer, problem, case, &mut init)?;
-        laws::accumulates(layer, problem, case, &mut init)?;
-        laws::rows(layer, problem, case)?;
+        passes::overwrites(layer, problem, case)?;
+        passes::no_tape(layer, problem, case)?;
+        passes::drains(layer, problem, case, &mut init)?;
+        passes::accumulates(layer, problem, case, &mut init)?;
+        passes::rows(layer, problem, case)?;
     }
     for dim in EMPTY {
         let problem = Problem::random(layer, dim, &mut init);
@@ -233,9 +233,9 @@ fn checked<L: SeqLayer>(
     for t in RAGGED {
         let problem = Problem { key: options.key, ..Problem::random(layer, (t, 3), &mut init) };
         let case = case((t, 3));
-        ragged::lengths_law(layer, &problem, &case)?;
+        ragged::lengths_check(layer, &problem, &case)?;
         if !gathers {
-            ragged::resets_law(layer, &problem, &case)?;
+            ragged::resets_check(layer, &problem, &case)?;
         }
         let ragged = Problem {
             lengths: Some(ragged::lengths(t)[1].clone()),
@@ -250,12 +250,12 @@ fn checked<L: SeqLayer>(
         differences::differences(layer, &ragged, &case, options, &mut init, &mut report)?;
         differences::first_state(layer, &ragged, &case, options, &mut init, &mut report)?;
     }
-    let mut laws = OF_ANY_LAYER.to_vec();
+    let mut checks = OF_ANY_LAYER.to_vec();
     if layer.is_causal() {
-        laws.push(Law::Pieces);
+        checks.push(Check::Pieces);
     }
-    laws.sort_unstable();
-    Ok(Report { laws, ..report })
+    checks.sort_unstable();
+    Ok(Report { checks, ..report })
 }
 
 #[cfg(test)]

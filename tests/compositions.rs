@@ -1,4 +1,4 @@
-//! Networks put together at random, wrappers in wrappers, keep the laws; typed and in boxes.
+//! Networks put together at random, wrappers in wrappers, pass the checks; typed and in boxes.
 
 use deep_rnn::gradcheck::{self, Options};
 use deep_rnn::ndarray::{Array3, ArrayD};

@@ -2,7 +2,7 @@
 
 use ndarray::{ArrayD, Dimension, IxDyn};
 
-use super::{Law, Violation};
+use super::{Check, Violation};
 use crate::{Float, Params, State};
 
 /// Arrays and what they are called; an `f32` is an `f64` too.
@@ -32,14 +32,14 @@ pub(super) fn state<F: Float, S: State<F>>(prefix: &str, state: &S) -> Named {
 
 /// Whether the arrays are the same: of the same shapes, and each number within `tolerance` times the largest number
 /// of its array (or 1, if that is larger); with tolerance 0, the same bits.
-pub(super) fn same(law: Law, case: &str, tolerance: f64, expected: &Named, got: &Named) -> Result<(), Violation> {
+pub(super) fn same(check: Check, case: &str, tolerance: f64, expected: &Named, got: &Named) -> Result<(), Violation> {
     if expected.len() != got.len() {
-        return Err(Violation::of(law, case, "arrays", expected.len(), got.len()));
+        return Err(Violation::of(check, case, "arrays", expected.len(), got.len()));
     }
     for ((name, expected), (_, got)) in expected.iter().zip(got) {
         if expected.shape() != got.shape() {
             let (expected, got) = (format!("shape {:?}", expected.shape()), format!("shape {:?}", got.shape()));
-            return Err(Violation::of(law, case, name, expected, got));
+            return Err(Violation::of(check, case, name, expected, got));
         }
         let largest = expected.iter().fold(1.0_f64, |largest, x| largest.max(x.abs()));
         let allowed = tolerance * largest;
@@ -51,7 +51,7 @@ pub(super) fn same(law: Law, case: &str, tolerance: f64, expected: &Named, got: 
                 expected.to_bits() == got.to_bits()
             };
             if !equal {
-                return Err(at(law, case, name, &index, *expected, got));
+                return Err(at(check, case, name, &index, *expected, got));
             }
         }
     }
@@ -59,9 +59,9 @@ pub(super) fn same(law: Law, case: &str, tolerance: f64, expected: &Named, got: 
 }
 
 /// A violation in one number.
-pub(super) fn at(law: Law, case: &str, array: &str, index: &IxDyn, expected: f64, got: f64) -> Violation {
+pub(super) fn at(check: Check, case: &str, array: &str, index: &IxDyn, expected: f64, got: f64) -> Violation {
     Violation {
         index: index.slice().to_vec(),
-        ..Violation::of(law, case, array, format!("{expected:?}"), format!("{got:?}"))
+        ..Violation::of(check, case, array, format!("{expected:?}"), format!("{got:?}"))
     }
 }

@@ -1,10 +1,10 @@
-//! Law 1: gradients against central differences.
+//! Check 1: gradients against central differences.
 
 use ndarray::{Array1, ArrayD, ArrayViewMutD, IxDyn};
 
 use super::compare::{self, Named};
 use super::run::{self, Problem};
-use super::{Law, Options, Report, Violation};
+use super::{Check, Options, Report, Violation};
 use crate::{Float, Init, SeqLayer, State};
 
 /// An array of numbers that the outputs depend on.
@@ -93,11 +93,11 @@ pub(super) fn differences<L: SeqLayer>(
         .chain(states)
         .collect();
     let mut movable = Movable { layer: layer.clone(), problem: problem.clone(), fresh: false };
-    let law = if problem.lengths.is_some() || problem.resets.is_some() { Law::Lengths } else { Law::Differences };
-    hold(&mut movable, sources.zip(gradients), law, case, options, init, report)
+    let check = if problem.lengths.is_some() || problem.resets.is_some() { Check::Lengths } else { Check::Differences };
+    hold(&mut movable, sources.zip(gradients), check, case, options, init, report)
 }
 
-/// Law 14: from the first state, gradients of the parameters against differences.
+/// Check 14: from the first state, gradients of the parameters against differences.
 pub(super) fn first_state<L: SeqLayer>(
     layer: &L,
     problem: &Problem<L::Elem, L::State>,
@@ -114,13 +114,13 @@ pub(super) fn first_state<L: SeqLayer>(
     let mut movable = Movable { layer: layer.clone(), problem, fresh: true };
     let sources = (0..gradients.len()).map(Source::Param).zip(gradients);
     let case = format!("{case}, from the first state");
-    hold(&mut movable, sources, Law::FirstState, &case, options, init, report)
+    hold(&mut movable, sources, Check::FirstState, &case, options, init, report)
 }
 
 fn hold<L: SeqLayer>(
     movable: &mut Movable<L>,
     sources: impl Iterator<Item = (Source, (String, ArrayD<f64>))>,
-    law: Law,
+    check: Check,
     case: &str,
     options: &Options,
     init: &mut Init,
@@ -148,7 +148,7 @@ fn hold<L: SeqLayer>(
                 }
             }
             if !held {
-                return Err(compare::at(law, case, &name, &index, expected, got));
+                return Err(compare::at(check, case, &name, &index, expected, got));
             }
             report.coordinates += 1;
             // Where the whole gradient is 0 there is nothing to be relative to.

@@ -1,10 +1,10 @@
-//! Laws 12 and 13: rows of several lengths, rows that start afresh.
+//! Checks 12 and 13: rows of several lengths, rows that start afresh.
 
 use ndarray::{Array2, Array3, Axis, Slice, s};
 
 use super::compare::{self, same};
 use super::run::{self, Outcome, Problem};
-use super::{Law, Violation, near};
+use super::{Check, Violation, near};
 use crate::{Float, SeqLayer, State};
 
 /// Lengths of the rows of a batch of three, of `t` steps.
@@ -21,8 +21,8 @@ pub(super) fn flags(t: usize) -> Array2<bool> {
     })
 }
 
-/// Law 12: each row alone and in the batch, with NaN in the padding.
-pub(super) fn lengths_law<L: SeqLayer>(
+/// Check 12: each row alone and in the batch, with NaN in the padding.
+pub(super) fn lengths_check<L: SeqLayer>(
     layer: &L,
     problem: &Problem<L::Elem, L::State>,
     case: &str,
@@ -35,7 +35,7 @@ pub(super) fn lengths_law<L: SeqLayer>(
         ragged = padded(layer, &ragged, f64::NAN);
         let whole = run::run_from(layer, &ragged, layer.zeros_like(), f64::NAN);
         let with_nan = format!("{case}, zeros (expected) and NaN (got) in the padding");
-        same(Law::Lengths, &with_nan, 0.0, &clean.arrays(), &whole.arrays())?;
+        same(Check::Lengths, &with_nan, 0.0, &clean.arrays(), &whole.arrays())?;
         let mut sum = layer.zeros_like();
         for (row, length) in lengths.iter().copied().enumerate().take(b) {
             let mut alone = problem.rows(layer, &[row]);
@@ -51,11 +51,11 @@ pub(super) fn lengths_law<L: SeqLayer>(
             expected.d_xs = longer(&expected.d_xs, t);
             let case = format!("{case}, row {row} alone (expected) and in the batch (got)");
             let got = whole.rows(layer, &[row]);
-            same(Law::Lengths, &case, near::<L::Elem>(), &expected.by_row(), &got.by_row())?;
+            same(Check::Lengths, &case, near::<L::Elem>(), &expected.by_row(), &got.by_row())?;
         }
         let case = format!("{case}, summed over the rows alone (expected) and of the batch (got)");
         let (expected, got) = (compare::params("grads", &sum), compare::params("grads", &whole.grads));
-        same(Law::Lengths, &case, near::<L::Elem>(), &expected, &got)?;
+        same(Check::Lengths, &case, near::<L::Elem>(), &expected, &got)?;
     }
     Ok(())
 }
@@ -81,8 +81,8 @@ fn longer<F: Float>(array: &Array3<F>, steps: usize) -> Array3<F> {
     longer
 }
 
-/// Laws 1 and 3 for rows of several lengths that start afresh on the way; and that a row that does is cut there.
-pub(super) fn resets_law<L: SeqLayer>(
+/// Checks 1 and 3 for rows of several lengths that start afresh on the way; and that a row that does is cut there.
+pub(super) fn resets_check<L: SeqLayer>(
     layer: &L,
     problem: &Problem<L::Elem, L::State>,
     case: &str,
@@ -105,10 +105,10 @@ pub(super) fn resets_law<L: SeqLayer>(
             let here = Slice::from(ends[0]..ends[1]);
             let ys = vec![("y".to_string(), expected.ys.mapv(Float::as_f64).into_dyn())];
             let own = got.ys.slice_axis(Axis(0), here).mapv(Float::as_f64).into_dyn();
-            same(Law::Resets, &case, near::<L::Elem>(), &ys, &vec![("y".to_string(), own)])?;
+            same(Check::Resets, &case, near::<L::Elem>(), &ys, &vec![("y".to_string(), own)])?;
             let d_xs = vec![("d_x".to_string(), expected.d_xs.mapv(Float::as_f64).into_dyn())];
             let own = got.d_xs.slice_axis(Axis(0), here).mapv(Float::as_f64).into_dyn();
-            same(Law::Resets, &case, near::<L::Elem>(), &d_xs, &vec![("d_x".to_string(), own)])?;
+            same(Check::Resets, &case, near::<L::Elem>(), &d_xs, &vec![("d_x".to_string(), own)])?;
         }
         for (i, outcome) in pieces.iter().enumerate() {
             sum.add_scaled(&outcome.grads, Float::from_f64(1.0));
@@ -122,7 +122,7 @@ pub(super) fn resets_law<L: SeqLayer>(
     }
     let case = format!("{case}, summed over the pieces (expected) and of rows that start afresh (got)");
     let (expected, got) = (compare::params("grads", &sum), compare::params("grads", &whole.grads));
-    same(Law::Resets, &case, near::<L::Elem>(), &expected, &got)
+    same(Check::Resets, &case, near::<L::Elem>(), &expected, &got)
 }
 
 /// Steps `from` to `to` of a row, from the first state but where the row's own comes in.

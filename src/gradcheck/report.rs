@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use super::Law;
+use super::Check;
 
-/// What was checked, of something that keeps the laws.
+/// What was checked, of something that passes the checks.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Report {
-    /// The laws that were checked, in order.
-    pub laws: Vec<Law>,
+    /// The checks that were checked, in order.
+    pub checks: Vec<Check>,
     /// How many numbers were moved to take a central difference.
     pub coordinates: usize,
     /// The greatest error of a gradient against its central difference, relative to the gradient, or to a thousandth of
@@ -21,12 +21,12 @@ pub struct Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report { laws, coordinates, worst_error, worst_at } = self;
-        let mut numbers: Vec<u8> = laws.iter().map(|law| law.number()).collect();
+        let Report { checks, coordinates, worst_error, worst_at } = self;
+        let mut numbers: Vec<u8> = checks.iter().map(|check| check.number()).collect();
         numbers.dedup();
         let numbers: Vec<String> = numbers.iter().map(u8::to_string).collect();
-        let (noun, verb) = if numbers.len() == 1 { ("law", "holds") } else { ("laws", "hold") };
-        write!(f, "{noun} {} {verb}", numbers.join(", "))?;
+        let noun = if numbers.len() == 1 { "check" } else { "checks" };
+        write!(f, "{noun} {} passed", numbers.join(", "))?;
         if *coordinates > 0 {
             write!(f, "; {coordinates} differences, worst relative error {worst_error:.1e}")?;
         }
@@ -37,13 +37,13 @@ impl fmt::Display for Report {
     }
 }
 
-/// A law that does not hold, and where.
+/// A check that failed, and where.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
-#[error("{law} does not hold: {array}{index:?} at {case}: expected {expected}, got {got}")]
+#[error("{check} failed: {array}{index:?} at {case}: expected {expected}, got {got}")]
 pub struct Violation {
     /// Which.
-    pub law: Law,
+    pub check: Check,
     /// The sizes, and what was being done.
     pub case: Box<str>,
     /// The array: `y`, `d_x`, `state.0`, `d_state.1`, `grads.w_x` and so on.
@@ -58,8 +58,14 @@ pub struct Violation {
 
 impl Violation {
     /// One of a whole array.
-    pub(super) fn of(law: Law, case: &str, array: &str, expected: impl fmt::Display, got: impl fmt::Display) -> Self {
+    pub(super) fn of(
+        check: Check,
+        case: &str,
+        array: &str,
+        expected: impl fmt::Display,
+        got: impl fmt::Display,
+    ) -> Self {
         let (expected, got) = (expected.to_string(), got.to_string());
-        Violation { law, case: case.into(), array: array.to_string(), index: Vec::new(), expected, got }
+        Violation { check, case: case.into(), array: array.to_string(), index: Vec::new(), expected, got }
     }
 }

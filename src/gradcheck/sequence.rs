@@ -1,13 +1,13 @@
-//! Laws 2 and 3: one sequence taken another way.
+//! Checks 2 and 3: one sequence taken another way.
 
 use ndarray::{Array3, ArrayView3, ArrayViewMut3, Axis, Slice, s};
 
 use super::compare::same;
 use super::run::{self, Outcome, Problem};
-use super::{Law, Violation, near};
+use super::{Check, Violation, near};
 use crate::{Float, GradIo, Input, RnnCell, SeqGradIo, SeqLayer, Tape};
 
-/// Law 2: T steps there, T steps back, by a cell's own methods.
+/// Check 2: T steps there, T steps back, by a cell's own methods.
 pub(super) fn steps<C: RnnCell>(cell: &C, problem: &Problem<C::Elem, C::State>, case: &str) -> Result<(), Violation> {
     let (t, b, _) = problem.xs.dim();
     let (mut state, mut d_state, mut grads) = (problem.state.clone(), problem.d_state.clone(), cell.zeros_like());
@@ -27,11 +27,11 @@ pub(super) fn steps<C: RnnCell>(cell: &C, problem: &Problem<C::Elem, C::State>, 
     }
     let got = Outcome { ys, state, d_xs, d_state, grads };
     let case = format!("{case}, the sequence (expected) and step by step (got)");
-    same(Law::Steps, &case, near::<C::Elem>(), &run::run(cell, problem).arrays(), &got.arrays())?;
-    if tape.is_drained() { Ok(()) } else { Err(Violation::of(Law::Drains, &case, "tape", "drained", "not drained")) }
+    same(Check::Steps, &case, near::<C::Elem>(), &run::run(cell, problem).arrays(), &got.arrays())?;
+    if tape.is_drained() { Ok(()) } else { Err(Violation::of(Check::Drains, &case, "tape", "drained", "not drained")) }
 }
 
-/// Law 3, of what may be run in pieces: for every place to cut, and cut everywhere.
+/// Check 3, of what may be run in pieces: for every place to cut, and cut everywhere.
 pub(super) fn pieces<L: SeqLayer>(
     layer: &L,
     problem: &Problem<L::Elem, L::State>,
@@ -42,11 +42,11 @@ pub(super) fn pieces<L: SeqLayer>(
     for k in 0..=t {
         let got = in_pieces(layer, problem, &[(0, k), (k, t)]);
         let case = format!("{case}, whole (expected) and cut before step {k} (got)");
-        same(Law::Pieces, &case, near::<L::Elem>(), &whole, &got.arrays())?;
+        same(Check::Pieces, &case, near::<L::Elem>(), &whole, &got.arrays())?;
     }
     let steps: Vec<(usize, usize)> = (0..t).map(|t| (t, t + 1)).collect();
     let case = format!("{case}, whole (expected) and step by step (got)");
-    same(Law::Pieces, &case, near::<L::Elem>(), &whole, &in_pieces(layer, problem, &steps).arrays())
+    same(Check::Pieces, &case, near::<L::Elem>(), &whole, &in_pieces(layer, problem, &steps).arrays())
 }
 
 fn in_pieces<L: SeqLayer>(layer: &L, problem: &Problem<L::Elem, L::State>, pieces: &[(usize, usize)]) -> Outcome<L> {
@@ -122,7 +122,7 @@ impl<F: Float> Spread<F> {
     }
 }
 
-/// Law 2 for views.
+/// Check 2 for views.
 pub(super) fn views<L: SeqLayer>(layer: &L, problem: &Problem<L::Elem, L::State>, case: &str) -> Result<(), Violation> {
     let nan_value: L::Elem = Float::from_f64(f64::NAN);
     let expected = run::run(layer, problem).arrays();
@@ -141,11 +141,11 @@ pub(super) fn views<L: SeqLayer>(layer: &L, problem: &Problem<L::Elem, L::State>
         for (array, spread) in [("y", &ys), ("d_x", &d_xs)] {
             if spread.spilled() > 0 {
                 let got = format!("{} numbers written outside it", spread.spilled());
-                return Err(Violation::of(Law::Views, &case, array, "nothing written outside the view", got));
+                return Err(Violation::of(Check::Views, &case, array, "nothing written outside the view", got));
             }
         }
         let got = Outcome { ys: ys.view().to_owned(), state, d_xs: d_xs.view().to_owned(), d_state, grads };
-        same(Law::Views, &case, near::<L::Elem>(), &expected, &got.arrays())?;
+        same(Check::Views, &case, near::<L::Elem>(), &expected, &got.arrays())?;
     }
     Ok(())
 }

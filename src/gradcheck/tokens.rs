@@ -1,10 +1,10 @@
-//! Law 11: tokens are rows with a one, to the bit.
+//! Check 11: tokens are rows with a one, to the bit.
 
 use ndarray::{Array2, Array3};
 
 use super::compare::{self, Named, same};
 use super::run::{self, Problem};
-use super::{Law, Violation};
+use super::{Check, Violation};
 use crate::{Context, Float, Init, Input, SeqGradIo, SeqLayer, Tape};
 
 /// Random tokens, or, so that gradients meet in one row, all the same one.
@@ -36,15 +36,15 @@ pub(super) fn tokens<L: SeqLayer>(
     };
     let (expected, _) = by((&rows).into());
     let (got, drained) = by(tokens.into());
-    same(Law::Tokens, case, 0.0, &expected, &got)?;
+    same(Check::Tokens, case, 0.0, &expected, &got)?;
     let (mut state, case) = (problem.state.clone(), format!("{case}, without a tape"));
     let ys = run::forward(layer, Context::default(), tokens.into(), &mut state, None, f64::NAN);
     let mut untaped = got;
     untaped[0].1 = ys.mapv(Float::as_f64).into_dyn();
     let states = compare::state("state", &state);
     untaped.splice(1..1 + states.len(), states);
-    same(Law::Tokens, &case, 0.0, &expected, &untaped)?;
-    if drained { Ok(()) } else { Err(Violation::of(Law::Drains, &case, "tape", "drained", "not drained")) }
+    same(Check::Tokens, &case, 0.0, &expected, &untaped)?;
+    if drained { Ok(()) } else { Err(Violation::of(Check::Drains, &case, "tape", "drained", "not drained")) }
 }
 
 fn all<L: SeqLayer>(ys: Array3<L::Elem>, state: &L::State, d_state: &L::State, grads: &L) -> Named {

@@ -1,4 +1,4 @@
-//! Laws 8 and 10: names, shapes and sizes; and sequences of nothing.
+//! Checks 8 and 10: names, shapes and sizes; and sequences of nothing.
 
 use std::collections::BTreeSet;
 
@@ -6,10 +6,10 @@ use ndarray::ArrayD;
 
 use super::compare::{self, same};
 use super::run::{self, Problem};
-use super::{Law, Violation};
+use super::{Check, Violation};
 use crate::{Float, Init, SeqLayer, State, Tape};
 
-/// Law 8.
+/// Check 8.
 pub(super) fn walks<L: SeqLayer>(layer: &L) -> Result<(), Violation> {
     let case = "any size";
     let shape = |shape: &[usize]| format!("shape {shape:?}");
@@ -18,7 +18,7 @@ pub(super) fn walks<L: SeqLayer>(layer: &L) -> Result<(), Violation> {
     let mut names = BTreeSet::new();
     for (name, _) in &seen {
         if !names.insert(name) {
-            return Err(Violation::of(Law::Walks, case, name, "a name of its own", "the name of two arrays"));
+            return Err(Violation::of(Check::Walks, case, name, "a name of its own", "the name of two arrays"));
         }
     }
     // Each array is filled with its own numbers on the way, so that two that share memory are told apart.
@@ -40,7 +40,7 @@ pub(super) fn walks<L: SeqLayer>(layer: &L) -> Result<(), Violation> {
             next += 1.0;
             if got.as_f64() != next && wrong.is_none() {
                 let case = "the numbers that visit_mut wrote, seen by visit";
-                wrong = Some(compare::at(Law::Walks, case, name, &index, next, got.as_f64()));
+                wrong = Some(compare::at(Check::Walks, case, name, &index, next, got.as_f64()));
             }
         }
     });
@@ -52,7 +52,7 @@ pub(super) fn walks<L: SeqLayer>(layer: &L) -> Result<(), Violation> {
         zipped.push((name.to_string(), shape(own.shape())));
         if own.shape() != other.shape() {
             let (expected, got) = (shape(own.shape()), shape(other.shape()));
-            first.get_or_insert(Violation::of(Law::Walks, "zip_mut", name, expected, got));
+            first.get_or_insert(Violation::of(Check::Walks, "zip_mut", name, expected, got));
         } else {
             own.assign(&other);
         }
@@ -62,7 +62,7 @@ pub(super) fn walks<L: SeqLayer>(layer: &L) -> Result<(), Violation> {
     let mut copy = layer.zeros_like();
     copy.zip_mut(&counted, &mut |_, mut own, other| own.assign(&other));
     let case = "a copy by zip_mut";
-    same(Law::Walks, case, 0.0, &compare::params("", &counted), &compare::params("", &copy))?;
+    same(Check::Walks, case, 0.0, &compare::params("", &counted), &compare::params("", &copy))?;
 
     let mut state = layer.zero_state(2);
     let (mut written, mut read) = (Vec::new(), Vec::new());
@@ -76,7 +76,7 @@ pub(super) fn walks<L: SeqLayer>(layer: &L) -> Result<(), Violation> {
         let name = format!("state.{}", read.len());
         if let Some(got) = view.iter().find(|got| got.as_f64() != expected) {
             let case = "the numbers that visit_mut wrote, seen by visit";
-            wrong.get_or_insert(Violation::of(Law::Walks, case, &name, expected, got));
+            wrong.get_or_insert(Violation::of(Check::Walks, case, &name, expected, got));
         }
         read.push((name, shape(view.shape())));
     });
@@ -95,16 +95,16 @@ fn pair(seen: &[(String, String)], other: &[(String, String)], walk: &str) -> Re
         if expected != got {
             let case = format!("array {i} of {walk}, against visit");
             let name = expected.or(got).map_or("", |(name, _)| name);
-            return Err(Violation::of(Law::Walks, &case, name, told(expected), told(got)));
+            return Err(Violation::of(Check::Walks, &case, name, told(expected), told(got)));
         }
     }
     Ok(())
 }
 
-/// Law 10, of what can be seen without running.
+/// Check 10, of what can be seen without running.
 pub(super) fn sizes<L: SeqLayer>(layer: &L) -> Result<(), Violation> {
     let wrong = |case: &str, array: &str, expected: String, got: String| {
-        Err(Violation::of(Law::Sizes, case, array, expected, got))
+        Err(Violation::of(Check::Sizes, case, array, expected, got))
     };
     for (name, size) in [("input_size", layer.input_size()), ("output_size", layer.output_size())] {
         if size == 0 {
@@ -135,10 +135,10 @@ pub(super) fn sizes<L: SeqLayer>(layer: &L) -> Result<(), Violation> {
         return wrong("any size", "num_params", numbers.to_string(), layer.num_params().to_string());
     }
     let zeros = named.into_iter().map(|(name, array)| (name, ArrayD::zeros(array.raw_dim()))).collect();
-    same(Law::Sizes, "zeros_like", f64::MIN_POSITIVE, &zeros, &compare::params("grads", &layer.zeros_like()))
+    same(Check::Sizes, "zeros_like", f64::MIN_POSITIVE, &zeros, &compare::params("grads", &layer.zeros_like()))
 }
 
-/// Law 10, of a pass: a state keeps its shapes; and where there are no steps or no rows, nothing changes.
+/// Check 10, of a pass: a state keeps its shapes; and where there are no steps or no rows, nothing changes.
 pub(super) fn sizes_of_pass<L: SeqLayer>(
     layer: &L,
     problem: &Problem<L::Elem, L::State>,
@@ -155,7 +155,7 @@ pub(super) fn sizes_of_pass<L: SeqLayer>(
     for (name, state) in [("state", &after.state), ("d_state", &after.d_state)] {
         if state.shapes() != problem.state.shapes() {
             let (expected, got) = (format!("shapes {:?}", problem.state.shapes()), format!("{:?}", state.shapes()));
-            return Err(Violation::of(Law::Sizes, case, name, expected, got));
+            return Err(Violation::of(Check::Sizes, case, name, expected, got));
         }
     }
     if !empty {
@@ -163,14 +163,14 @@ pub(super) fn sizes_of_pass<L: SeqLayer>(
     }
     let case = format!("{case}, where nothing should change");
     let exact = |name: &str, before: &L::State, after: &L::State| {
-        same(Law::Sizes, &case, 0.0, &compare::state(name, before), &compare::state(name, after))
+        same(Check::Sizes, &case, 0.0, &compare::state(name, before), &compare::state(name, after))
     };
     exact("state", &problem.state, &after.state)?;
     exact("d_state", &problem.d_state, &after.d_state)?;
     let (expected, got) = (compare::params("grads", &before), compare::params("grads", &after.grads));
-    same(Law::Sizes, &case, 0.0, &expected, &got)?;
+    same(Check::Sizes, &case, 0.0, &expected, &got)?;
     if !tape.is_drained() {
-        return Err(Violation::of(Law::Drains, &case, "tape", "drained", "not drained"));
+        return Err(Violation::of(Check::Drains, &case, "tape", "drained", "not drained"));
     }
     Ok(())
 }

@@ -1,12 +1,12 @@
 //! Relatives of the cells: projections, peepholes, coupled gates, other activations, clips, whole rows. Held against PyTorch, ONNX
-//! Runtime and Keras (`tests/data/variants.py` says which case is which) and by the laws.
+//! Runtime and Keras (`tests/data/variants.py` says which case is which) and by the conformance checks.
 
 mod case;
+mod conformance;
 mod errors;
 #[path = "../support/fixture.rs"]
 mod fixture;
 mod keras;
-mod laws;
 #[allow(unreachable_pub)]
 #[path = "../downstream/src/norm_lstm.rs"]
 mod norm_lstm;

@@ -1,13 +1,13 @@
-//! Laws 4 to 7 and 9: what can be seen of any layer by running it there and back.
+//! Checks 4 to 7 and 9: what can be seen of any layer by running it there and back.
 
 use ndarray::Axis;
 
 use super::compare::{self, same};
 use super::run::{self, Outcome, Problem};
-use super::{Law, Violation, near};
+use super::{Check, Violation, near};
 use crate::{Float, Init, SeqLayer, Tape};
 
-/// Law 9: the outputs do not depend on what the arrays held before.
+/// Check 9: the outputs do not depend on what the arrays held before.
 pub(super) fn overwrites<L: SeqLayer>(
     layer: &L,
     problem: &Problem<L::Elem, L::State>,
@@ -17,15 +17,15 @@ pub(super) fn overwrites<L: SeqLayer>(
     for start in [1.0, f64::NAN] {
         let other = run::run_from(layer, problem, layer.zeros_like(), start);
         let case = format!("{case}, output arrays full of {start} before");
-        same(Law::Overwrites, &case, near::<L::Elem>(), &zeros.arrays(), &other.arrays())?;
+        same(Check::Overwrites, &case, near::<L::Elem>(), &zeros.arrays(), &other.arrays())?;
     }
     let mut unasked = run::run_unasked(layer, problem);
     unasked.d_xs.assign(&zeros.d_xs);
     let case = format!("{case}, the gradient of x not asked for");
-    same(Law::Overwrites, &case, near::<L::Elem>(), &zeros.arrays(), &unasked.arrays())
+    same(Check::Overwrites, &case, near::<L::Elem>(), &zeros.arrays(), &unasked.arrays())
 }
 
-/// Law 5.
+/// Check 5.
 pub(super) fn no_tape<L: SeqLayer>(
     layer: &L,
     problem: &Problem<L::Elem, L::State>,
@@ -39,10 +39,10 @@ pub(super) fn no_tape<L: SeqLayer>(
         named
     };
     let with = values(Some(&mut L::Tape::default()));
-    same(Law::NoTape, &format!("{case}, without a tape"), near::<L::Elem>(), &with, &values(None))
+    same(Check::NoTape, &format!("{case}, without a tape"), near::<L::Elem>(), &with, &values(None))
 }
 
-/// Law 7: two passes on one tape, taken back in reverse order.
+/// Check 7: two passes on one tape, taken back in reverse order.
 pub(super) fn drains<L: SeqLayer>(
     layer: &L,
     problem: &Problem<L::Elem, L::State>,
@@ -52,7 +52,11 @@ pub(super) fn drains<L: SeqLayer>(
     let (t, b, _) = problem.xs.dim();
     let mut tape = L::Tape::default();
     let drained = |tape: &L::Tape, case: &str| {
-        if tape.is_drained() { Ok(()) } else { Err(Violation::of(Law::Drains, case, "tape", "drained", "not drained")) }
+        if tape.is_drained() {
+            Ok(())
+        } else {
+            Err(Violation::of(Check::Drains, case, "tape", "drained", "not drained"))
+        }
     };
     drained(&tape, &format!("{case}, before the first pass"))?;
     let later = Problem { key: problem.key, ..Problem::random(layer, (t, b), init) };
@@ -68,14 +72,14 @@ pub(super) fn drains<L: SeqLayer>(
         for (name, problem, values) in [("second", &later, second), ("first", problem, first)] {
             let nested = run::backward(layer, problem, values, &mut tape, layer.zeros_like(), 0.0);
             let case = format!("{case}, two passes on one tape, the {name} taken back, round {round}");
-            same(Law::Drains, &case, near::<L::Elem>(), &run::run(layer, problem).arrays(), &nested.arrays())?;
+            same(Check::Drains, &case, near::<L::Elem>(), &run::run(layer, problem).arrays(), &nested.arrays())?;
         }
         drained(&tape, &format!("{case}, after two passes there and back, round {round}"))?;
     }
     Ok(())
 }
 
-/// Law 4.
+/// Check 4.
 pub(super) fn accumulates<L: SeqLayer>(
     layer: &L,
     problem: &Problem<L::Elem, L::State>,
@@ -91,13 +95,13 @@ pub(super) fn accumulates<L: SeqLayer>(
         let got = run::run_from(layer, problem, grads, 0.0);
         expected.grads.add_scaled(&once, Float::from_f64(1.0));
         let case = format!("{case}, gradients random before the {pass} pass");
-        same(Law::Accumulates, &case, near::<L::Elem>(), &expected.arrays(), &got.arrays())?;
+        same(Check::Accumulates, &case, near::<L::Elem>(), &expected.arrays(), &got.arrays())?;
         grads = got.grads;
     }
     Ok(())
 }
 
-/// Law 6.
+/// Check 6.
 pub(super) fn rows<L: SeqLayer>(layer: &L, problem: &Problem<L::Elem, L::State>, case: &str) -> Result<(), Violation> {
     let batch = problem.xs.len_of(Axis(1));
     let whole = run::run(layer, problem);
@@ -105,12 +109,12 @@ pub(super) fn rows<L: SeqLayer>(layer: &L, problem: &Problem<L::Elem, L::State>,
     for row in 0..batch {
         let alone = run::run(layer, &problem.rows(layer, &[row]));
         let case = format!("{case}, row {row} alone (expected) and in the batch (got)");
-        same(Law::Rows, &case, near::<L::Elem>(), &alone.by_row(), &whole.rows(layer, &[row]).by_row())?;
+        same(Check::Rows, &case, near::<L::Elem>(), &alone.by_row(), &whole.rows(layer, &[row]).by_row())?;
         sum.add_scaled(&alone.grads, Float::from_f64(1.0));
     }
     let case_sum = format!("{case}, summed over the rows alone (expected) and of the batch (got)");
     same(
-        Law::Rows,
+        Check::Rows,
         &case_sum,
         near::<L::Elem>(),
         &compare::params("grads", &sum),
@@ -122,5 +126,5 @@ pub(super) fn rows<L: SeqLayer>(layer: &L, problem: &Problem<L::Elem, L::State>,
     let order: Vec<usize> = (0..batch).map(|row| (row + 1) % batch).rev().collect();
     let moved = run::run(layer, &problem.rows(layer, &order));
     let case = format!("{case}, rows in the order {order:?}");
-    same(Law::Rows, &case, near::<L::Elem>(), &whole.rows(layer, &order).arrays(), &moved.arrays())
+    same(Check::Rows, &case, near::<L::Elem>(), &whole.rows(layer, &order).arrays(), &moved.arrays())
 }

@@ -1,6 +1,6 @@
-//! Every cell, wrapper and stack of the crate keeps the laws.
+//! Every cell, wrapper and stack of the crate passes the checks.
 
-use deep_rnn::gradcheck::{self, Law, Options, Report};
+use deep_rnn::gradcheck::{self, Check, Options, Report};
 use deep_rnn::{
     Network, RnnCell, SeqLayer, Stacked,
     cells::{Activation, Bias, Gated, GatedSpec, Gru, GruResetBefore, Lstm, Rnn, RowCell},
@@ -39,7 +39,7 @@ impl Worst {
     fn cell<C: RnnCell<Elem = f64>>(&mut self, what: &str, cell: &C) {
         match gradcheck::check_cell(cell) {
             Ok(report) => {
-                assert_eq!(report.laws.len(), 15, "fourteen laws, one of them in two halves");
+                assert_eq!(report.checks.len(), 15, "fourteen checks, one of them in two halves");
                 self.take(what, &report);
             }
             Err(violation) => panic!("{what}: {violation}"),
@@ -337,9 +337,12 @@ fn tied() {
 fn reports_and_options() {
     let cell = build(&Gru::<f64>::spec(3), 2, 1);
     let report = gradcheck::check_cell(&cell).unwrap();
-    assert_eq!(report.laws.first(), Some(&Law::Differences));
-    assert_eq!(report.laws.last(), Some(&Law::FirstState));
-    assert!(report.to_string().starts_with("laws 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14 hold; "), "{report}");
+    assert_eq!(report.checks.first(), Some(&Check::Differences));
+    assert_eq!(report.checks.last(), Some(&Check::FirstState));
+    assert!(
+        report.to_string().starts_with("checks 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14 passed; "),
+        "{report}"
+    );
     // 18 + 27 + 9 + 9 parameters in each of 6 runs; x and h of 10 steps in batches of 1 and 3.
     // With rows of several lengths, two runs of three rows, and the parameters again from the first state.
     assert_eq!(report.coordinates, 6 * 63 + 10 * 2 * 4 + 3 * 3 * 4 + 2 * 2 * 63 + 9 * 2 * 3 + 2 * 3 * 3);
@@ -347,9 +350,9 @@ fn reports_and_options() {
     let report = gradcheck::check_cell_with(&cell, &few).unwrap();
     assert_eq!(report.coordinates, 6 * 2 * 6 + 2 * (2 * 6 + 2 * 4));
     let layer = gradcheck::check_layer(&cell).unwrap();
-    assert!(!layer.laws.contains(&Law::Steps) && layer.laws.contains(&Law::Pieces));
+    assert!(!layer.checks.contains(&Check::Steps) && layer.checks.contains(&Check::Pieces));
     let ahead = gradcheck::check_layer(&Reversed::new(cell.clone())).unwrap();
-    assert!(!ahead.laws.contains(&Law::Pieces));
+    assert!(!ahead.checks.contains(&Check::Pieces));
     // Another seed asks other numbers.
     let same = |seed| gradcheck::check_cell_with(&cell, &Options { seed, ..Options::default() }).unwrap().worst_error;
     assert_eq!(same(5), same(5));

@@ -1,6 +1,6 @@
-//! Cells from outside keep the laws, alone and stacked with the crate's own, either way up.
+//! Cells from outside pass the checks, alone and stacked with the crate's own, either way up.
 
-use deep_rnn::gradcheck::{Law, assert_cell, assert_layer, check_cell, check_layer};
+use deep_rnn::gradcheck::{Check, assert_cell, assert_layer, check_cell, check_layer};
 use deep_rnn::prelude::*;
 use deep_rnn::{
     cells::GatedSpec,
@@ -38,18 +38,18 @@ fn stacked() {
 
 #[test]
 fn from_tokens_and_rows_of_several_lengths() {
-    let holds = |laws: &[Law]| {
-        for law in [Law::Tokens, Law::Lengths, Law::Resets] {
-            assert!(laws.contains(&law), "{law}");
+    let holds = |checks: &[Check]| {
+        for check in [Check::Tokens, Check::Lengths, Check::Resets] {
+            assert!(checks.contains(&check), "{check}");
         }
     };
     let mut init = Init::seeded(3);
-    holds(&check_cell(&Mgu::<f64>::new(5, 4, &mut init)).unwrap().laws);
-    holds(&check_cell(&cifg(4).build(5, &mut init).unwrap()).unwrap().laws);
+    holds(&check_cell(&Mgu::<f64>::new(5, 4, &mut init)).unwrap().checks);
+    holds(&check_cell(&cifg(4).build(5, &mut init).unwrap()).unwrap().checks);
     let over = Network::<f64>::builder(5).layer(mgu(4)).gru(3).build().unwrap();
-    holds(&check_layer(&over).unwrap().laws);
+    holds(&check_layer(&over).unwrap().checks);
     let under = Network::<f64>::builder(5).gru(3).layer(mgu(4)).build().unwrap();
-    holds(&check_layer(&under).unwrap().laws);
+    holds(&check_layer(&under).unwrap().checks);
 }
 
 #[test]

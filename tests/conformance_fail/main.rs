@@ -1,12 +1,12 @@
-//! Each law can fail: cells with one fault each, and the law that names it.
+//! Each check can fail: cells with one fault each, and the check that finds it.
 
+mod each;
 mod fault;
 mod faulty;
-mod laws;
 mod layers;
 mod message;
 
-use deep_rnn::gradcheck::{self, Law, Violation};
+use deep_rnn::gradcheck::{self, Check, Violation};
 
 use faulty::{Fault, cell};
 
@@ -19,8 +19,8 @@ fn broken(fault: Fault) -> Violation {
 }
 
 #[track_caller]
-fn breaks(fault: Fault, law: Law) -> Violation {
+fn breaks(fault: Fault, check: Check) -> Violation {
     let violation = broken(fault);
-    assert_eq!(violation.law, law, "{fault:?}: {violation}");
+    assert_eq!(violation.check, check, "{fault:?}: {violation}");
     violation
 }

@@ -1,4 +1,4 @@
-//! The laws over all relatives, alone and deep inside a network.
+//! The checks over all relatives, alone and deep inside a network.
 
 use deep_rnn::cells::{Activation, Bias, GatedSpec, PerUnit, PerUnitGrad, RowCell, Start, Vector};
 use deep_rnn::gradcheck;
@@ -10,7 +10,7 @@ use crate::norm_lstm::NormLstm;
 /// D and H: ordinary, the least there is, and around the 16 units that are computed side by side.
 const SIZES: [(usize, usize); 4] = [(3, 5), (1, 1), (2, 16), (3, 18)];
 
-/// Alone, in a box, so that the laws are compiled once; and inside a boxed stack, both ways, from tokens, zoned out.
+/// Alone, in a box, so that the checks are compiled once; and inside a boxed stack, both ways, from tokens, zoned out.
 fn holds<P: RowCell + 'static>(what: &str, spec: &GatedSpec<f64, P>) {
     holds_from(3, what, spec);
 }

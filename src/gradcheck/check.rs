@@ -1,11 +1,11 @@
-//! The laws by number and name.
+//! The checks by number and name.
 
 use std::fmt;
 
 /// One of the rules that the traits of this crate ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
-pub enum Law {
+pub enum Check {
     /// 1: every gradient equals the central difference.
     Differences,
     /// 2: a sequence equals its steps.
@@ -38,25 +38,25 @@ pub enum Law {
     FirstState,
 }
 
-impl Law {
+impl Check {
     /// Its number.
     #[must_use]
     pub fn number(self) -> u8 {
         match self {
-            Law::Differences => 1,
-            Law::Steps | Law::Views => 2,
-            Law::Pieces => 3,
-            Law::Accumulates => 4,
-            Law::NoTape => 5,
-            Law::Rows => 6,
-            Law::Drains => 7,
-            Law::Walks => 8,
-            Law::Overwrites => 9,
-            Law::Sizes => 10,
-            Law::Tokens => 11,
-            Law::Lengths => 12,
-            Law::Resets => 13,
-            Law::FirstState => 14,
+            Check::Differences => 1,
+            Check::Steps | Check::Views => 2,
+            Check::Pieces => 3,
+            Check::Accumulates => 4,
+            Check::NoTape => 5,
+            Check::Rows => 6,
+            Check::Drains => 7,
+            Check::Walks => 8,
+            Check::Overwrites => 9,
+            Check::Sizes => 10,
+            Check::Tokens => 11,
+            Check::Lengths => 12,
+            Check::Resets => 13,
+            Check::FirstState => 14,
         }
     }
 
@@ -64,28 +64,28 @@ impl Law {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Law::Differences => "gradients equal central differences",
-            Law::Steps => "a sequence equals its steps",
-            Law::Views => "views of any strides give the same",
-            Law::Pieces => "a sequence equals its pieces",
-            Law::Accumulates => "gradients accumulate",
-            Law::NoTape => "no tape, same outputs",
-            Law::Rows => "rows of a batch are independent",
-            Law::Drains => "backward drains what forward pushed",
-            Law::Walks => "walks over the arrays agree",
-            Law::Overwrites => "outputs are overwritten in full",
-            Law::Sizes => "sizes match the arrays",
-            Law::Tokens => "tokens equal one-hot rows",
-            Law::Lengths => "padding counts for nothing",
-            Law::Resets => "a reset starts afresh",
-            Law::FirstState => "gradients of first states",
+            Check::Differences => "gradients equal central differences",
+            Check::Steps => "a sequence equals its steps",
+            Check::Views => "views of any strides give the same",
+            Check::Pieces => "a sequence equals its pieces",
+            Check::Accumulates => "gradients accumulate",
+            Check::NoTape => "no tape, same outputs",
+            Check::Rows => "rows of a batch are independent",
+            Check::Drains => "backward drains what forward pushed",
+            Check::Walks => "walks over the arrays agree",
+            Check::Overwrites => "outputs are overwritten in full",
+            Check::Sizes => "sizes match the arrays",
+            Check::Tokens => "tokens equal one-hot rows",
+            Check::Lengths => "padding counts for nothing",
+            Check::Resets => "a reset starts afresh",
+            Check::FirstState => "gradients of first states",
         }
     }
 }
 
-/// `law 4 (gradients accumulate)`.
-impl fmt::Display for Law {
+/// `check 4 (gradients accumulate)`.
+impl fmt::Display for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "law {} ({})", self.number(), self.name())
+        write!(f, "check {} ({})", self.number(), self.name())
     }
 }

@@ -1,4 +1,4 @@
-//! The laws in `f32`, for each cell and each way to put cells together. `tests/laws.rs` has them in `f64`, in more variety.
+//! The checks in `f32`, for each cell and each way to put cells together. `tests/conformance.rs` has them in `f64`, in more variety.
 
 use deep_rnn::gradcheck::{self, Options};
 use deep_rnn::{
@@ -16,14 +16,14 @@ use deep::deep;
 #[track_caller]
 fn cell<C: RnnCell<Elem = f32>>(what: &str, cell: &C) {
     let report = gradcheck::check_cell(cell).unwrap_or_else(|violation| panic!("{what}: {violation}"));
-    assert_eq!(report.laws.len(), 15, "fourteen laws, one of them in two halves");
+    assert_eq!(report.checks.len(), 15, "fourteen checks, one of them in two halves");
     println!("{what}: {report}");
 }
 
 #[track_caller]
 fn layer<L: SeqLayer<Elem = f32>>(what: &str, layer: &L) {
     let report = gradcheck::check_layer(layer).unwrap_or_else(|violation| panic!("{what}: {violation}"));
-    assert_eq!(report.laws.len(), if layer.is_causal() { 14 } else { 13 }, "{what}");
+    assert_eq!(report.checks.len(), if layer.is_causal() { 14 } else { 13 }, "{what}");
     println!("{what}: {report}");
 }
 

@@ -1,6 +1,6 @@
 //! Layers that are no cells.
 
-use deep_rnn::gradcheck::{self, Law};
+use deep_rnn::gradcheck::{self, Check};
 use deep_rnn::{
     Context, Recurrent, RnnCell, Run, SeqLayer,
     custom::{Numeric, Params, SeqGradIo},
@@ -72,12 +72,12 @@ impl SeqLayer for Spills {
 
 #[test]
 fn layers_are_held_to_them_too() {
-    let law = |fault| gradcheck::check_layer(&Spills(cell(fault))).map_err(|violation| violation.law);
-    assert!(law(Fault::None).is_ok());
-    assert_eq!(law(Fault::RowsMixed).unwrap_err(), Law::Rows);
-    assert_eq!(law(Fault::BiasGradientForgotten).unwrap_err(), Law::Differences);
-    assert_eq!(law(Fault::ReadsMemoryAsIfInOrder).unwrap_err(), Law::Views);
+    let check = |fault| gradcheck::check_layer(&Spills(cell(fault))).map_err(|violation| violation.check);
+    assert!(check(Fault::None).is_ok());
+    assert_eq!(check(Fault::RowsMixed).unwrap_err(), Check::Rows);
+    assert_eq!(check(Fault::BiasGradientForgotten).unwrap_err(), Check::Differences);
+    assert_eq!(check(Fault::ReadsMemoryAsIfInOrder).unwrap_err(), Check::Views);
     // Without steps a row that is shorter than the others tells.
-    assert_eq!(law(Fault::CountsSteps).unwrap_err(), Law::Lengths);
-    assert_eq!(law(Fault::FirstStateLearned).unwrap_err(), Law::FirstState, "what it does not hand on");
+    assert_eq!(check(Fault::CountsSteps).unwrap_err(), Check::Lengths);
+    assert_eq!(check(Fault::FirstStateLearned).unwrap_err(), Check::FirstState, "what it does not hand on");
 }
