@@ -19,7 +19,7 @@ pub use tape::GatedTape;
 
 use std::fmt;
 
-use ndarray::{Array1, Array2, ArrayView2, ArrayViewD, ArrayViewMut2, ArrayViewMut3, ArrayViewMutD, Axis};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewD, ArrayViewMut2, ArrayViewMut3, ArrayViewMutD, Axis};
 
 use crate::gates::{Lanes, RowCell};
 use crate::infer::{Precision, Prepare, PreparedBox};
@@ -124,7 +124,7 @@ impl<F: Float, P: RowCell> Gated<F, P> {
 
     /// The [vector of weights](RowCell::vectors) of this name.
     #[must_use]
-    pub fn vector(&self, name: &str) -> Option<&Array1<F>> {
+    pub fn vector(&self, name: &str) -> Option<ArrayView1<'_, F>> {
         self.vectors.get(name)
     }
 

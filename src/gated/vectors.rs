@@ -1,19 +1,25 @@
 //! The vectors of weights that a cell has besides its matrices and biases.
 
-use ndarray::{Array1, ArrayViewD, ArrayViewMutD};
+use std::ops::Range;
+use std::sync::Arc;
+
+use ndarray::{Array1, ArrayView1, ArrayViewD, ArrayViewMutD, Axis, s};
 
 use crate::gates::{MOST_VECTORS, RowCell, Vector};
-use crate::kernel::sums::add_columns;
+use crate::kernel::sums::add_rows;
 use crate::kernel::views::{flat, flat_mut, kept};
 use crate::{Error, Float, ZipMut};
 
 /// Names that other parameters of a cell have.
 const TAKEN: [&str; 5] = ["w_x", "w_h", "b", "b_h", "w_p"];
 
-/// A list of vectors, with the names their parameters have.
+/// The numbers of all vectors, one after the other, with the names their parameters have. Copies share the names, so that gradients
+/// hold numbers and nothing else.
 #[derive(Clone, Debug)]
 pub(super) struct Vectors<F> {
-    list: Vec<(&'static str, Array1<F>)>,
+    /// Names and lengths.
+    list: Arc<[(&'static str, usize)]>,
+    numbers: Array1<F>,
 }
 
 /// What a cell asks for: at most [`MOST_VECTORS`], each under a name of its own.
@@ -44,56 +50,72 @@ impl<F: Float> Vectors<F> {
             let expected = format!("{} arrays: [{names}]", wanted.len());
             return Err(Error::value("vectors of weights", expected, format!("{} arrays", arrays.len())));
         }
-        let mut list = Vec::with_capacity(wanted.len());
+        let (mut list, mut numbers) = (Vec::with_capacity(wanted.len()), Vec::new());
         for (Vector { name, lanes, .. }, array) in wanted.into_iter().zip(arrays) {
             if array.len() != lanes * units {
                 return Err(Error::shape(name, format!("[{}]", lanes * units), array.shape()));
             }
-            list.push((name, kept(array)));
+            list.push((name, array.len()));
+            numbers.extend(array);
         }
-        Ok(Vectors { list })
+        Ok(Vectors { list: list.into(), numbers: kept(Array1::from_vec(numbers)) })
+    }
+
+    /// Names, and where the numbers are.
+    fn ranges(&self) -> impl Iterator<Item = (&'static str, Range<usize>)> + use<'_, F> {
+        let mut end = 0;
+        self.list.iter().map(move |(name, len)| {
+            end += len;
+            (*name, end - len..end)
+        })
     }
 
     /// The one of this name.
-    pub(super) fn get(&self, name: &str) -> Option<&Array1<F>> {
-        self.list.iter().find(|(own, _)| *own == name).map(|(_, array)| array)
+    pub(super) fn get(&self, name: &str) -> Option<ArrayView1<'_, F>> {
+        let (_, range) = self.ranges().find(|(own, _)| *own == name)?;
+        Some(self.numbers.slice(s![range]))
     }
 
     /// Numbers of all.
     pub(super) fn len(&self) -> usize {
-        self.list.iter().map(|(_, array)| array.len()).sum()
+        self.numbers.len()
     }
 
     /// Calls `f` with all of them.
     #[inline]
     pub(super) fn with_slices<R>(&self, f: impl FnOnce(&[&[F]]) -> R) -> R {
         let mut slices: [&[F]; MOST_VECTORS] = [&[]; MOST_VECTORS];
-        for (slice, (_, array)) in slices.iter_mut().zip(&self.list) {
-            *slice = flat(array);
+        let mut rest = flat(&self.numbers);
+        for (slice, (_, len)) in slices.iter_mut().zip(&*self.list) {
+            (*slice, rest) = rest.split_at(*len);
         }
         f(&slices[..self.list.len()])
     }
 
     /// Adds the shares of some rows, one row after the other and the last first.
     pub(super) fn add_rows(&mut self, rows: &[F]) {
-        let (width, mut first) = (self.len(), 0);
-        for (_, array) in &mut self.list {
-            add_columns(flat_mut(array), rows, width, first);
-            first += array.len();
-        }
+        add_rows(flat_mut(&mut self.numbers), rows);
     }
 
     pub(super) fn visit<'a>(&'a self, f: &mut dyn FnMut(&str, ArrayViewD<'a, F>)) {
-        self.list.iter().for_each(|(name, array)| f(name, array.view().into_dyn()));
+        self.ranges().for_each(|(name, range)| f(name, self.numbers.slice(s![range]).into_dyn()));
     }
 
     pub(super) fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(&str, ArrayViewMutD<'a, F>)) {
-        self.list.iter_mut().for_each(|(name, array)| f(name, array.view_mut().into_dyn()));
+        let mut rest = self.numbers.view_mut();
+        for (name, len) in &*self.list {
+            let (own, others) = rest.split_at(Axis(0), *len);
+            rest = others;
+            f(name, own.into_dyn());
+        }
     }
 
     pub(super) fn zip_mut(&mut self, other: &Self, f: ZipMut<'_, F>) {
-        for ((name, array), (_, other)) in self.list.iter_mut().zip(&other.list) {
-            f(name, array.view_mut().into_dyn(), other.view().into_dyn());
-        }
+        let mut theirs = other.ranges();
+        self.visit_mut(&mut |name, view| {
+            if let Some((_, range)) = theirs.next() {
+                f(name, view, other.numbers.slice(s![range]).into_dyn());
+            }
+        });
     }
 }

@@ -7,27 +7,20 @@ use super::pack::Columns;
 use crate::Float;
 
 /// Adds the rows of `a [_, n]`, last to first, to `sum [n]`.
-pub(crate) fn add_rows<F: Float>(sum: &mut [F], a: &[F]) {
-    let width = sum.len();
-    add_columns(sum, a, width, 0);
-}
-
-/// As [`add_rows`], of rows of `width` numbers those from column `first` on.
 #[inline(never)]
-pub(crate) fn add_columns<F: Float>(sum: &mut [F], a: &[F], width: usize, first: usize) {
-    struct AddColumns<'a, F>(&'a mut [F], &'a [F], usize, usize);
-    impl<F: Float> Job for AddColumns<'_, F> {
+pub(crate) fn add_rows<F: Float>(sum: &mut [F], a: &[F]) {
+    struct AddRows<'a, F>(&'a mut [F], &'a [F]);
+    impl<F: Float> Job for AddRows<'_, F> {
         type Output = ();
         #[inline(always)]
         fn run<const FUSED: bool, const WIDE: bool>(self) {
-            let AddColumns(sum, a, width, first) = self;
-            for row in a.chunks_exact(width).rev() {
-                sum.iter_mut().zip(&row[first..]).for_each(|(sum, x)| *sum += *x);
+            for row in self.1.chunks_exact(self.0.len()).rev() {
+                self.0.iter_mut().zip(row).for_each(|(sum, x)| *sum += *x);
             }
         }
     }
     if !sum.is_empty() {
-        dispatch(AddColumns(sum, a, width, first));
+        dispatch(AddRows(sum, a));
     }
 }
 

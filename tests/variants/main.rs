@@ -3,6 +3,8 @@
 
 mod case;
 mod conformance;
+#[path = "../support/deep.rs"]
+mod deep;
 mod errors;
 #[path = "../support/fixture.rs"]
 mod fixture;
