@@ -77,13 +77,7 @@ impl PerUnit for GruResetBeforeGates {
     }
 
     #[inline(always)]
-    fn backward<F: Float>(
-        &self,
-        _: [F; 0],
-        [_, z, n]: [F; 3],
-        [h]: [F; 1],
-        [dh]: [F; 1],
-    ) -> PerUnitGrad<[F; 0], [F; 3], [F; 3], [F; 1]> {
+    fn backward<F: Float>(&self, _: [F; 0], [_, z, n]: [F; 3], [h]: [F; 1], [dh]: [F; 1]) -> PerUnitGrad<F, Self> {
         let da_n = dh * (F::one() - z) * n.tanh_slope();
         let da_z = dh * (h - n) * z.sigmoid_slope();
         let x = [F::zero(), da_z, da_n];
@@ -198,7 +192,7 @@ impl PerUnit for GruResetBeforeVariant {
         [_, z, n, _, s_z, s_n]: [F; 6],
         [h]: [F; 1],
         [dh]: [F; 1],
-    ) -> PerUnitGrad<[F; 0], [F; 3], [F; 3], [F; 1]> {
+    ) -> PerUnitGrad<F, Self> {
         let x = [F::zero(), dh * (h - n) * s_z, dh * (F::one() - z) * s_n];
         PerUnitGrad { weights: [], x, u: x, before: [dh * z] }
     }

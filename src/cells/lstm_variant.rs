@@ -370,7 +370,7 @@ impl<K: LstmForm> PerUnit for LstmVariant<K> {
         [i, f, g, o, s_i, s_f, s_g, s_o, t, s_t]: [F; 10],
         [_, c]: [F; 2],
         [dh, dc]: [F; 2],
-    ) -> PerUnitGrad<K::Weights<F>, K::X<F>, K::X<F>, [F; 2]> {
+    ) -> PerUnitGrad<F, Self> {
         let [p_i, p_f, p_o] = K::peepholes(weights);
         let (after, inside) = self.cell(f * c + i * g);
         let da_o = dh * t * s_o;

@@ -7,16 +7,16 @@ use super::{Pointwise, Vector};
 use crate::{Error, Float};
 
 /// The gradients of a step of a unit.
-#[derive(Clone, Copy, Debug)]
-pub struct PerUnitGrad<W, X, H, S> {
+#[derive(Debug)]
+pub struct PerUnitGrad<F: Float, P: PerUnit> {
     /// Of the unit's own weights.
-    pub weights: W,
+    pub weights: P::Weights<F>,
     /// Of x·w_x + b, or of the sums.
-    pub x: X,
+    pub x: P::X<F>,
     /// Of h·w_h.
-    pub u: H,
+    pub u: P::H<F>,
     /// Of the state before, not counting its way through h·w_h.
-    pub before: S,
+    pub before: P::State<F>,
 }
 
 /// [`Pointwise`] gate maths with weights of each unit's own, or with a product after a gate. Every [`Pointwise`] is one, with neither.
@@ -50,13 +50,7 @@ pub struct PerUnitGrad<W, X, H, S> {
 ///         ([h + rate * (g - h)], [rate, g])
 ///     }
 ///     #[inline(always)]
-///     fn backward<F: Float>(
-///         &self,
-///         _: [F; 1],
-///         [rate, g]: [F; 2],
-///         [h]: [F; 1],
-///         [dh]: [F; 1],
-///     ) -> PerUnitGrad<[F; 1], [F; 1], [F; 1], [F; 1]> {
+///     fn backward<F: Float>(&self, _: [F; 1], [rate, g]: [F; 2], [h]: [F; 1], [dh]: [F; 1]) -> PerUnitGrad<F, Self> {
 ///         let da = [dh * rate * g.tanh_slope()];
 ///         let dk = [dh * (g - h) * rate.sigmoid_slope()];
 ///         PerUnitGrad { weights: dk, x: da, u: da, before: [dh * (F::one() - rate)] }
@@ -155,7 +149,7 @@ pub trait PerUnit: Clone + Debug + Send + Sync {
         saved: Self::Saved<F>,
         before: Self::State<F>,
         d: Self::State<F>,
-    ) -> PerUnitGrad<Self::Weights<F>, Self::X<F>, Self::H<F>, Self::State<F>>;
+    ) -> PerUnitGrad<F, Self>;
 
     /// The lanes of x as `forward` shall get them, and v. The last [`AFTER`](PerUnit::AFTER) lanes are not summed yet: they
     /// are to be given back as they are.
@@ -221,7 +215,7 @@ impl<P: Pointwise> PerUnit for P {
         saved: P::Saved<F>,
         before: P::State<F>,
         d: P::State<F>,
-    ) -> PerUnitGrad<[F; 0], P::X<F>, P::H<F>, P::State<F>> {
+    ) -> PerUnitGrad<F, Self> {
         let (x, u, before) = Pointwise::backward(self, saved, before, d);
         PerUnitGrad { weights: [], x, u, before }
     }

@@ -262,11 +262,10 @@ impl<F: Float, P: RowCell> Packed for PreparedGated<F, P> {
 
     fn bytes(&self) -> usize {
         let vectors: usize = self.weights.iter().map(Vec::len).sum();
-        let form = match &self.form {
+        match &self.form {
             Form::ByUnit { operands, b, b_h, weights } => operands.bytes() + b.bytes() + b_h.bytes() + weights.bytes(),
             Form::ByRow { operands, b, b_h } => operands.bytes() + b.bytes() + b_h.bytes() + vectors * size_of::<F>(),
-        };
-        form
+        }
     }
 }
 

@@ -260,10 +260,10 @@ impl<F: Float, P: PerUnit> Job for At<'_, P, Operand<'_, F>> {
                 let (first, others) = state.as_mut().split_at_mut(1);
                 load(first, h, units, unit, width);
                 load(others, rest, units, unit, width);
-                for i in 0..BLOCK {
+                for (i, to) in vs[0].iter_mut().enumerate() {
                     let (x, v) = gates.operand::<F>(P::X::get(&xs, i), P::State::get(&state, i));
                     x.put(&mut xs, i);
-                    vs[0][i] = v.flush();
+                    *to = v.flush();
                 }
                 let lanes = <P::X<F> as Lanes<F>>::N - P::AFTER;
                 store(&xs.as_ref()[..lanes], x, units, unit, width);
@@ -316,13 +316,13 @@ impl<F: Float, P: PerUnit> Job for At<'_, P, OperandBackward<'_, F>> {
                 }
                 load(d_xs.as_mut(), d_x, units, unit, width);
                 load(&mut vs, v, units, unit, width);
-                for i in 0..BLOCK {
+                for (i, v) in vs[0].iter_mut().enumerate() {
                     let (keep, state) = (P::Saved::get(&keep, i), P::State::get(&state, i));
                     let (d_x, d) = (P::X::get(&d_xs, i), P::State::get(&d_state, i));
-                    let (d_x, d, v) = gates.operand_backward::<F>(keep, state, vs[0][i].flush(), d_x, d);
+                    let (d_x, d, again) = gates.operand_backward::<F>(keep, state, v.flush(), d_x, d);
                     d_x.flush().put(&mut d_xs, i);
                     d.flush().put(&mut d_state, i);
-                    vs[0][i] = v.flush();
+                    *v = again.flush();
                 }
                 store(d_xs.as_ref(), d_x, units, unit, width);
                 let (first, others) = d_state.as_ref().split_at(1);

@@ -128,7 +128,7 @@ impl PerUnit for All {
         [f, n]: [F; 2],
         [h, g]: [F; 2],
         [dh, dg]: [F; 2],
-    ) -> PerUnitGrad<[F; 2], [F; 2], [F; 2], [F; 2]> {
+    ) -> PerUnitGrad<F, Self> {
         let da_n = dh * f * n.tanh_slope();
         let d_f = dh * (n - h) + dg;
         let x = [d_f * f.sigmoid_slope(), da_n];

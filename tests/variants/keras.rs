@@ -20,7 +20,7 @@ fn function(name: &str) -> Activation {
 fn case(index: usize, name: &str, gates: usize, two_biases: bool) -> Case {
     let kept: &'static [usize] = &[0, 1, 2, 3];
     let layout = Layout { gates, kept: &kept[..gates], peepholes: &[] };
-    let lengths = if index % 2 == 0 { WITH_NONE } else { SORTED_OTHERWISE };
+    let lengths = if index.is_multiple_of(2) { WITH_NONE } else { SORTED_OTHERWISE };
     let scale = if name.contains("hard_sigmoid") { 4.0 } else { 1.0 };
     let (layers, directions, projected) = (1, 1, false);
     let name = format!("keras.{name}");
