@@ -197,7 +197,7 @@ impl<L: SeqLayer> Backprop<L> {
     fn plan_for(&mut self, net: &L, xs: Input<'_, L::Elem>) -> Result<Plan, Error> {
         let (steps, batch) = xs.dim();
         let params = crate::memory::bytes::<L::Elem>(net.num_params());
-        let standing = params.saturating_mul(2).saturating_add(objects(self.threads.number()));
+        let standing = params.saturating_mul(2).saturating_add(objects(net, self.threads.number()));
         Ok(self.plan(net, Shape { steps, batch, rows_in: matches!(xs, Input::Rows(_)), standing })?.0)
     }
 

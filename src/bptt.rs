@@ -341,7 +341,7 @@ impl<N: SeqLayer, L, O: Optimizer<N>> Bptt<N, L, O> {
     /// The model, its gradients, what the optimiser keeps, small objects.
     fn standing(&self) -> usize {
         let params = bytes::<N::Elem>(self.model.num_params());
-        let objects = objects(self.backprop.threads.number());
+        let objects = objects(&self.model, self.backprop.threads.number());
         params.saturating_mul(2).saturating_add(self.optimizer.memory(&self.model)).saturating_add(objects)
     }
 }

@@ -6,7 +6,7 @@ use super::plan::Plan;
 use crate::blocks::{COPIES, block_steps, in_blocks};
 use crate::kernel::threads::{cores, with_available};
 use crate::memory::bytes;
-use crate::{Error, Memory, PassSize, SeqLayer, State};
+use crate::{Error, Memory, Params, PassSize, SeqLayer, State};
 
 /// Whether the inputs are rows of numbers or tokens, how many, and what else there is beside the passes.
 #[derive(Clone, Copy)]
@@ -18,9 +18,12 @@ pub(crate) struct Shape {
     pub(crate) standing: usize,
 }
 
-/// A round figure for all the objects of an engine that have a fixed size, and for those of each further thread.
+/// A round figure for all the objects of an engine that have a fixed size, for those of each further thread, and for each array of the
+/// model beyond a few: its name and its place in a list of views that doubles as it grows.
 const OBJECTS: usize = 4 << 10;
 const OF_A_THREAD: usize = 16 << 10;
+const OF_AN_ARRAY: usize = 192;
+const FEW_ARRAYS: usize = 4;
 
 /// Rows (steps times batch) beyond which no number of bytes is computed, since it might not be one.
 const MOST_ROWS: usize = isize::MAX as usize >> 24;
@@ -34,8 +37,10 @@ struct Costs {
 }
 
 /// The bytes of small objects, for so many threads, of which no more are started than there are cores.
-pub(crate) fn objects(threads: usize) -> usize {
-    OBJECTS + (threads.min(cores().max(2)) - 1) * OF_A_THREAD
+pub(crate) fn objects(params: &impl Params, threads: usize) -> usize {
+    let mut arrays = 0_usize;
+    params.visit(&mut |_, _| arrays += 1);
+    OBJECTS + (threads.min(cores().max(2)) - 1) * OF_A_THREAD + arrays.saturating_sub(FEW_ARRAYS) * OF_AN_ARRAY
 }
 
 impl<L: SeqLayer> Backprop<L> {

@@ -50,7 +50,8 @@ impl<F: Float> Vectors<F> {
             let expected = format!("{} arrays: [{names}]", wanted.len());
             return Err(Error::value("vectors of weights", expected, format!("{} arrays", arrays.len())));
         }
-        let (mut list, mut numbers) = (Vec::with_capacity(wanted.len()), Vec::new());
+        let all = wanted.iter().map(|vector| vector.lanes * units).sum();
+        let (mut list, mut numbers) = (Vec::with_capacity(wanted.len()), Vec::with_capacity(all));
         for (Vector { name, lanes, .. }, array) in wanted.into_iter().zip(arrays) {
             if array.len() != lanes * units {
                 return Err(Error::shape(name, format!("[{}]", lanes * units), array.shape()));
