@@ -225,9 +225,12 @@ impl<F: Float, P: RowCell> Recurrent for Gated<F, P> {
         self.w_h.nrows()
     }
     fn zero_state(&self, batch: usize) -> Self::State {
-        let mut state = P::State::arrays(batch, self.units());
-        if self.w_p.is_some() {
-            state.as_mut()[0] = Array2::zeros((batch, self.output_size()));
+        if self.w_p.is_none() {
+            return P::State::arrays(batch, self.units());
+        }
+        let mut state = P::State::arrays(0, 0);
+        for (lane, array) in state.as_mut().iter_mut().enumerate() {
+            *array = Array2::zeros((batch, self.lane_width(lane)));
         }
         state
     }

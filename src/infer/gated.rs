@@ -225,9 +225,12 @@ impl<F: Float, P: RowCell> Recurrent for PreparedGated<F, P> {
         self.outputs
     }
     fn zero_state(&self, batch: usize) -> Self::State {
-        let mut state = P::State::arrays(batch, self.units);
-        if self.outputs != self.units {
-            state.as_mut()[0] = ndarray::Array2::zeros((batch, self.outputs));
+        if self.outputs == self.units {
+            return P::State::arrays(batch, self.units);
+        }
+        let mut state = P::State::arrays(0, 0);
+        for (lane, array) in state.as_mut().iter_mut().enumerate() {
+            *array = ndarray::Array2::zeros((batch, if lane == 0 { self.outputs } else { self.units }));
         }
         state
     }
