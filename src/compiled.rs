@@ -25,7 +25,20 @@ use crate::{
 pub fn compiled() -> Result<(), Error> {
     #[cfg(feature = "compiled-f64")]
     of::<f64>()?;
+    #[cfg(feature = "compiled-f64")]
+    relatives::<f64>()?;
     of::<f32>()
+}
+
+/// Those that few programs have, and our tests much of.
+#[cfg(feature = "compiled-f64")]
+fn relatives<F: Float>() -> Result<(), Error> {
+    let lstm = || Lstm::<F>::spec(1);
+    let cells =
+        Network::<F>::builder(1).layer(lstm().peepholes()).layer(lstm().coupled()).layer(lstm().clip_gates(1.0));
+    let cells = cells.layer(lstm().coupled().peepholes()).layer(Gru::spec(1).clip_gates(1.0));
+    cells.layer(GruResetBefore::spec(1).clip_gates(1.0)).build()?;
+    Ok(())
 }
 
 fn of<F: Float>() -> Result<(), Error> {
