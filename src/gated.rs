@@ -143,19 +143,14 @@ impl<F: Float, P: RowCell> Gated<F, P> {
         self.w_x.ncols() / P::X
     }
 
+    /// Without `b`.
+    pub(crate) fn without_input_bias(self) -> Self {
+        Gated { b: None, ..self }
+    }
+
     /// The widths of the state's arrays.
     fn lane_width(&self, lane: usize) -> usize {
         if lane == 0 { self.w_h.nrows() } else { self.units() }
-    }
-
-    /// What a summary shows besides the sizes.
-    pub(crate) fn all_options(&self) -> Vec<String> {
-        let mut options = self.gates.options();
-        if self.w_p.is_some() {
-            options.push(format!("{} units projected", self.units()));
-        }
-        options.extend(self.clip_p.map(|clip| format!("projection clipped at {clip}")));
-        options
     }
 
     #[track_caller]
@@ -245,8 +240,25 @@ impl<F: Float, P: RowCell> Recurrent for Gated<F, P> {
         Some(self.sequence_memory(size))
     }
     fn describe(&self) -> Describe {
-        let describe = Describe::new(P::NAME, self.input_size(), self.output_size());
-        self.all_options().into_iter().fold(describe, Describe::option)
+        let biases = match (&self.b, &self.b_h) {
+            (None, None) => "none",
+            (Some(_), None) => "one",
+            (Some(_), Some(_)) => "two",
+            (None, Some(_)) => "recurrent",
+        };
+        let about = self.gates.describe(Describe::new(P::NAME, self.input_size(), self.output_size()));
+        let about = about.setting("bias", biases);
+        let units = self.units();
+        let about = match &self.w_p {
+            Some(_) => about.option(format!("{units} units projected")).setting("units", units),
+            None => about,
+        };
+        match self.clip_p {
+            Some(clip) => {
+                about.option(format!("projection clipped at {clip}")).setting("projection_clip", clip.as_f64())
+            }
+            None => about,
+        }
     }
 }
 

@@ -18,6 +18,8 @@ use crate::{Error, Float};
 #[derive(Clone, Debug)]
 pub struct Init {
     rng: ChaCha8Rng,
+    /// Zeros instead, and no more of them at a time.
+    blank: Option<usize>,
 }
 
 /// The normal distribution by the polar-free form of Box and Muller (1958), with logarithm and cosine from `libm`, so
@@ -35,7 +37,24 @@ impl Init {
     /// The numbers of `seed`.
     #[must_use]
     pub fn seeded(seed: u64) -> Self {
-        Init { rng: ChaCha8Rng::seed_from_u64(seed) }
+        Init { rng: ChaCha8Rng::seed_from_u64(seed), blank: None }
+    }
+
+    /// Zeros, for what gets its numbers later. Layers that would take an array of more than `most` numbers are refused, so a
+    /// description that comes from outside cannot ask for more memory than there is a use for.
+    #[must_use]
+    pub fn blank(most: usize) -> Self {
+        Init { blank: Some(most), ..Init::seeded(0) }
+    }
+
+    /// Whether an array of so many numbers can be had. To be asked before one is made whose size comes from outside, since one that cannot be
+    /// made ends the program.
+    #[must_use]
+    pub fn has_room_for(&self, numbers: usize) -> bool {
+        match self.blank {
+            Some(most) => numbers <= most,
+            None => Vec::<f64>::new().try_reserve_exact(numbers).is_ok(),
+        }
     }
 
     /// Another run of numbers of the same seed.
@@ -47,12 +66,18 @@ impl Init {
 
     /// Uniform on [-bound, bound).
     pub fn uniform<F: Float, Sh: ShapeBuilder<Dim = D>, D: Dimension>(&mut self, shape: Sh, bound: f64) -> Array<F, D> {
+        if self.blank.is_some() {
+            return Array::zeros(shape);
+        }
         let unit: Array<f64, D> = Array::random_using(shape, StandardUniform, &mut self.rng);
         unit.mapv(|u| F::from_f64((2.0 * u - 1.0) * bound))
     }
 
     /// Normal with mean 0 and standard deviation `sigma`.
     pub fn normal<F: Float, Sh: ShapeBuilder<Dim = D>, D: Dimension>(&mut self, shape: Sh, sigma: f64) -> Array<F, D> {
+        if self.blank.is_some() {
+            return Array::zeros(shape);
+        }
         let unit: Array<f64, D> = Array::random_using(shape, Normal, &mut self.rng);
         unit.mapv(|z| F::from_f64(z * sigma))
     }
@@ -65,18 +90,15 @@ impl Init {
     /// A matrix with orthonormal columns, or rows where it is wider than high, uniform among all such (Saxe et al. 2014): Q
     /// of the factorisation Q·R of normal numbers in which the diagonal of R is positive.
     pub fn orthogonal<F: Float>(&mut self, (rows, cols): (usize, usize)) -> Array2<F> {
+        if self.blank.is_some() {
+            return Array2::zeros((rows, cols));
+        }
         if rows < cols {
             return self.orthogonal((cols, rows)).reversed_axes().as_standard_layout().into_owned();
         }
         let normal: Array2<f64> = self.normal((rows, cols), 1.0);
         qr::orthonormal(&normal).mapv(F::from_f64)
     }
-}
-
-/// Whether memory can be had for this many numbers. Asked before an array is made, since one that cannot be made ends
-/// the program.
-pub(crate) fn memory_for(numbers: usize) -> bool {
-    Vec::<f64>::new().try_reserve_exact(numbers).is_ok()
 }
 
 /// How a layer's arrays start.

@@ -128,6 +128,7 @@ pub mod infer;
 pub mod init;
 mod input;
 mod kernel;
+mod kinds;
 pub mod language;
 pub mod layers;
 pub mod loss;
@@ -176,6 +177,7 @@ pub(crate) use language::{LanguageModel, Sampler, generate};
 pub(crate) use layers::{
     Bidirectional, Causal, Dropout, Embedding, EmbeddingSpec, Last, LayerNorm, Linear, Merge, Tied,
 };
+
 pub(crate) use loss::{CrossEntropy, Loss, LossSum, MeanSquared};
 pub(crate) use memory::{Memory, PassSize, Work};
 pub(crate) use optim::{Adam, Sgd};

@@ -3,6 +3,7 @@
 mod builder;
 pub(crate) mod pass;
 
+pub(crate) use builder::check_count;
 pub use builder::{Builder, Network};
 pub use pass::StackedTape;
 

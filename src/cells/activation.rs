@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::gates::BLOCK;
 use crate::kernel::dispatch::{Job, dispatch};
-use crate::{Error, Float};
+use crate::{Describe, Error, Float};
 
 /// A function φ of a cell: a state's, or a gate's.
 ///
@@ -363,7 +363,10 @@ pub(super) fn check_clip<F: Float>(name: &str, clip: Option<f64>) -> Result<(), 
     }
 }
 
-/// A bound, as a summary shows it.
-pub(super) fn clip_option(what: &str, clip: Option<f64>) -> Option<String> {
-    clip.map(|clip| format!("{what} clipped at {clip}"))
+/// Adds the bound of the arguments of gates to what describes a cell.
+pub(super) fn describe_clip(about: Describe, clip: Option<f64>) -> Describe {
+    match clip {
+        Some(clip) => about.option(format!("gates clipped at {clip}")).setting("clip_gates", clip),
+        None => about,
+    }
 }

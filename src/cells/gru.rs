@@ -3,8 +3,8 @@
 //! Backward (derived in `docs/derivations/gru.md`): dn = dh'∘(1-z);  dz = dh'∘(h - n);  da_n = dn∘(1-n²);
 //! da_r = da_n∘u_n∘r(1-r);  da_z = dz∘z(1-z);  du_r = da_r;  du_z = da_z;  du_n = da_n∘r;  dh = dh'∘z.
 
-use super::activation::{Activation, check_clip, clip_option};
-use crate::{Error, Float, Gated, GatedSpec, Pointwise};
+use super::activation::{Activation, check_clip, describe_clip};
+use crate::{Describe, Error, Float, Gated, GatedSpec, Pointwise};
 
 /// The gated recurrent unit with the reset gate after the product. With a = x·w_x + b and u = h·w_h + b_h, each cut
 /// into three:
@@ -141,9 +141,12 @@ impl Pointwise for GruVariant {
         check_clip::<F>("clip_gates", self.clip)
     }
 
-    fn options(&self) -> Vec<String> {
-        let activations = [self.gate, self.candidate].map(|a| a.to_string()).into_iter();
-        activations.chain(clip_option("gates", self.clip)).collect()
+    fn describe(&self, about: Describe) -> Describe {
+        let names = ["gate_activation", "candidate_activation"];
+        let about = names.into_iter().zip([self.gate, self.candidate]).fold(about, |about, (name, activation)| {
+            about.option(activation.to_string()).setting(name, activation.to_string())
+        });
+        describe_clip(about, self.clip)
     }
 
     #[inline(always)]

@@ -4,9 +4,9 @@
 //! da_n = dh'∘(1-z)∘(1-n²);  da_z = dh'∘(h-n)∘z(1-z);  da_r = dv∘h∘r(1-r);  dh = dh'∘z + dv∘r + [da_r da_z]·w_rzᵀ.
 
 use super::Activation;
-use super::activation::{check_clip, clip_option};
+use super::activation::{check_clip, describe_clip};
 use crate::gates::{PerUnit, PerUnitGrad};
-use crate::{Error, Float, Gated, GatedSpec};
+use crate::{Describe, Error, Float, Gated, GatedSpec};
 
 /// The gated recurrent unit with the reset before the product, with a = x·w_x + b cut into three gates:
 ///
@@ -167,9 +167,12 @@ impl PerUnit for GruResetBeforeVariant {
         check_clip::<F>("clip_gates", self.clip)
     }
 
-    fn options(&self) -> Vec<String> {
-        let activations = [self.gate, self.candidate].map(|a| a.to_string()).into_iter();
-        activations.chain(clip_option("gates", self.clip)).collect()
+    fn describe(&self, about: Describe) -> Describe {
+        let names = ["gate_activation", "candidate_activation"];
+        let about = names.into_iter().zip([self.gate, self.candidate]).fold(about, |about, (name, activation)| {
+            about.option(activation.to_string()).setting(name, activation.to_string())
+        });
+        describe_clip(about, self.clip)
     }
 
     #[inline(always)]

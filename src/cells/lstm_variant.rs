@@ -9,10 +9,10 @@
 use std::fmt::Debug;
 use std::marker::PhantomData;
 
-use super::activation::{Activation, check_clip, clip_option, clipped};
+use super::activation::{Activation, check_clip, clipped, describe_clip};
 use super::lstm::LstmGates;
 use crate::gates::{BLOCK, Lanes, PerUnit, PerUnitGrad, Start, Vector};
-use crate::{Error, Float, GatedSpec};
+use crate::{Describe, Error, Float, GatedSpec};
 
 /// Which gates and peepholes a relative of the LSTM has: [`Plain`], [`Coupled`], [`Peepholes`] or [`CoupledPeepholes`].
 pub trait LstmForm: Copy + Debug + Send + Sync + sealed::Form {}
@@ -296,12 +296,18 @@ impl<K: LstmForm> PerUnit for LstmVariant<K> {
         Ok(())
     }
 
-    fn options(&self) -> Vec<String> {
+    fn describe(&self, about: Describe) -> Describe {
         let [f, g, h] = self.activations;
         let usual = matches!((f, g, h), (Activation::Sigmoid, Activation::Tanh, Activation::Tanh));
-        let activations = (!usual).then(|| format!("{f} {g} {h}"));
-        let cell = self.clip_cell.map(|(low, high)| format!("cell clipped at {low} and {high}"));
-        activations.into_iter().chain(clip_option("gates", self.clip_gates)).chain(cell).collect()
+        let about = if usual { about } else { about.option(format!("{f} {g} {h}")) };
+        let about = about.setting("gate_activation", f.to_string()).setting("candidate_activation", g.to_string());
+        let about = describe_clip(about.setting("output_activation", h.to_string()), self.clip_gates);
+        match self.clip_cell {
+            Some((low, high)) => {
+                about.option(format!("cell clipped at {low} and {high}")).setting("clip_cell", vec![low, high])
+            }
+            None => about,
+        }
     }
 
     #[inline(always)]

@@ -3,8 +3,8 @@
 //! Backward (derived in `docs/derivations/rnn.md`): da = dh' ∘ φ'(a).
 
 use super::Activation;
-use super::activation::{check_clip, clip_option};
-use crate::{Error, Float, Gated, GatedSpec, Pointwise};
+use super::activation::{check_clip, describe_clip};
+use crate::{Describe, Error, Float, Gated, GatedSpec, Pointwise};
 
 /// The vanilla recurrent cell: h' = φ(x·w_x + h·w_h + b), y = h'.
 ///
@@ -82,9 +82,10 @@ impl Pointwise for RnnGates {
         check_clip::<F>("clip_gates", self.clip)
     }
 
-    fn options(&self) -> Vec<String> {
-        let activation = (!matches!(self.activation, Activation::Tanh)).then(|| self.activation.to_string());
-        activation.into_iter().chain(clip_option("gates", self.clip)).collect()
+    fn describe(&self, about: Describe) -> Describe {
+        let activation = self.activation.to_string();
+        let about = if matches!(self.activation, Activation::Tanh) { about } else { about.option(activation.clone()) };
+        describe_clip(about.setting("activation", activation), self.clip)
     }
 
     #[inline(always)]

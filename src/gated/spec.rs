@@ -8,7 +8,6 @@ use super::Gated;
 use super::arrays::{GatedArrays, not_projectable};
 use super::vectors::wanted;
 use crate::gates::{RowCell, Start, Vector};
-use crate::init::memory_for;
 use crate::{Error, Float, Init, Scheme, Spec};
 
 /// Which biases a cell has.
@@ -99,6 +98,11 @@ impl<F: Float, P: RowCell> GatedSpec<F, P> {
     }
 
     /// The same with other gates.
+    pub(crate) fn units(mut self, units: usize) -> Self {
+        self.units = units;
+        self
+    }
+
     pub(crate) fn with_gates<Q>(self, gates: Q) -> GatedSpec<F, Q> {
         let GatedSpec { units, bias, scheme, lane_biases, projection, projection_clip, float, .. } = self;
         GatedSpec { units, gates, bias, scheme, lane_biases, projection, projection_clip, float }
@@ -129,12 +133,13 @@ impl<F: Float, P: RowCell> GatedSpec<F, P> {
                 return Err(Error::value(name, "at least 1", value));
             }
         }
-        let widest = P::X.max(P::H).checked_mul(units).and_then(|w| w.checked_mul(units.max(input_size)));
-        if !widest.is_some_and(memory_for) {
+        let out = self.check_projection()?;
+        let product = |gates: usize, rows: usize| gates.checked_mul(units).and_then(|width| width.checked_mul(rows));
+        let room = |numbers: Option<usize>| numbers.is_some_and(|numbers| init.has_room_for(numbers));
+        if ![product(P::X, input_size), product(P::H, out), product(1, out)].into_iter().all(room) {
             let got = format!("{units} units of {input_size} inputs");
             return Err(Error::value("units", "a matrix that memory can hold", got));
         }
-        let out = self.check_projection()?;
         let scheme = self.scheme.check::<F>()?;
         let (x, u) = (P::X, P::H);
         let w_x = scheme.weights(init, input_size, x, units, false);

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use super::lanes::{BLOCK, Lanes};
 use super::{Pointwise, Vector};
-use crate::{Error, Float};
+use crate::{Describe, Error, Float};
 
 /// The gradients of a step of a unit.
 #[derive(Debug)]
@@ -110,9 +110,9 @@ pub trait PerUnit: Clone + Debug + Send + Sync {
         Ok(())
     }
 
-    /// As [`Pointwise::options`].
-    fn options(&self) -> Vec<String> {
-        Vec::new()
+    /// As [`Pointwise::describe`].
+    fn describe(&self, about: Describe) -> Describe {
+        about
     }
 
     /// The state after the step, and what `backward` will need.
@@ -190,8 +190,8 @@ impl<P: Pointwise> PerUnit for P {
     fn check<F: Float>(&self) -> Result<(), Error> {
         Pointwise::check::<F>(self)
     }
-    fn options(&self) -> Vec<String> {
-        Pointwise::options(self)
+    fn describe(&self, about: Describe) -> Describe {
+        Pointwise::describe(self, about)
     }
     #[inline(always)]
     fn forward<F: Float>(&self, _: [F; 0], x: P::X<F>, u: P::H<F>, before: P::State<F>) -> (P::State<F>, P::Saved<F>) {

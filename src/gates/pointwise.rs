@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use super::lanes::{BLOCK, Lanes};
-use crate::{Error, Float};
+use crate::{Describe, Error, Float};
 
 /// The gate maths of one unit. [`Gated<F, P>`](crate::cells::Gated) makes a whole cell of it: matrix products, biases, batches,
 /// tape, fused forward and backward sequences, token input and threads. The crate's own [`Rnn`](crate::cells::Rnn),
@@ -90,9 +90,10 @@ pub trait Pointwise: Clone + Debug + Send + Sync {
         Ok(())
     }
 
-    /// The settings that are not the usual ones, as a summary shows them.
-    fn options(&self) -> Vec<String> {
-        Vec::new()
+    /// Adds the settings of the gate maths to what describes a cell: those that are not the usual ones as a summary shows them
+    /// ([`Describe::option`]), those it takes to make the gates again by name ([`Describe::setting`]).
+    fn describe(&self, about: Describe) -> Describe {
+        about
     }
 
     /// The state after the step, and what `backward` will need.

@@ -7,7 +7,7 @@ use super::lanes::Lanes;
 use crate::kernel::stored::Stored;
 use crate::kernel::stream::Step;
 use crate::kernel::{row_cells, rows};
-use crate::{Error, Float};
+use crate::{Describe, Error, Float};
 
 /// Vectors of weights that a cell may have.
 pub(crate) const MOST_VECTORS: usize = 16;
@@ -138,9 +138,9 @@ pub trait RowCell: Clone + Debug + Send + Sync {
         Ok(())
     }
 
-    /// As [`Pointwise::options`](super::Pointwise::options).
-    fn options(&self) -> Vec<String> {
-        Vec::new()
+    /// As [`Pointwise::describe`](super::Pointwise::describe).
+    fn describe(&self, about: Describe) -> Describe {
+        about
     }
 
     /// The vectors of weights, at most 16.
@@ -200,8 +200,8 @@ impl<P: PerUnit> RowCell for P {
     fn check<F: Float>(&self) -> Result<(), Error> {
         PerUnit::check::<F>(self)
     }
-    fn options(&self) -> Vec<String> {
-        PerUnit::options(self)
+    fn describe(&self, about: Describe) -> Describe {
+        PerUnit::describe(self, about)
     }
     fn vectors(&self) -> Vec<Vector> {
         const { assert!(P::WEIGHTS.len() == count::<f32, P::Weights<f32>>(), "a name for each of PerUnit::Weights") };

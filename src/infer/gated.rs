@@ -67,7 +67,7 @@ impl<F: Float, P: RowCell> Prepare for Gated<F, P> {
         } else {
             self.by_row(precision)?
         };
-        let (clip, options, gates) = (self.projection_clip(), self.all_options(), self.gates().clone());
+        let (clip, options, gates) = (self.projection_clip(), Recurrent::describe(self).options, self.gates().clone());
         Ok(PreparedGated { inputs, units, outputs, form, options, weights, clip, gates })
     }
 }

@@ -174,7 +174,10 @@ impl<A: SeqLayer, B: SeqLayer<Elem = A::Elem>> Recurrent for Bidirectional<A, B>
         } else {
             format!("{} and {}", kinds[0].kind, kinds[1].kind)
         });
-        let all = if self.merge == Merge::Sum { all.option("sum") } else { all };
+        let all = match self.merge {
+            Merge::Concat => all.setting("merge", "concat"),
+            Merge::Sum => all.option("sum").setting("merge", "sum"),
+        };
         let [forward, backward] = kinds;
         all.with("forward", forward).with("backward", backward)
     }

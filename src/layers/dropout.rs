@@ -108,7 +108,8 @@ impl<F: Float> Recurrent for Dropout<F> {
     }
     fn describe(&self) -> Describe {
         let all = Describe::new("Dropout", self.width, self.width).without_sizes().option(self.rate.to_string());
-        if self.locked { all.option("locked") } else { all }
+        let all = if self.locked { all.option("locked") } else { all };
+        all.setting("rate", self.rate).setting("locked", self.locked)
     }
 }
 

@@ -78,7 +78,7 @@ impl EmbeddingSpec {
                 return Err(Error::value(name, "at least 1", value));
             }
         }
-        if !tokens.checked_mul(self.width).is_some_and(crate::init::memory_for) {
+        if !tokens.checked_mul(self.width).is_some_and(|numbers| init.has_room_for(numbers)) {
             let got = format!("{tokens} by {}", self.width);
             return Err(Error::value("embedding", "a matrix that memory can hold", got));
         }
@@ -216,7 +216,10 @@ impl<F: Float> Recurrent for Embedding<F> {
     }
     fn describe(&self) -> Describe {
         let all = Describe::new("Embedding", self.input_size(), self.output_size());
-        if self.rate > 0.0 { all.option(format!("word dropout {}", self.rate)) } else { all }
+        match self.rate {
+            0.0 => all,
+            rate => all.option(format!("word dropout {rate}")).setting("word_dropout", rate),
+        }
     }
 }
 

@@ -132,7 +132,8 @@ impl<F: Float> Recurrent for LayerNorm<F> {
         Some(Memory::new(0, built(forward), built(backward)))
     }
     fn describe(&self) -> Describe {
-        Describe::new("LayerNorm", self.g.len(), self.g.len()).without_sizes()
+        let all = Describe::new("LayerNorm", self.g.len(), self.g.len()).without_sizes();
+        all.setting("epsilon", self.epsilon)
     }
 }
 

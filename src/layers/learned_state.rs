@@ -1,9 +1,12 @@
 //! A first state that is learned.
 
+use std::any::Any;
+
 use ndarray::{ArrayView2, ArrayViewD, ArrayViewMut2, ArrayViewMut3, ArrayViewMutD, Axis, Slice};
 
-use super::{Causal, Run, SeqLayer, recurrent_as_inner};
+use super::{Boxed, Causal, Run, SeqLayer, recurrent_as_inner};
 use crate::cell::{restart, restart_backward};
+use crate::infer::{Precision, Prepare, PreparedBox};
 use crate::{Context, Describe, Error, Input, Memory, Numeric, Params, PassSize, Recurrent, SeqGradIo, State};
 
 /// A layer whose [first state](Recurrent::initial_state) is among its parameters, the same for every row. It starts as the inner
@@ -122,7 +125,7 @@ impl<L: SeqLayer> Recurrent for LearnedState<L> {
         self.inner.memory(size)
     }
     fn describe(&self) -> Describe {
-        self.inner.describe().option("learned state")
+        Describe::around("LearnedState", "", self.inner.describe())
     }
 }
 
@@ -189,6 +192,17 @@ impl<L: SeqLayer> SeqLayer for LearnedState<L> {
                 array.row_mut(0).zip_mut_with(&sum, |to, from| *to += *from);
             }
         });
+    }
+
+    fn prepare_boxed(&self, precision: Precision) -> Result<PreparedBox<L::Elem>, Error>
+    where
+        L: 'static,
+    {
+        // Only of a box is it known that its packed form has its state.
+        match (self as &dyn Any).downcast_ref::<LearnedState<Boxed<L::Elem>>>() {
+            Some(layer) => Ok(PreparedBox::new(layer.prepare(precision)?)),
+            None => Ok(PreparedBox::unprepared(self)),
+        }
     }
 }
 

@@ -12,7 +12,6 @@ use ndarray::{Array1, Array2, ArrayView2, ArrayView3, ArrayViewMut3, s};
 use super::{Causal, Run, SeqLayer};
 use crate::blocks::{BLOCK_ROWS, BlockSum, COPIES, block_steps, blocks, in_blocks};
 use crate::infer::{Precision, Prepare, PreparedBox};
-use crate::init::memory_for;
 use crate::kernel::matmul::matmul_transposed;
 use crate::kernel::pack::{pack, pack_transposed, packed_len};
 use crate::kernel::scratch;
@@ -129,7 +128,7 @@ impl<F: Float> Spec for LinearSpec<F> {
                 return Err(Error::value(name, "at least 1", value));
             }
         }
-        if !d.checked_mul(v).is_some_and(memory_for) {
+        if !d.checked_mul(v).is_some_and(|numbers| init.has_room_for(numbers)) {
             return Err(Error::value("outputs", "a matrix that memory can hold", format!("{d} by {v}")));
         }
         let scheme = self.scheme.check::<F>()?;
@@ -175,7 +174,8 @@ impl<F: Float> Recurrent for Linear<F> {
     }
     fn describe(&self) -> Describe {
         let all = Describe::new("Linear", self.w.nrows(), self.w.ncols());
-        if self.b.is_none() { all.option("no bias") } else { all }
+        let all = if self.b.is_none() { all.option("no bias") } else { all };
+        all.setting("bias", self.b.is_some())
     }
 }
 

@@ -1,14 +1,22 @@
 //! A connection around a layer.
 
-use ndarray::{ArrayViewMut3, Zip};
+use std::any::Any;
 
-use super::{Causal, Run, SeqLayer, recurrent_as_inner};
+use ndarray::{ArrayViewMut3, Axis, Zip, s};
+
+use super::{Boxed, Causal, Run, SeqLayer, recurrent_as_inner};
+use crate::infer::{Precision, Prepare, PreparedBox};
 use crate::kernel::scratch;
 use crate::kernel::views::view;
 use crate::memory::bytes;
-use crate::{Context, Describe, Error, Init, Input, Memory, PassSize, Record, Recurrent, SeqGradIo, Spec, Tape, Work};
+use crate::{
+    Context, Describe, Error, Float, Init, Input, Memory, PassSize, Record, Recurrent, SeqGradIo, Spec, Tape, Work,
+};
 
 /// y = x + inner(x) (He et al. 2016), so that gradients reach the layers below undiminished.
+///
+/// Or, where inputs are wider than outputs, y = x[.., ..H] + inner(x): [`of_first_columns`](Residual::of_first_columns). It is what models of
+/// amplifiers have, whose first input is the sound and whose others are knobs.
 ///
 /// # Parameters
 /// The inner layer's, under `inner.`.
@@ -17,6 +25,8 @@ use crate::{Context, Describe, Error, Init, Input, Memory, PassSize, Record, Rec
 #[derive(Clone, Debug)]
 pub struct Residual<L> {
     inner: L,
+    /// Whether inputs may be wider.
+    first_columns: bool,
 }
 
 crate::params!([L: SeqLayer] Residual<L>, L::Elem => { inner });
@@ -32,7 +42,20 @@ impl<L: SeqLayer> Residual<L> {
             let expected = format!("an output of {d} columns for each step, as the input, for a residual connection");
             return Err(Error::value(inner.describe().to_string(), expected, h));
         }
-        Ok(Residual { inner })
+        Ok(Residual { inner, first_columns: false })
+    }
+
+    /// Around `inner`, whose outputs are added to the first columns of its inputs.
+    ///
+    /// # Errors
+    /// If its outputs are wider than its inputs, or not as many.
+    pub fn of_first_columns(inner: L) -> Result<Self, Error> {
+        let (d, h) = (inner.input_size(), inner.output_size());
+        if d < h || inner.output_steps(2) != 2 {
+            let expected = format!("an output of at most {d} columns for each step, for a residual connection");
+            return Err(Error::value(inner.describe().to_string(), expected, h));
+        }
+        Ok(Residual { inner, first_columns: true })
     }
 
     /// Around the layer that `spec` makes.
@@ -79,9 +102,8 @@ impl<L: SeqLayer> Recurrent for Residual<L> {
         Some(Memory { forward: built(memory.forward), backward: built(memory.backward), ..memory })
     }
     fn describe(&self) -> Describe {
-        let inner = self.inner.describe();
-        let all = Describe::new("Residual", self.input_size(), self.output_size()).option(inner.kind.clone());
-        all.with("inner", inner)
+        let all = Describe::around("Residual", "inner", self.inner.describe());
+        if self.first_columns { all.setting("first_columns", true) } else { all }
     }
 }
 
@@ -103,7 +125,8 @@ impl<L: SeqLayer> Run for Residual<L> {
                 }
                 None => self.inner.forward(cx, Input::Rows(xs.view()), ys.view_mut(), state, None),
             });
-            ys += &xs;
+            let first = xs.slice(s![.., .., ..ys.len_of(Axis(2))]);
+            Zip::from(&mut ys).and(&first).for_each(|y, x| *y += x.flush());
         });
         cx.clear_padding(&mut ys);
     }
@@ -135,7 +158,8 @@ impl<L: SeqLayer> SeqLayer for Residual<L> {
         });
         tape.outputs.pop(len);
         if let Some(d_x) = &mut d_x {
-            Zip::from(&mut *d_x).and(&d_y).for_each(|to, d| *to += *d);
+            let first = d_x.slice_mut(s![.., .., ..shape.2]);
+            Zip::from(first).and(&d_y).for_each(|to, d| *to += *d);
             cx.clear_padding(d_x);
         }
     }
@@ -146,6 +170,17 @@ impl<L: SeqLayer> SeqLayer for Residual<L> {
 
     fn carry_backward(&self, d_state: &L::State, reversed: bool, grads: &mut Self) {
         self.inner.carry_backward(d_state, reversed, &mut grads.inner);
+    }
+
+    fn prepare_boxed(&self, precision: Precision) -> Result<PreparedBox<L::Elem>, Error>
+    where
+        L: 'static,
+    {
+        // Only of a box is it known that its packed form has its state.
+        match (self as &dyn Any).downcast_ref::<Residual<Boxed<L::Elem>>>() {
+            Some(residual) => Ok(PreparedBox::new(residual.prepare(precision)?)),
+            None => Ok(PreparedBox::unprepared(self)),
+        }
     }
 }
 

@@ -48,8 +48,7 @@ impl<L: SeqLayer> Recurrent for Reversed<L> {
         self.inner.memory(size)
     }
     fn describe(&self) -> Describe {
-        let inner = self.inner.describe();
-        Describe::new("Reversed", self.input_size(), self.output_size()).with("", inner)
+        Describe::around("Reversed", "", self.inner.describe())
     }
 }
 

@@ -4,6 +4,7 @@ use ndarray::ArrayViewMut3;
 
 use super::dropout::check_rate;
 use super::{Causal, Run, SeqLayer, recurrent_as_inner};
+use crate::infer::{Precision, PreparedBox};
 use crate::memory::bytes;
 use crate::philox::{Draw, Place};
 use crate::{Context, Describe, Error, Float, Init, Input, Memory, Params, PassSize, Recurrent, SeqGradIo, Spec, Tape};
@@ -134,9 +135,8 @@ impl<L: SeqLayer> Recurrent for WeightDrop<L> {
         self.inner.memory(size).map(|memory| self.with_copies(memory))
     }
     fn describe(&self) -> Describe {
-        let mut inner = self.inner.describe();
-        inner.options.push(format!("weight drop {}", self.rate));
-        inner
+        let all = Describe::around("WeightDrop", "", self.inner.describe()).option(self.rate.to_string());
+        all.setting("array", self.array.as_str()).setting("rate", self.rate)
     }
 }
 
@@ -209,6 +209,14 @@ impl<L: SeqLayer> SeqLayer for WeightDrop<L> {
 
     fn carry_backward(&self, d_state: &L::State, reversed: bool, grads: &mut Self) {
         self.inner.carry_backward(d_state, reversed, &mut grads.inner);
+    }
+
+    /// As the layer itself: outside of training nothing is left out.
+    fn prepare_boxed(&self, precision: Precision) -> Result<PreparedBox<L::Elem>, Error>
+    where
+        L: 'static,
+    {
+        self.inner.prepare_boxed(precision)
     }
 }
 

@@ -118,7 +118,8 @@ impl<C: RnnCell> Recurrent for Zoneout<C> {
     }
     fn describe(&self) -> Describe {
         let rates: Vec<String> = self.rates.iter().map(f64::to_string).collect();
-        self.inner.describe().option(format!("zoneout {}", rates.join(" ")))
+        let all = Describe::around("Zoneout", "", self.inner.describe()).option(rates.join(" "));
+        all.setting("rates", self.rates.clone())
     }
 }
 

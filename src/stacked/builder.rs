@@ -213,7 +213,7 @@ impl<F: Float> Builder<F> {
 /// The most layers.
 const MOST: usize = 10_000;
 
-pub(super) fn check_count(count: usize) -> Result<(), Error> {
+pub(crate) fn check_count(count: usize) -> Result<(), Error> {
     if (1..=MOST).contains(&count) { Ok(()) } else { Err(Error::value("layers", format!("1 to {MOST}"), count)) }
 }
 
