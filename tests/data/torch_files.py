@@ -12,8 +12,8 @@
 #   {rnn-tanh,rnn-relu,gru,lstm}_l{1,2,3}[_bi][_bias][_proj]: a bare nn.RNN, nn.GRU or nn.LSTM with D = 3, H = 4 and l
 #       layers, f32; `bi` where it is bidirectional, `bias` where it has biases, `proj` where an LSTM has proj_size = 2.
 #   prefixes          rec = LSTM(1, 8, num_layers=2), lin = Linear(8, 1); y = lin(rec(x)), T = 20
-#   nested            encoder.rnn = GRU(3, 4, bidirectional), head.out = Linear(8, 2), in a DataParallel: all names begin
-#                     with `module.`; y = out(rnn(x)), every step
+#   nested            encoder.rnn = GRU(3, 4, bidirectional), head.out = Linear(8, 2), in a DataParallel: all names
+#                     begin with `module.`; y = out(rnn(x)), every step
 #   cells             cell = LSTMCell(3, 4), out = Linear(4, 2); y = out(h), every step
 #   tagger            emb = Embedding(11, 5), rnn = LSTM(5, 4, bidirectional), norm = LayerNorm(8), out = Linear(8, 3)
 #   half, bfloat16    gru = GRU(3, 4, num_layers=2), out = Linear(4, 2), made in f32 and rounded to the type
