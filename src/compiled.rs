@@ -41,6 +41,19 @@ fn relatives<F: Float>() -> Result<(), Error> {
     Ok(())
 }
 
+#[cfg(feature = "safetensors")]
+fn files<F: Float>() -> Result<(), Error> {
+    use crate::files::Names;
+
+    let mut net = Network::<F>::load("")?;
+    net.save("")?;
+    net.load_torch("", &Names::auto())?;
+    net.save_torch("", &Names::auto())?;
+    crate::files::load_into(&mut net, "")?;
+    Network::<F>::from_torch("", &Names::auto())?;
+    LanguageModel::<Network<F>>::load("")?.save("")
+}
+
 fn of<F: Float>() -> Result<(), Error> {
     let net = || {
         let cells = Network::<F>::builder(1).embedding(1).lstm(1).gru(1).rnn(1).layer(GruResetBefore::spec(1)).tied();
@@ -60,6 +73,8 @@ fn of<F: Float>() -> Result<(), Error> {
     Bptt::builder(gathers).optimizer(Adam::new(0.1)).build()?.train(&tokens, &labels)?;
     bptt.evaluate([crate::Batch::new(tokens.clone(), tokens)])?;
     generate(&net()?.prepare(Precision::Full)?, &[0], 1, &mut crate::Sampler::greedy())?;
+    #[cfg(feature = "safetensors")]
+    files::<F>()?;
     _ = Stacked::repeat(1, 1, &Lstm::<F>::spec(1), 1)?.prepare(Precision::Full)?;
     _ = Stacked::repeat(1, 1, &Gru::<F>::spec(1), 1)?.prepare(Precision::Full)?;
     _ = Stacked::repeat(1, 1, &Rnn::<F>::spec(1), 1)?.prepare(Precision::Full)?;

@@ -1,13 +1,16 @@
 //! What a layer is: in words, for summaries and errors, and by its settings, from which it can be built again.
 
+#[cfg(feature = "serde")]
+mod form;
+
 use std::fmt;
 
 use crate::Error;
 
 /// A layer's kind, sizes and settings, and what is inside it.
 ///
-/// It is displayed as `Lstm(28 → 256)`. With the feature `safetensors` it is `serde::Serialize` and `Deserialize`, so a network can stand in a
-/// configuration or a file: [`Kinds`](crate::files::Kinds) builds it again.
+/// It is displayed as `Lstm(28 → 256)`. With the feature `serde` it is `serde::Serialize` and `Deserialize`, so a network can stand in a
+/// configuration or a file: [`Kinds`](crate::layers::Kinds) builds it again.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Describe {

@@ -40,6 +40,15 @@ pub enum Error {
         /// Its value.
         got: f64,
     },
+    /// A file is not what it has to be, or does not fit; nothing was changed.
+    #[error("{path}: {reason}", path = path.display())]
+    #[non_exhaustive]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What in it is wrong.
+        reason: Box<Error>,
+    },
     /// A file could not be read or written.
     #[error("{path}: {source}", path = path.display())]
     #[non_exhaustive]
@@ -68,7 +77,16 @@ impl Error {
                 Error::Value { argument: format!("{place}: {argument}"), expected, got }
             }
             Error::NotFinite { what, got } => Error::NotFinite { what: format!("{place}: {what}"), got },
-            error @ Error::Io { .. } => error,
+            error @ (Error::Io { .. } | Error::File { .. }) => error,
+        }
+    }
+
+    /// The same of something in this file.
+    #[must_use]
+    pub fn in_file(self, path: impl Into<PathBuf>) -> Self {
+        match self {
+            error @ (Error::Io { .. } | Error::File { .. }) => error,
+            reason => Error::File { path: path.into(), reason: Box::new(reason) },
         }
     }
 

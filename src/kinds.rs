@@ -28,6 +28,7 @@ type Make<F> = Arc<dyn Fn(&Kinds<F>, &Describe, usize, &mut Init) -> Result<Boxe
 /// | `Dropout` | `rate`, `locked` | |
 /// | `LayerNorm` | `epsilon` | |
 /// | `Scale` | `factor` | |
+/// | `Activate` | `activation` | |
 /// | `Last` | | |
 /// | `Stacked` | | one on top of the other |
 /// | `Bidirectional` | `merge` (`"concat"`, `"sum"`) | forward, and backward where it is another one |
@@ -118,6 +119,7 @@ impl<F: Float> Kinds<F> {
         self.language_model_from(about, &mut Init::seeded(seed))
     }
 
+    #[inline(never)]
     pub(crate) fn network_from(&self, about: &Describe, init: &mut Init) -> Result<Network<F>, Error> {
         check_depth(about, DEEPEST)?;
         let inputs = match about.sizes {
@@ -134,6 +136,7 @@ impl<F: Float> Kinds<F> {
         self.stacked(about, inputs, init)
     }
 
+    #[inline(never)]
     pub(crate) fn language_model_from(
         &self,
         about: &Describe,
@@ -164,6 +167,7 @@ impl<F: Float> Kinds<F> {
     ///
     /// # Errors
     /// If its kind or a setting is not known, or sizes do not fit each other.
+    #[inline(never)]
     pub fn layer(&self, about: &Describe, inputs: usize, init: &mut Init) -> Result<Boxed<F>, Error> {
         check_depth(about, DEEPEST)?;
         let (own, outputs) = about.sizes.unwrap_or((0, 0));

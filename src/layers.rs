@@ -1,5 +1,6 @@
 //! Layers: whatever maps a whole sequence to a whole sequence.
 
+mod activate;
 mod bidirectional;
 mod dropout;
 mod embedding;
@@ -18,6 +19,7 @@ mod zoneout;
 pub use crate::boxed::{Boxed, BoxedState, BoxedTape};
 pub use crate::kinds::Kinds;
 pub use crate::stacked::{Builder, StackedTape};
+pub use activate::Activate;
 pub use bidirectional::{Bidirectional, BidirectionalSpec, BidirectionalTape, Merge};
 pub use dropout::{Dropout, DropoutSpec};
 pub use embedding::{Embedding, EmbeddingSpec};

@@ -119,6 +119,8 @@ pub mod custom;
 pub mod data;
 mod describe;
 mod error;
+#[cfg(any(feature = "safetensors", feature = "audio", feature = "onnx"))]
+pub mod files;
 mod flat_state;
 mod float;
 mod gated;

@@ -307,7 +307,7 @@ fn linear() {
 #[test]
 fn tied() {
     let mut worst = Worst::default();
-    let with = |v: usize, e: usize, seed: u64| Embedding::<f64>::settings(e).build(v, &mut Init::seeded(seed)).unwrap();
+    let with = |v: usize, e: usize, seed: u64| Embedding::<f64>::spec(e).build(v, &mut Init::seeded(seed)).unwrap();
     for &(v, e) in deep(&[(5, 3), (1, 1), (4, 1), (1, 3), (7, 17), (33, 4)][..], &[(5, 3), (1, 1), (3, 17)]) {
         let mut tied = Tied::new(with(v, e, 1), build(&Lstm::<f64>::spec(e), e, 2)).unwrap();
         worst.layer(&format!("lstm, {v} of {e}"), &tied);

@@ -65,7 +65,7 @@ fn wrappers_and_networks() {
         layer(&format!("bidirectional, {merge:?}"), &build(&Bidirectional::spec(Gru::<f32>::spec(17), merge), 3));
     }
     layer("linear", &build(&Linear::<f32>::spec(7), 3));
-    layer("tied", &build(&Tied::spec(Embedding::<f32>::settings(3), Lstm::spec(3)), 5));
+    layer("tied", &build(&Tied::spec(Embedding::<f32>::spec(3), Lstm::spec(3)), 5));
     let both = || Network::<f32>::builder(4).bi(Lstm::spec(3)).bi(Lstm::spec(3)).seed(1);
     layer("two bidirectional, linear", &both().linear(5).build().unwrap());
     layer("two bidirectional, last, linear", &both().last().linear(5).build().unwrap());

@@ -21,10 +21,9 @@ fn build<S: Spec>(spec: &S, inputs: usize) -> S::Layer {
 fn layers() -> Vec<(&'static str, Boxed<f64>)> {
     let zoneout = Zoneout::spec(Lstm::<f64>::spec(4), &[0.3, 0.6]);
     let before = Zoneout::spec(GruResetBefore::<f64>::spec(3), &[0.5]);
-    let words = Embedding::<f64>::settings(3).word_dropout(0.4).build(5, &mut Init::seeded(1)).unwrap();
+    let words = Embedding::<f64>::spec(3).word_dropout(0.4).build(5, &mut Init::seeded(1)).unwrap();
     let tied = Network::<f64>::part().dropout(0.2).lstm(3).locked_dropout(0.2);
-    let tied =
-        Tied::spec(Embedding::<f64>::settings(3).word_dropout(0.4), tied).build(5, &mut Init::seeded(1)).unwrap();
+    let tied = Tied::spec(Embedding::<f64>::spec(3).word_dropout(0.4), tied).build(5, &mut Init::seeded(1)).unwrap();
     let all = Network::<f64>::part()
         .lstm(4)
         .dropout(0.5)
@@ -140,7 +139,7 @@ fn rows_draw_by_their_place() {
 /// A network of everything that draws, over tokens.
 fn network() -> Network<f32> {
     Network::<f32>::builder(11)
-        .layer(|tokens: usize, init: &mut Init| Embedding::<f32>::settings(6).word_dropout(0.1).build(tokens, init))
+        .layer(|tokens: usize, init: &mut Init| Embedding::<f32>::spec(6).word_dropout(0.1).build(tokens, init))
         .lstm(8)
         .dropout(0.3)
         .layer(WeightDrop::spec(Gru::spec(8), 0.3))
@@ -247,7 +246,7 @@ fn rates_that_are_none_are_refused() {
         assert!(message.starts_with("layer 1: dropout: expected a probability from 0 to below 1, got "), "{message}");
         assert!(WeightDrop::new(build(&Gru::<f64>::spec(3), 3), rate).is_err());
         assert!(Zoneout::new(build(&Gru::<f64>::spec(3), 3), &[rate]).is_err());
-        assert!(Embedding::<f32>::settings(3).word_dropout(rate).build::<f32>(4, &mut Init::seeded(1)).is_err());
+        assert!(Embedding::<f32>::spec(3).word_dropout(rate).build(4, &mut Init::seeded(1)).is_err());
     }
     let two = Zoneout::new(build(&Gru::<f64>::spec(3), 3), &[0.1, 0.1]).unwrap_err().to_string();
     assert_eq!(two, "zoneout: expected 1 rates, one for each array of the state, got 2");

@@ -159,7 +159,7 @@ fn xavier_and_orthogonal_values_of_every_cell() {
         for gate in 0..gates {
             let q = columns(&got[1].1, gate, gates);
             assert!((q.t().dot(&q) - Array2::<f64>::eye(H)).iter().all(|off| off.abs() < 1e-14), "gate {gate}");
-            assert_eq!(q, init.orthogonal((H, H)), "gate {gate}");
+            assert_eq!(q, init.orthogonal::<f64>((H, H)), "gate {gate}");
         }
         for (name, bias) in &got[2..] {
             assert_eq!(*bias, vec![0.0; gates * H], "{name}");

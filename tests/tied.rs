@@ -13,7 +13,7 @@ use deep_rnn::{
 };
 
 fn network<F: Float>(v: usize, e: usize, word_dropout: f64) -> Tied<Network<F>> {
-    let words = Embedding::<F>::settings(e).word_dropout(word_dropout).init(Scheme::Normal(0.3));
+    let words = Embedding::<F>::spec(e).word_dropout(word_dropout).init(Scheme::Normal(0.3));
     let mut tied = Tied::spec(words, Network::part().gru(e + 1).lstm(e)).build(v, &mut Init::seeded(1)).unwrap();
     let mut init = Init::seeded(2);
     tied.visit_mut(&mut |name, mut array| {

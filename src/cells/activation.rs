@@ -197,7 +197,7 @@ impl Activation {
     }
 
     /// Refuses parameters that are out of their range in `F`.
-    pub(super) fn check<F: Float>(self) -> Result<(), Error> {
+    pub(crate) fn check<F: Float>(self) -> Result<(), Error> {
         let parameters = self.parameters();
         let in_range = |k: f64| k == 0.0 || F::from_f64(k).is_normal();
         if !parameters.iter().copied().all(in_range) {

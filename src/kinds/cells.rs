@@ -30,7 +30,7 @@ pub(super) fn build<F: Float>(
     init: &mut Init,
     then: impl Use<F>,
 ) -> Result<Option<Boxed<F>>, Error> {
-    let activation = |name: &str, usual| activation(about, name, usual);
+    let activation = |name: &str, usual| Ok::<_, Error>(activation(about, name)?.unwrap_or(usual));
     let gates =
         [activation("gate_activation", Activation::Sigmoid)?, activation("candidate_activation", Activation::Tanh)?];
     let [gate, candidate] = gates;
@@ -95,11 +95,10 @@ pub(super) fn build<F: Float>(
     }))
 }
 
-fn activation(about: &Describe, name: &str, usual: Activation) -> Result<Activation, Error> {
-    match about.text(name)? {
-        Some(text) => Activation::from_str(text).map_err(|error| error.within(format!("{name} of {}", about.kind))),
-        None => Ok(usual),
-    }
+/// The activation under a name.
+pub(super) fn activation(about: &Describe, name: &str) -> Result<Option<Activation>, Error> {
+    let within = |error: Error| error.within(format!("{name} of {}", about.kind));
+    about.text(name)?.map(|text| Activation::from_str(text).map_err(within)).transpose()
 }
 
 /// A cell of these gates.

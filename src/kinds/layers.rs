@@ -1,7 +1,7 @@
 //! Layers without steps of their own, and those around others.
 
 use super::{Kinds, cells};
-use crate::layers::{LearnedState, Residual, Reversed, Scale, WeightDrop, Zoneout};
+use crate::layers::{Activate, LearnedState, Residual, Reversed, Scale, WeightDrop, Zoneout};
 use crate::{
     Bidirectional, Boxed, Describe, Dropout, Embedding, Error, Float, Init, Last, LayerNorm, Linear, Merge, Recurrent,
     RnnCell, Spec, Tied,
@@ -30,6 +30,13 @@ impl<F: Float> Kinds<F> {
                 expect(&["factor"])?;
                 let factor = about.number("factor")?;
                 Boxed::new(Scale::<F>::new(inputs, factor.ok_or_else(|| Error::value("factor", "a number", "none"))?)?)
+            }
+            "Activate" => {
+                expect(&["activation"])?;
+                let Some(activation) = cells::activation(about, "activation")? else {
+                    return Err(Error::value("activation", "the name of a function", "none"));
+                };
+                Boxed::new(Activate::<F>::new(inputs, activation)?)
             }
             "Last" => {
                 expect(&[])?;
@@ -106,7 +113,7 @@ pub(super) fn linear<F: Float>(about: &Describe, inputs: usize, init: &mut Init)
 fn embedding<F: Float>(about: &Describe, inputs: usize, init: &mut Init) -> Result<Embedding<F>, Error> {
     expect_kind(about, "Embedding", inputs)?;
     about.expect_settings(&["word_dropout"])?;
-    let settings = Embedding::<F>::settings(about.outputs()?);
+    let settings = Embedding::<F>::spec(about.outputs()?);
     settings.word_dropout(about.number("word_dropout")?.unwrap_or(0.0)).build(inputs, init)
 }
 

@@ -1,5 +1,7 @@
 //! A row of numbers for each token.
 
+use std::marker::PhantomData;
+
 use ndarray::{Array2, ArrayView2, ArrayViewMut3, Axis};
 
 use super::dropout::check_rate;
@@ -45,13 +47,14 @@ impl<F: Float> Params for Embedding<F> {
 
 /// Builds an [`Embedding`].
 #[derive(Clone, Copy, Debug)]
-pub struct EmbeddingSpec {
+pub struct EmbeddingSpec<F> {
     width: usize,
     rate: f64,
     scheme: Scheme,
+    float: PhantomData<F>,
 }
 
-impl EmbeddingSpec {
+impl<F> EmbeddingSpec<F> {
     /// Leaves whole words out with this probability, in training.
     #[must_use]
     pub fn word_dropout(mut self, rate: f64) -> Self {
@@ -66,12 +69,11 @@ impl EmbeddingSpec {
         self.scheme = scheme;
         self
     }
+}
 
-    /// The layer for `tokens` tokens.
-    ///
-    /// # Errors
-    /// If a size is 0, the rate is no probability below 1, or the scheme is unusable.
-    pub fn build<F: Float>(&self, tokens: usize, init: &mut Init) -> Result<Embedding<F>, Error> {
+impl<F: Float> Spec for EmbeddingSpec<F> {
+    type Layer = Embedding<F>;
+    fn build(&self, tokens: usize, init: &mut Init) -> Result<Embedding<F>, Error> {
         check_rate("word_dropout", self.rate)?;
         for (name, value) in [("tokens", tokens), ("embedding", self.width)] {
             if value == 0 {
@@ -93,14 +95,8 @@ impl EmbeddingSpec {
 impl<F: Float> Embedding<F> {
     /// Rows of `width` numbers.
     #[must_use]
-    pub fn spec(width: usize) -> impl Spec<Layer = Embedding<F>> + Copy + Send + Sync {
-        Made { spec: Self::settings(width), float: std::marker::PhantomData }
-    }
-
-    /// As [`spec`](Embedding::spec), to be changed before it is built.
-    #[must_use]
-    pub fn settings(width: usize) -> EmbeddingSpec {
-        EmbeddingSpec { width, rate: 0.0, scheme: Scheme::default() }
+    pub fn spec(width: usize) -> EmbeddingSpec<F> {
+        EmbeddingSpec { width, rate: 0.0, scheme: Scheme::default(), float: PhantomData }
     }
 
     /// A layer of this array, `[V, E]`.
@@ -171,20 +167,6 @@ impl<F: Float> Embedding<F> {
         for (word, mut column) in words.iter().zip(d_x.axis_iter_mut(Axis(2))) {
             column.map_inplace(|d| *d *= *word);
         }
-    }
-}
-
-/// A spec for one float type.
-#[derive(Clone, Copy, Debug)]
-struct Made<F> {
-    spec: EmbeddingSpec,
-    float: std::marker::PhantomData<F>,
-}
-
-impl<F: Float> Spec for Made<F> {
-    type Layer = Embedding<F>;
-    fn build(&self, input_size: usize, init: &mut Init) -> Result<Embedding<F>, Error> {
-        self.spec.build(input_size, init)
     }
 }
 

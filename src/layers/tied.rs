@@ -43,7 +43,7 @@ use table::Table;
 /// let net = Network::<f32>::builder(28).embedding(16).lstm(32).lstm(16).tied().seed(1).build()?;
 /// assert_eq!((net.input_size(), net.output_size()), (28, 28));
 /// // With numbers that start smaller, which makes smaller logits.
-/// let words = Embedding::<f32>::settings(16).init(Scheme::Normal(0.1));
+/// let words = Embedding::<f32>::spec(16).init(Scheme::Normal(0.1));
 /// let net = Network::<f32>::builder(28).layer(Tied::spec(words, Network::part().lstm(32).lstm(16))).build()?;
 /// assert_eq!(generate(&net, &[1, 2], 5, &mut Sampler::greedy())?.len(), 5);
 /// # Ok::<(), deep_rnn::Error>(())
@@ -87,7 +87,7 @@ impl<L: SeqLayer> Tied<L> {
     }
 
     /// Around the layer that `inner` makes.
-    pub fn spec<S: Spec<Layer = L>>(embedding: EmbeddingSpec, inner: S) -> impl Spec<Layer = Tied<L>> {
+    pub fn spec<S: Spec<Layer = L>>(embedding: EmbeddingSpec<L::Elem>, inner: S) -> impl Spec<Layer = Tied<L>> {
         move |width: usize, init: &mut Init| -> Result<Tied<L>, Error> {
             let embedding: Embedding<L::Elem> = embedding.build(width, init)?;
             let inner = inner.build(embedding.output_size(), init)?;

@@ -3,6 +3,8 @@
 use std::fmt;
 
 use super::Stacked;
+use crate::cells::Activation;
+use crate::layers::Activate;
 use crate::{
     Bidirectional, Boxed, Dropout, Embedding, Error, Float, Gru, Init, Last, LayerNorm, Linear, Lstm, Merge, Recurrent,
     Rnn, SeqLayer, Spec, Tied,
@@ -150,6 +152,13 @@ impl<F: Float> Builder<F> {
     #[inline(never)]
     pub fn layer_norm(self) -> Self {
         self.layer(LayerNorm::spec())
+    }
+
+    /// A function of each number.
+    #[must_use]
+    #[inline(never)]
+    pub fn activation(self, activation: Activation) -> Self {
+        self.layer(Activate::spec(activation))
     }
 
     /// The last step of each row alone.

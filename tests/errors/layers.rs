@@ -83,8 +83,8 @@ fn ties_that_do_not_hold() {
         &["tied: Gru(2 → 3): expected inputs of 3 columns, the width of the embedding"],
     );
     refused(Tied::from_parts(words(), gru(3), Array1::zeros(6)), &["b: expected shape [7], got [6]"]);
-    let scheme = Embedding::<f64>::settings(3).init(Scheme::Normal(-1.0));
-    refused(scheme.build::<f64>(7, &mut seeded()), &["scheme: expected a finite standard deviation"]);
+    let scheme = Embedding::<f64>::spec(3).init(Scheme::Normal(-1.0));
+    refused(scheme.build(7, &mut seeded()), &["scheme: expected a finite standard deviation"]);
 }
 
 #[test]

@@ -91,7 +91,7 @@ fn layers<F: Float>(worst: &mut Worst) {
     layer(worst, "LSTM from a learned state, Linear", &net().layer(learned).linear(5).build().unwrap());
     layer(worst, "the last of GRU, Linear", &net().gru(48).last().linear(5).build().unwrap());
     layer(worst, "an embedding and a head of one weight", &net().embedding(40).lstm(40).tied().build().unwrap());
-    let words = Embedding::<F>::settings(40).word_dropout(0.2);
+    let words = Embedding::<F>::spec(40).word_dropout(0.2);
     layer(worst, "the same, words left out", &net().layer(Tied::spec(words, Gru::spec(40))).build().unwrap());
     // In shards.
     layer(worst, "GRU, reset before", &Stacked::repeat(D, 1, &GruResetBefore::<F>::spec(32), 0).unwrap());
