@@ -4,6 +4,7 @@ mod builder;
 mod evaluate;
 mod fits;
 mod report;
+mod resume;
 mod window;
 
 pub use builder::BpttBuilder;

@@ -3,7 +3,7 @@
 #[cfg(feature = "audio")]
 mod audio;
 #[cfg(any(feature = "safetensors", feature = "audio"))]
-mod json;
+pub(crate) mod json;
 #[cfg(feature = "safetensors")]
 mod loading;
 #[cfg(feature = "safetensors")]
@@ -13,10 +13,10 @@ mod networks;
 mod open;
 #[cfg(feature = "safetensors")]
 mod renames;
-mod replace;
+pub(crate) mod replace;
 #[cfg(feature = "safetensors")]
 mod saving;
-mod source;
+pub(crate) mod source;
 #[cfg(feature = "safetensors")]
 mod tensors;
 #[cfg(feature = "safetensors")]

@@ -31,6 +31,14 @@ impl LossSum {
         LossSum { sum: if weight == 0.0 { 0.0 } else { mean * weight }, weight, mean }
     }
 
+    pub(crate) fn parts(&self) -> (f64, f64, f64) {
+        (self.sum, self.weight, self.mean)
+    }
+
+    pub(crate) fn of_parts(sum: f64, weight: f64, mean: f64) -> Self {
+        LossSum { sum, weight, mean }
+    }
+
     /// The mean loss; 0 over no weight.
     #[must_use]
     pub fn mean(&self) -> f64 {

@@ -14,6 +14,7 @@ pub use sgd::Sgd;
 use ndarray::ArrayViewMutD;
 use num_traits::float::FloatCore;
 
+use crate::part::Part;
 use crate::{Error, Float, Params};
 
 /// Changes parameters by their gradients.
@@ -62,6 +63,33 @@ pub trait Optimizer<P: Params> {
     /// If it cannot be made: what is kept from earlier updates belongs to other parameters, or a parameter would no longer be
     /// finite. Then nothing is changed, neither `params` nor the optimiser; the engine hands the error on.
     fn step(&mut self, params: &mut P, grads: &P) -> Result<(), Error>;
+
+    /// Puts what it keeps, and settings that may change on the way, into a part of a checkpoint. The provided one refuses: what an optimiser
+    /// does not say would be lost in silence.
+    ///
+    /// # Errors
+    /// If it can't be said.
+    fn save(&self, part: &mut Part) -> Result<(), Error> {
+        let _ = part;
+        Err(Error::value(
+            "optimizer",
+            "one that says what it keeps (Optimizer::save and restore)",
+            std::any::type_name::<Self>(),
+        ))
+    }
+
+    /// Takes up what [`save`](Optimizer::save) put into a part, for these parameters. If it can't, nothing is changed.
+    ///
+    /// # Errors
+    /// If the part is of another optimiser, or of other parameters.
+    fn restore(&mut self, params: &P, part: &Part) -> Result<(), Error> {
+        let _ = (params, part);
+        Err(Error::value(
+            "optimizer",
+            "one that says what it keeps (Optimizer::save and restore)",
+            std::any::type_name::<Self>(),
+        ))
+    }
 
     /// Whether a step leaves the array of this name as it is; none, unless it says so. The engine sets the gradients of such
     /// arrays to 0 before each update, so that they count neither in the norm that it reports nor in the clip.
@@ -164,4 +192,10 @@ fn check_positive<F: Float>(name: &str, x: f64) -> Result<(), Error> {
     }
     let least = F::min_positive_value();
     Err(Error::value(name, format!("a finite number above 0 in {} (from {least:e} on)", F::NAME), x))
+}
+
+/// Refuses what another optimiser has put by.
+fn expect_kind(kind: &str, part: &Part) -> Result<(), Error> {
+    let kept: String = part.get("kind")?;
+    if kept == kind { Ok(()) } else { Err(Error::value("optimizer", kind, kept)) }
 }

@@ -43,7 +43,7 @@ pub use batches::Batches;
 pub use builder::CorpusBuilder;
 pub use clean::Cleaning;
 pub use corpus::Corpus;
-pub use epoch::Epoch;
+pub use epoch::{Epoch, Place};
 pub use ngram::{ngram_counts, zipf};
 pub use source::{Source, TIME_MACHINE_SHA1};
 pub use token::Tokens;

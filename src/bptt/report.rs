@@ -21,7 +21,7 @@ pub struct Report {
     /// Wall time: batches, forward, loss, backward, clip, update.
     pub seconds: f64,
     /// The mean norm, for where the sum is too large to be a number.
-    mean_norm: f64,
+    pub(super) mean_norm: f64,
 }
 
 impl Report {

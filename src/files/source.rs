@@ -1,7 +1,9 @@
 //! Files that are read: regular ones, of the size they say, and no longer than they may be.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::io::{ErrorKind, Read};
+#[cfg(feature = "safetensors")]
+use std::io::{Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use crate::Error;
@@ -53,6 +55,7 @@ impl Source {
     }
 
     /// Goes past the next `len` bytes.
+    #[cfg(feature = "safetensors")]
     pub(crate) fn skip(&mut self, len: u64) -> Result<(), Error> {
         if len > self.len.saturating_sub(self.read) {
             return Err(self.changed());

@@ -11,7 +11,8 @@ use super::arrays::{fingerprint, other_arrays, same_arrays};
 use super::groups::Groups;
 use super::room::{Room, arrays};
 use super::walk::walk;
-use super::{Optimizer, check_positive};
+use super::{Optimizer, check_positive, expect_kind};
+use crate::part::Part;
 use crate::{Error, Float, Params};
 use update::Settings;
 
@@ -262,6 +263,39 @@ impl<P: Params> Optimizer<P> for Adam<P> {
             Err(_) => {}
         }
         updated
+    }
+
+    fn save(&self, part: &mut Part) -> Result<(), Error> {
+        let Settings { lr, betas, epsilon } = self.settings;
+        part.set("kind", "Adam");
+        for (name, value) in [("lr", lr), ("beta 1", betas.0), ("beta 2", betas.1), ("epsilon", epsilon)] {
+            part.set(name, value);
+        }
+        self.groups.save(part);
+        part.set("steps", self.steps);
+        part.set("moments", self.moments.is_some());
+        if let Some(Moments { mean, root, .. }) = &self.moments {
+            part.set_params("mean", mean);
+            part.set_params("root", root);
+        }
+        Ok(())
+    }
+
+    fn restore(&mut self, params: &P, part: &Part) -> Result<(), Error> {
+        expect_kind("Adam", part)?;
+        let (lr, betas) = (part.get("lr")?, (part.get("beta 1")?, part.get("beta 2")?));
+        let settings = Settings { lr, betas, epsilon: part.get("epsilon")? };
+        let (groups, steps) = (Groups::restored(part)?, part.get("steps")?);
+        let mut adam = Adam { settings, groups, steps: 0, moments: None, room: Room::new() };
+        if part.get("moments")? {
+            let (mut mean, mut root) = (params.zeros_like(), params.zeros_like());
+            part.fill_params("mean", &mut mean)?;
+            part.fill_params("root", &mut root)?;
+            adam.set_moments(steps, mean, root)?;
+        }
+        adam.check(params)?;
+        *self = adam;
+        Ok(())
     }
 
     fn is_frozen(&self, name: &str) -> bool {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::part::Part;
 use crate::{Error, Params};
 
 /// How many arrays an error lists.
@@ -19,6 +20,20 @@ impl Groups {
             Some((_, known)) => *known = factor,
             None => self.0.push((prefix.to_string(), factor)),
         }
+    }
+
+    pub(super) fn save(&self, part: &mut Part) {
+        part.set("groups", self.0.len());
+        for (i, (prefix, factor)) in self.0.iter().enumerate() {
+            part.set(&format!("group {i}"), prefix);
+            part.set(&format!("factor {i}"), factor);
+        }
+    }
+
+    pub(super) fn restored(part: &Part) -> Result<Self, Error> {
+        let count: usize = part.get("groups")?;
+        let group = |i: usize| Ok((part.get(&format!("group {i}"))?, part.get(&format!("factor {i}"))?));
+        Ok(Groups((0..count).map(group).collect::<Result<_, Error>>()?))
     }
 
     /// What the learning rate of this array is multiplied by; 1 outside all groups.

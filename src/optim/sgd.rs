@@ -6,7 +6,8 @@ use super::arrays::same_arrays;
 use super::groups::Groups;
 use super::room::Room;
 use super::walk::{Update, harmless, walk};
-use super::{Optimizer, check_positive};
+use super::{Optimizer, check_positive, expect_kind};
+use crate::part::Part;
 use crate::{Error, Float, Params};
 
 /// Stochastic gradient descent and nothing else: p -= lr·g, the book's optimiser.
@@ -94,6 +95,21 @@ impl<P: Params> Optimizer<P> for Sgd {
             let least = (P::Elem::min_positive_value() / rate).max(P::Elem::TINY);
             (factor != 0.0).then_some(Descent { rate, least })
         })
+    }
+
+    fn save(&self, part: &mut Part) -> Result<(), Error> {
+        part.set("kind", "Sgd");
+        part.set("lr", self.lr);
+        self.groups.save(part);
+        Ok(())
+    }
+
+    fn restore(&mut self, params: &P, part: &Part) -> Result<(), Error> {
+        expect_kind("Sgd", part)?;
+        let sgd = Sgd { lr: part.get("lr")?, groups: Groups::restored(part)? };
+        Optimizer::<P>::check(&sgd, params)?;
+        *self = sgd;
+        Ok(())
     }
 
     fn is_frozen(&self, name: &str) -> bool {

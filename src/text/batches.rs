@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
-use super::epoch::{Epoch, Rows};
+use super::epoch::{Epoch, Place, Rows};
 use crate::Error;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,6 +51,8 @@ pub struct Batches {
     order: Order,
     seed: u64,
     epoch: u64,
+    /// Tells these batches from those of other data, or cut in another way.
+    data: Arc<OnceLock<String>>,
 }
 
 impl Batches {
@@ -98,15 +100,35 @@ impl Batches {
             let expected = format!("{needed} for batch_size {batch_size} and num_steps {num_steps}");
             return Err(Error::value("number of tokens", expected, tokens.len()));
         }
-        Ok(Batches { tokens, batch_size, num_steps, order, seed, epoch: 0 })
+        Ok(Batches { tokens, batch_size, num_steps, order, seed, epoch: 0, data: Arc::default() })
     }
 
     /// The batches of the next epoch.
     pub fn epoch(&mut self) -> Epoch {
         let mut rng = self.rng();
         let offset = to_usize(below(&mut rng, to_u64(self.max_offset()).saturating_add(1)));
+        let number = self.epoch;
         self.epoch = self.epoch.wrapping_add(1);
-        self.cut(offset, &mut rng)
+        Epoch { number, ..self.cut(offset, &mut rng) }
+    }
+
+    /// The rest of the epoch that a training was in, from the batch on that came next; the first epoch from its
+    /// beginning, if the place is the default one. The next [`epoch`](Batches::epoch) is the one after it.
+    ///
+    /// # Errors
+    /// If the place is one in other data, or in data cut in another way (rows, steps, order, seed).
+    pub fn from(&mut self, place: &Place) -> Result<Epoch, Error> {
+        let mut there = Batches { epoch: place.epoch, ..self.clone() };
+        let mut epoch = there.epoch();
+        if let Some(data) = place.data.as_deref().filter(|data| *data != epoch.data()) {
+            return Err(Error::value("data", format!("{data}, as before"), epoch.data()));
+        }
+        if place.batch > epoch.count {
+            return Err(Error::value("batch", format!("at most {}", epoch.count), place.batch));
+        }
+        epoch.next = place.batch;
+        *self = there;
+        Ok(epoch)
     }
 
     /// The batches of an epoch with the offset given; the order of random batches is that of the next epoch. It does
@@ -201,6 +223,9 @@ impl Batches {
             rows,
             next: 0,
             count: self.count(offset),
+            number: self.epoch,
+            seed: self.seed,
+            data: Arc::clone(&self.data),
         }
     }
 

@@ -1,11 +1,13 @@
 //! The batches of one epoch.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ndarray::Array2;
+use sha1::{Digest, Sha1};
 
-use crate::Batch;
+use crate::part::{Part, Resume};
+use crate::{Batch, Error};
 
 /// The batches of one epoch of [`Batches`](crate::text::Batches).
 #[derive(Clone)]
@@ -18,6 +20,10 @@ pub struct Epoch {
     pub(super) rows: Rows,
     pub(super) next: usize,
     pub(super) count: usize,
+    pub(super) number: u64,
+    pub(super) seed: u64,
+    /// What tells the data from other data, once somebody has asked.
+    pub(super) data: Arc<OnceLock<String>>,
 }
 
 /// Where the rows of the batches begin.
@@ -36,12 +42,73 @@ impl Epoch {
         self.offset
     }
 
+    /// Where in the data it is: to be kept, and gone on from by [`Batches::from`](crate::text::Batches::from).
+    #[must_use]
+    pub fn place(&self) -> Place {
+        Place { epoch: self.number, batch: self.next, data: Some(self.data().to_string()) }
+    }
+
+    /// What tells the data from other data, and from the same cut in another way.
+    pub(super) fn data(&self) -> &str {
+        self.data.get_or_init(|| {
+            let mut hash = Sha1::new();
+            self.tokens.iter().for_each(|token| hash.update((*token as u64).to_le_bytes()));
+            let digest: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+            let order = if matches!(self.rows, Rows::At(_)) { "random" } else { "sequential" };
+            let (tokens, rows, steps, seed) = (self.tokens.len(), self.batch_size, self.num_steps, self.seed);
+            format!("{tokens} tokens (SHA-1 {digest}) in {rows} rows of {steps} steps, {order}, seed {seed}")
+        })
+    }
+
     /// Where in the text row `row` of batch `batch` begins.
     fn start(&self, batch: usize, row: usize) -> usize {
         match &self.rows {
             Rows::Side { by } => self.offset + row * by + batch * self.num_steps,
             Rows::At(starts) => starts[batch * self.batch_size + row],
         }
+    }
+}
+
+/// Where in the data a training is: an epoch, and a batch in it. The default is the beginning.
+///
+/// It is a part of a [checkpoint](crate::checkpoint): kept by [`Epoch::place`], taken up by [`Batches::from`](crate::text::Batches::from).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    pub(super) epoch: u64,
+    pub(super) batch: usize,
+    /// Of the data and how it is cut; none at the beginning.
+    pub(super) data: Option<String>,
+}
+
+impl Place {
+    /// The number of the epoch.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// How many batches of the epoch have been given out.
+    #[must_use]
+    pub fn batch(&self) -> usize {
+        self.batch
+    }
+}
+
+impl Resume for Place {
+    fn save(&self) -> Result<Part, Error> {
+        let mut part = Part::new();
+        part.set("epoch", self.epoch);
+        part.set("batch", self.batch);
+        if let Some(data) = &self.data {
+            part.set("data", data);
+        }
+        Ok(part)
+    }
+
+    fn restore(&mut self, part: &Part) -> Result<(), Error> {
+        let data = if part.has("data") { Some(part.get("data")?) } else { None };
+        *self = Place { epoch: part.get("epoch")?, batch: part.get("batch")?, data };
+        Ok(())
     }
 }
 

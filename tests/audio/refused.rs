@@ -113,7 +113,7 @@ fn networks_that_a_format_cannot_hold() {
         (one().lstm(2).lstm(3).linear(1), GuitarMl, "units: expected 2, as in the first layer"),
         (one().layer(Rnn::spec(2).activation(Activation::Relu)).linear(1), StateDict, "got Rnn(1 → 2, relu)"),
         (one().gru(2).linear(1), Nam, "layer: expected one that NAM has, got Gru"),
-        (one().lstm(2).linear(1).activation(Activation::Tanh), Nam, "got Activate(tanh)"),
+        (one().lstm(2).linear(1).activation(Activation::Tanh), Nam, "got Linear(2 → 1)"),
     ] {
         let model = AudioModel::new(net.build().unwrap(), None);
         let error = model.save(&path, format).unwrap_err().to_string();

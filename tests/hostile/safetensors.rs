@@ -43,18 +43,18 @@ fn the_catalogue_is_refused() {
         assert!(error.contains("hostile.safetensors: ") && error.len() < 2000, "{what}: {error}");
         error
     };
-    std::fs::write(folder.join("good.safetensors"), changed("x", "x")).unwrap();
+    std::fs::write(folder.join("good.safetensors"), changed("0.bias", "0.bias")).unwrap();
     Network::<f32>::load(folder.join("good.safetensors")).unwrap();
 
     // What comes before the header.
     for len in 0..8 {
         refused("a prefix", &vec![1; len]);
     }
-    let len = changed("x", "x").len() as u64;
+    let len = changed("0.bias", "0.bias").len() as u64;
     for length in
         [0, 1, 7, 1 << 31, 1 << 32, i64::MAX as u64, u64::MAX, len, len - 1, len + 1, 100_000_000, 100_000_001]
     {
-        let mut bytes = changed("x", "x");
+        let mut bytes = changed("0.bias", "0.bias");
         bytes[..8].copy_from_slice(&length.to_le_bytes());
         refused("a length of the header", &bytes);
     }
@@ -139,14 +139,14 @@ fn the_catalogue_is_refused() {
     let thousand = format!("[{}]", vec!["1"; 100_000].join(","));
     refused("100,000 dimensions", &changed("[1,1]", &thousand));
     for more in [1, 2, 4, 512] {
-        let mut bytes = changed("x", "x");
+        let mut bytes = changed("0.bias", "0.bias");
         bytes.extend(b"PK\x03\x04".iter().cycle().take(more));
         refused("something behind the tensors", &bytes);
-        let bytes = changed("x", "x");
+        let bytes = changed("0.bias", "0.bias");
         refused("too few bytes", &bytes[..bytes.len() - more.min(8)]);
     }
     for number in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-        let mut bytes = changed("x", "x");
+        let mut bytes = changed("0.bias", "0.bias");
         let at = bytes.len() - 4;
         bytes[at..].copy_from_slice(&number.to_le_bytes());
         assert!(refused("no number", &bytes).contains("tensor \"0.weight\": expected finite numbers"));

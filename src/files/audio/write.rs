@@ -37,7 +37,8 @@ pub(super) fn text<F: Float>(net: &Network<F>, rate: Option<f64>, format: AudioF
     let value = match format {
         AudioFormat::RtNeural => taken.rtneural(rate)?,
         AudioFormat::GuitarMl => taken.guitarml()?,
-        AudioFormat::StateDict => taken.state_dict()?,
+        // In the order of the modules, which is what its reader goes by.
+        AudioFormat::StateDict => return Ok(taken.state_dict()?.to_string()),
         AudioFormat::Nam => taken.nam(rate)?,
     };
     Ok(value.to_string())
@@ -194,7 +195,7 @@ impl<'a> Taken<'a> {
     fn guitarml(&self) -> Result<Value, Error> {
         self.refuse_around("GuitarML", true)?;
         let (cells, head) = self.cells_and_head("GuitarML", &["Lstm", "Gru", "Rnn"])?;
-        let mut state_dict = serde_json::Map::new();
+        let mut state_dict = Ordered::default();
         for (layer, (prefix, _)) in cells.iter().enumerate() {
             self.torch_cell(prefix, "rec", layer, &mut state_dict)?;
         }
@@ -207,13 +208,13 @@ impl<'a> Taken<'a> {
                 "output_size": self.outputs, "unit_type": unit_type, "num_layers": cells.len(),
                 "hidden_size": cells[0].1.outputs()?, "bias_fl": has_bias
             },
-            "state_dict": state_dict
+            "state_dict": state_dict.into_value()
         }))
     }
 
-    fn state_dict(&self) -> Result<Value, Error> {
+    fn state_dict(&self) -> Result<Ordered, Error> {
         self.refuse_around("a state_dict", false)?;
-        let mut state_dict = serde_json::Map::new();
+        let mut state_dict = Ordered::default();
         let (mut recurrent, mut linear, mut layer) = (0, 0, 0);
         let mut before: Option<&Describe> = None;
         for (prefix, about) in &self.layers {
@@ -239,19 +240,13 @@ impl<'a> Taken<'a> {
             }
             before = Some(about);
         }
-        Ok(Value::Object(state_dict))
+        Ok(state_dict)
     }
 
-    fn torch_cell(
-        &self,
-        prefix: &str,
-        module: &str,
-        layer: usize,
-        to: &mut serde_json::Map<String, Value>,
-    ) -> Result<(), Error> {
+    fn torch_cell(&self, prefix: &str, module: &str, layer: usize, to: &mut Ordered) -> Result<(), Error> {
         let (w_x, w_h) = (self.matrix(prefix, "w_x")?, self.matrix(prefix, "w_h")?);
         let width = w_h.ncols();
-        let mut put = |stem: &str, value: Value| to.insert(format!("{module}.{stem}_l{layer}"), value);
+        let mut put = |stem: &str, value: Value| to.put(format!("{module}.{stem}_l{layer}"), value);
         put("weight_ih", json!(rows(&w_x.reversed_axes())));
         put("weight_hh", json!(rows(&w_h.reversed_axes())));
         if self.array(prefix, "b").is_some() || self.array(prefix, "b_h").is_some() {
@@ -261,10 +256,10 @@ impl<'a> Taken<'a> {
         Ok(())
     }
 
-    fn torch_linear(&self, prefix: &str, module: &str, to: &mut serde_json::Map<String, Value>) -> Result<(), Error> {
-        to.insert(format!("{module}.weight"), json!(rows(&self.matrix(prefix, "w")?.reversed_axes())));
+    fn torch_linear(&self, prefix: &str, module: &str, to: &mut Ordered) -> Result<(), Error> {
+        to.put(format!("{module}.weight"), json!(rows(&self.matrix(prefix, "w")?.reversed_axes())));
         if let Some(bias) = self.array(prefix, "b") {
-            to.insert(format!("{module}.bias"), json!(bias.iter().collect::<Vec<_>>()));
+            to.put(format!("{module}.bias"), json!(bias.iter().collect::<Vec<_>>()));
         }
         Ok(())
     }
@@ -308,6 +303,27 @@ impl<'a> Taken<'a> {
     fn shallow(&self) -> Taken<'a> {
         let Taken { gains, skip, ref states, inputs, outputs, .. } = *self;
         Taken { gains, skip, states: states.clone(), layers: Vec::new(), arrays: BTreeMap::new(), inputs, outputs }
+    }
+}
+
+/// An object whose keys stay in the order they came in.
+#[derive(Default)]
+struct Ordered(Vec<(String, Value)>);
+
+impl Ordered {
+    fn put(&mut self, name: String, value: Value) {
+        self.0.push((name, value));
+    }
+
+    fn into_value(self) -> Value {
+        Value::Object(self.0.into_iter().collect())
+    }
+}
+
+impl std::fmt::Display for Ordered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let entries: Vec<String> = self.0.iter().map(|(name, value)| format!("{}:{value}", json!(name))).collect();
+        write!(f, "{{{}}}", entries.join(","))
     }
 }
 
