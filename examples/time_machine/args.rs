@@ -65,6 +65,15 @@ pub(crate) struct Args {
     /// Choose characters of the continuations by chance at this temperature, not always the likeliest
     #[arg(long, value_name = "T", value_parser = above_0)]
     pub(crate) temperature: Option<f64>,
+    /// Keep the training in this folder, so that it can go on: every minute, at the end, and where Ctrl-C stops it
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) checkpoint: Option<PathBuf>,
+    /// Go on from the last checkpoint in the folder of --checkpoint
+    #[arg(long, requires = "checkpoint")]
+    pub(crate) resume: bool,
+    /// Seconds between checkpoints
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = from_0)]
+    pub(crate) checkpoint_every: f64,
     /// Draw the perplexity of each epoch into this file, .png or .svg
     #[arg(long, value_name = "FILE")]
     pub(crate) plot: Option<PathBuf>,

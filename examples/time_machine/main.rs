@@ -10,6 +10,7 @@
 
 mod args;
 mod book;
+mod checkpoints;
 mod plot;
 mod progress;
 mod report;
@@ -47,7 +48,9 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let mut out = std::io::stdout().lock();
     report::header(&mut out, args, &names, &corpus)?;
 
-    let outcome = train::run(args, &corpus)?;
+    let Some(outcome) = train::run(args, &corpus)? else {
+        return Ok(()); // stopped, and said so
+    };
     report::summary(&mut out, &outcome)?;
     // A picture that cannot be written does not cost the results.
     let drawn = picture.map_or(Ok(()), |picture| picture.draw(&report::title(args), &outcome));

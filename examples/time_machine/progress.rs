@@ -10,10 +10,13 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    pub(crate) fn new(epochs: usize) -> Self {
+    /// Of so many epochs, some of which are done.
+    pub(crate) fn new(epochs: usize, done: usize) -> Self {
         let bar = ProgressBar::with_draw_target(Some(epochs as u64), ProgressDrawTarget::stderr());
         let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} epochs, {msg}, {eta} left");
         bar.set_style(style.expect("a template of fields that exist"));
+        bar.set_position(done as u64);
+        bar.reset_eta();
         Progress { bar, epochs }
     }
 

@@ -7,6 +7,7 @@ use deep_rnn::prelude::*;
 use deep_rnn::text::{Batches, Corpus};
 
 use crate::args::{Args, Cell};
+use crate::checkpoints::{Keeper, SoFar};
 use crate::progress::Progress;
 
 /// Characters of a continuation.
@@ -52,7 +53,8 @@ fn network(args: &Args, vocabulary: usize) -> Result<Network<f32>, deep_rnn::Err
     .build()
 }
 
-pub(crate) fn run(args: &Args, corpus: &Corpus) -> Result<Outcome, Box<dyn Error>> {
+/// What came out; nothing, if it was stopped before the end.
+pub(crate) fn run(args: &Args, corpus: &Corpus) -> Result<Option<Outcome>, Box<dyn Error>> {
     let (training, held_out) = match args.validation {
         Some(fraction) => {
             let (training, held_out) = corpus.split(fraction)?;
@@ -74,11 +76,31 @@ pub(crate) fn run(args: &Args, corpus: &Corpus) -> Result<Outcome, Box<dyn Error
     }
     let mut engine = engine.build()?;
 
-    let mut epochs = Vec::new();
+    let mut keeper = Keeper::open(args)?;
+    let mut so_far = SoFar::new(args);
+    keeper.restore(&mut engine, &mut so_far)?;
+    let mut epoch_in_hand = Some(batches.from(&so_far.place)?);
+    let before = so_far.curve.seconds;
     let start = Instant::now();
-    let progress = Progress::new(args.epochs);
-    for epoch in 1..=args.epochs {
-        let report = engine.epoch(batches.epoch()).map_err(|error| format!("epoch {epoch}: {error}"))?;
+    let progress = Progress::new(args.epochs, so_far.curve.epochs.len());
+    for epoch in so_far.curve.epochs.len() + 1..=args.epochs {
+        let mut windows = epoch_in_hand.take().unwrap_or_else(|| batches.epoch());
+        while let Some(batch) = windows.next() {
+            let report = engine.train_batch(&batch).map_err(|error| format!("epoch {epoch}: {error}"))?;
+            so_far.report += report;
+            let stopped = keeper.is_stopped();
+            if stopped || keeper.is_due() {
+                so_far.place = windows.place();
+                so_far.curve.seconds = before + start.elapsed().as_secs_f64();
+                keeper.save(&engine, &so_far)?;
+            }
+            if stopped {
+                drop(progress);
+                keeper.say_how_to_go_on();
+                return Ok(None);
+            }
+        }
+        let report = std::mem::take(&mut so_far.report);
         let measured = epoch == args.epochs || epoch.is_multiple_of(args.epochs.div_ceil(MEASURED));
         let held_out = match held_out.as_ref().filter(|_| measured) {
             Some(held_out) => Some(engine.evaluate(held_out.epoch_at(0)?)?.perplexity()),
@@ -86,10 +108,14 @@ pub(crate) fn run(args: &Args, corpus: &Corpus) -> Result<Outcome, Box<dyn Error
         };
         let (perplexity, tokens_per_second) = (report.perplexity(), report.tokens_per_second());
         progress.epoch(epoch, perplexity, tokens_per_second);
-        epochs.push(Epoch { perplexity, tokens_per_second, held_out });
+        so_far.curve.epochs.push(Epoch { perplexity, tokens_per_second, held_out });
     }
-    let seconds = start.elapsed().as_secs_f64();
+    let seconds = before + start.elapsed().as_secs_f64();
     drop(progress);
+    so_far.curve.seconds = seconds;
+    so_far.place = epoch_in_hand.unwrap_or_else(|| batches.epoch()).place();
+    keeper.save(&engine, &so_far)?;
+    let epochs = so_far.curve.epochs;
 
     let mut sampler = match args.temperature {
         Some(temperature) => Sampler::temperature(temperature, args.seed)?,
@@ -102,7 +128,7 @@ pub(crate) fn run(args: &Args, corpus: &Corpus) -> Result<Outcome, Box<dyn Error
         let tokens = engine.model().generate(&tokens, CONTINUATION, &mut sampler)?;
         continuations.push((prefix.clone(), corpus.decode(&tokens)?));
     }
-    Ok(Outcome { parameters, epochs, seconds, continuations })
+    Ok(Some(Outcome { parameters, epochs, seconds, continuations }))
 }
 
 /// The held-out part in as many rows as it fills, up to those of the training.

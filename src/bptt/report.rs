@@ -74,6 +74,7 @@ impl Report {
     }
 
     pub(super) fn add(&mut self, other: &Report) {
+        self.seconds += other.seconds;
         // Of two means, as shares of the whole, which stay in range where a sum does not.
         let all = (self.updates + other.updates).max(1) as f64;
         let (own, more) = (self.updates as f64 / all, other.updates as f64 / all);
@@ -84,5 +85,12 @@ impl Report {
         self.clipped += other.clipped;
         self.norm_sum += other.norm_sum;
         self.largest_norm = self.largest_norm.max(other.largest_norm);
+    }
+}
+
+/// The report of two runs, one after the other.
+impl std::ops::AddAssign for Report {
+    fn add_assign(&mut self, other: Report) {
+        self.add(&other);
     }
 }

@@ -1,5 +1,6 @@
 //! Files made to do harm: each is refused with a reason, in little time and memory, and nothing panics.
 
+mod audio;
 #[path = "../support/deep.rs"]
 mod deep;
 #[path = "../support/folder.rs"]
