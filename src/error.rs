@@ -63,7 +63,7 @@ pub enum Error {
 impl Error {
     /// An [`Error::Shape`] for `argument`.
     pub fn shape(argument: impl Into<String>, expected: impl Display, got: &[usize]) -> Self {
-        Error::Shape { argument: argument.into(), expected: expected.to_string(), got: format!("{got:?}") }
+        Error::Shape { argument: short(argument.into()), expected: short(expected), got: short(format!("{got:?}")) }
     }
 
     /// The same of something inside `place`, say a layer: its argument becomes `place: argument`.
@@ -102,6 +102,18 @@ impl Error {
 
     /// An [`Error::Value`] for `argument`.
     pub fn value(argument: impl Into<String>, expected: impl Display, got: impl Display) -> Self {
-        Error::Value { argument: argument.into(), expected: expected.to_string(), got: got.to_string() }
+        Error::Value { argument: short(argument.into()), expected: short(expected), got: short(got) }
     }
+}
+
+/// The most characters of a text in a message: what comes from a file may be as long as the file.
+const LONGEST: usize = 600;
+
+fn short(text: impl Display) -> String {
+    let mut text = text.to_string();
+    if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }

@@ -31,6 +31,9 @@
 //! | run a network step by step | [`Causal::step_rows`], [`Causal::step_tokens`]; [`generate`] |
 //! | have a state in PyTorch's layout, or take one from it | [`flat_state`](data::flat_state), [`state_from_flat`](data::state_from_flat) |
 //! | serve many streams from one network, fast or small | [`infer`]: [`Prepare`](infer::Prepare), [`Packed`](infer::Packed) |
+//! | keep a network in a file, or have one from PyTorch | [`Network::load`](Stacked::load), [`save`](Stacked::save), [`from_torch`](Stacked::from_torch): [`files`] |
+//! | stop a training and go on with the same bits | [`checkpoint`] |
+//! | build a network of a configuration | [`layers::Kinds`] |
 //! | write a cell: the gate maths of one unit, or of a row | [`Pointwise`], [`PerUnit`](cells::PerUnit), [`RowCell`](cells::RowCell) → [`Gated`] |
 //! | write a cell: anything else | [`RnnCell`], [`params!`], [`gradcheck::assert_cell`] |
 //! | write a layer that cannot be stepped | [`Run`], [`SeqLayer`], [`gradcheck::assert_layer`] |
@@ -40,7 +43,7 @@
 //!
 //! What most programs need is in the [`prelude`]; what is not at the root is in a module by what it is for: [`cells`], [`layers`],
 //! [`train`] (engine, batches), [`loss`], [`optim`], [`infer`] (packed, step by step), [`language`], [`text`], [`data`] (inputs, states),
-//! [`init`] (starting values), [`custom`] (to write a cell or layer of one's own), [`gradcheck`], [`cpu`].
+//! [`files`] (networks in files), [`checkpoint`] (trainings that go on), [`init`] (starting values), [`custom`] (to write a cell or layer of one's own), [`gradcheck`], [`cpu`].
 //!
 //! # The traits, from the bottom up
 //!
@@ -96,6 +99,15 @@
 //! }
 //! assert_eq!(of_float::<f32>()[[0, 0]], 0.0);
 //! ```
+//!
+//! # Features
+//!
+//! | feature | what it is for | packages it brings |
+//! | --- | --- | --- |
+//! | `safetensors` (default) | networks in files, ours and PyTorch's; checkpoints | `safetensors`, `half`, `serde_json`, `serde` |
+//! | `serde` | descriptions of networks as JSON, TOML and the like | `serde` |
+//! | `audio` | JSON of RTNeural, AIDA-X, GuitarML, NAM | `serde_json`, `serde` |
+//! | `compiled-f64` | a debug build that is fast in `f64` | |
 //!
 //! # What may grow
 //!
@@ -198,3 +210,7 @@ mod readme {}
 #[cfg(doctest)]
 #[doc = include_str!("../docs/custom-cell.md")]
 mod custom_cell_guide {}
+
+#[cfg(all(doctest, feature = "audio"))]
+#[doc = include_str!("../docs/files.md")]
+mod files_guide {}

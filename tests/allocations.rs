@@ -2,6 +2,7 @@
 
 use std::alloc::System;
 
+use deep_rnn::layers::{Activate, Boxed, LearnedState, Residual, Scale};
 use deep_rnn::optim::Optimizer;
 use deep_rnn::prelude::*;
 use ndarray::{Array2, Array3, Axis, Slice};
@@ -147,11 +148,33 @@ fn a_warm_training_step_and_a_warm_streaming_step_allocate_nothing() {
     assert_eq!(training(tied.clone()), 0, "training with an embedding and a head of one weight");
     let (packed, mut state, mut y) = (tied.prepare(Precision::Full).unwrap(), tied.zero_state(1), [0.0; 28]);
     assert_eq!(first(|| packed.step_tokens(&[3], &mut y, &mut state).unwrap()), 0, "the first step of such a network");
+    amplifiers();
     streaming("of one type", &typed);
     streaming("in boxes", &boxed);
     for precision in [Precision::Full, Precision::Bf16, Precision::Int8] {
         prepared_steps("of one type", &typed, precision);
         prepared_steps("in boxes", &boxed, precision);
+    }
+}
+
+/// What readers of models put around networks: sound by sound, from a thread's first step on.
+fn amplifiers() {
+    let inside = || Boxed::new(Network::<f32>::builder(2).lstm(16).lstm(16).linear(1).seed(1).build().unwrap());
+    let past = Residual::of_first_columns(inside()).unwrap();
+    let scale = |width, factor| Boxed::new(Scale::<f32>::new(width, factor).unwrap());
+    let tanh = Boxed::new(Activate::<f32>::new(1, Activation::Tanh).unwrap());
+    let gains = Stacked::new(vec![scale(2, 0.5), Boxed::new(past), tanh, scale(1, 2.0)]).unwrap();
+    let starting = Stacked::new(vec![Boxed::new(LearnedState::new(inside()).unwrap())]).unwrap();
+    for (name, net) in [("gains and a way past", gains), ("a first state", starting)] {
+        for precision in [Precision::Full, Precision::Bf16, Precision::Int8] {
+            let packed = net.prepare(precision).unwrap();
+            let (mut state, mut y) = (packed.initial_state(1), [0.0]);
+            let step = first(|| packed.step_rows(&[0.3, 0.5], &mut y, &mut state).unwrap());
+            assert_eq!(step, 0, "a thread's first {precision} step of a network with {name}");
+            let steps = warm(|| packed.step_rows(&[0.3, 0.5], &mut y, &mut state).unwrap());
+            assert_eq!(steps, 0, "a {precision} step of a network with {name}");
+            assert!(packed.bytes() < net.num_params() * 4 * 2 && y[0] != 0.0);
+        }
     }
 }
 

@@ -6,11 +6,16 @@ use deep_rnn::prelude::*;
 use deep_rnn::{
     custom::Mode,
     layers::{
-        Bidirectional, Boxed, Dropout, Embedding, LayerNorm, LearnedState, Merge, Residual, Reversed, WeightDrop,
-        Zoneout,
+        Activate, Bidirectional, Boxed, Dropout, Embedding, LayerNorm, LearnedState, Merge, Residual, Reversed, Scale,
+        WeightDrop, Zoneout,
     },
 };
 use proptest::prelude::*;
+
+#[path = "support/folder.rs"]
+mod folder;
+use folder::Folder;
+
 use proptest::test_runner::{TestCaseError, TestRunner};
 
 /// What a random network is made of; numbers are units.
@@ -24,8 +29,12 @@ enum Part {
     Dropout,
     Locked,
     LayerNorm,
+    Activate,
+    Scale,
     /// Of a cell as wide as its input.
     Residual(Box<Part>),
+    /// Of a cell of one unit.
+    FirstColumn(Box<Part>),
     /// Of the cell inside; all cells do.
     Zoneout(Box<Part>),
     WeightDrop(Box<Part>),
@@ -51,6 +60,9 @@ fn build(part: &Part, d: usize, units: Option<usize>, init: &mut Init) -> Result
         Part::Dropout => Boxed::new(Dropout::<f64>::spec(0.4).build(d, init)?),
         Part::Locked => Boxed::new(Dropout::<f64>::locked(0.3).build(d, init)?),
         Part::LayerNorm => Boxed::new(LayerNorm::<f64>::spec().build(d, init)?),
+        Part::Activate => Boxed::new(Activate::<f64>::new(d, Activation::Softsign)?),
+        Part::Scale => Boxed::new(Scale::<f64>::new(d, -0.7)?),
+        Part::FirstColumn(inner) => Boxed::new(Residual::of_first_columns(build(inner, d, Some(1), init)?)?),
         Part::Residual(inner) => Boxed::new(Residual::new(build(inner, d, Some(d), init)?)?),
         Part::Zoneout(inner) => match &**inner {
             Part::Rnn(n) => zoned(Rnn::<f64>::spec(h(n)).build(d, init)?, &[0.5])?,
@@ -103,12 +115,15 @@ fn part() -> impl Strategy<Value = Part> {
         1 => Just(Part::Dropout),
         1 => Just(Part::Locked),
         1 => Just(Part::LayerNorm),
+        1 => Just(Part::Activate),
+        1 => Just(Part::Scale),
         2 => cell().prop_map(|cell| Part::Zoneout(Box::new(cell))),
     ];
     leaf.prop_recursive(3, 8, 3, |inner| {
         let boxed = || inner.clone().prop_map(Box::new);
         prop_oneof![
             cell().prop_map(|cell| Part::Residual(Box::new(cell))),
+            cell().prop_map(|cell| Part::FirstColumn(Box::new(cell))),
             boxed().prop_map(Part::WeightDrop),
             boxed().prop_map(Part::Reversed),
             boxed().prop_map(Part::Learned),
@@ -138,6 +153,7 @@ fn random_compositions_keep_the_laws() {
         let options = Options { key, coordinates: 3, ..Options::default() };
         let report = gradcheck::check_layer_with(&net, &options)
             .map_err(|violation| TestCaseError::fail(format!("{violation}\n{net}")))?;
+        kept_and_packed(&net).map_err(|error| TestCaseError::fail(format!("{error}\n{net}")))?;
         let (checks, differences, error) = worst.get();
         worst.set((checks + 1, differences + report.coordinates, error.max(report.worst_error)));
         Ok(())
@@ -149,6 +165,34 @@ fn random_compositions_keep_the_laws() {
     }
     // Each difference was held against its bounds; relative to a gradient that is next to nothing it may be large.
     assert!(checks >= CASES as usize);
+}
+
+/// From a file it is the same network, and packed it gives the same bits.
+fn kept_and_packed(net: &Network<f64>) -> Result<(), Error> {
+    let folder = Folder::new();
+    net.save(folder.join("net.safetensors"))?;
+    let again = Network::<f64>::load(folder.join("net.safetensors"))?;
+    assert_eq!(again.describe(), net.describe());
+    let (lengths, xs) = ([5, 0, 9, 1], Init::seeded(5).uniform((9, 4, net.input_size()), 1.0));
+    let resets = ndarray::Array2::from_shape_fn((9, 4), |(t, b)| (t + b) % 5 == 0);
+    let plain = [Context::default(), Context::default().with_lengths(&lengths)];
+    for cx in plain.into_iter().chain([Context::default().with_resets(&resets)?]) {
+        let mut state = net.initial_state(4);
+        let expected = net.predict_with(cx, &xs, &mut state)?;
+        let loaded = again.predict_with(cx, &xs, &mut again.initial_state(4))?;
+        assert!(loaded == expected, "loaded");
+        let packed = net.prepare(Precision::Full)?;
+        let mut packed_state = packed.initial_state(4);
+        let outputs = packed.predict_with(cx, &xs, &mut packed_state)?;
+        assert!(outputs == expected, "packed");
+        let bits = |state: &<Network<f64> as Recurrent>::State| {
+            let mut all = Vec::new();
+            state.visit(&mut |array| all.extend(array.iter().map(|x| x.to_bits())));
+            all
+        };
+        assert!(bits(&packed_state) == bits(&state), "packed: state");
+    }
+    Ok(())
 }
 
 /// Outputs, last state, and all gradients.
@@ -210,6 +254,9 @@ fn typed_and_boxed_give_the_same_bits() {
     same_in_boxes(Zoneout::new(before.clone(), &[0.5]));
     same_in_boxes(WeightDrop::new(Zoneout::new(gru.clone(), &[0.5]).unwrap(), 0.3));
     same_in_boxes(Residual::new(before));
+    same_in_boxes(Residual::of_first_columns(Rnn::<f64>::spec(2).build(3, init).unwrap()));
+    same_in_boxes(Activate::<f64>::new(3, Activation::Elu(0.5)));
+    same_in_boxes(Scale::<f64>::new(3, 0.3));
     same_in_boxes(Residual::new(WeightDrop::new(gru.clone(), 0.3).unwrap()));
     same_in_boxes(LearnedState::new(Zoneout::new(lstm.clone(), &[0.2, 0.5]).unwrap()));
     same_in_boxes(Ok(Reversed::new(LearnedState::new(gru).unwrap())));

@@ -7,7 +7,9 @@ use deep_rnn::{
     custom::{Params, Spec},
     init::{Init, Scheme},
     language::LanguageModel,
-    layers::{Bidirectional, Boxed, Embedding, Last, LearnedState, Linear, Merge, Reversed, Tied},
+    layers::{
+        Activate, Bidirectional, Boxed, Embedding, Last, LearnedState, Linear, Merge, Residual, Reversed, Scale, Tied,
+    },
 };
 
 #[path = "support/deep.rs"]
@@ -241,7 +243,16 @@ fn last_and_learned() {
     worst.layer("learned state of a cell without gate maths", &before);
     let model = LanguageModel::new(Network::<f64>::builder(5).gru(4).gru(3).build().unwrap(), 1).unwrap();
     worst.layer("language model", &model);
-    worst.print("last, learned states, language model");
+    let activations = [Activation::Tanh, Activation::Relu, Activation::HARD_SIGMOID, Activation::Softplus];
+    for activation in activations {
+        worst.layer(&format!("{activation}"), &Activate::<f64>::new(4, activation).unwrap());
+    }
+    worst.layer("scale", &Scale::<f64>::new(3, -1.5).unwrap());
+    let first = Residual::of_first_columns(build(&Lstm::<f64>::spec(2), 5, 1)).unwrap();
+    worst.layer("residual of the first columns", &first);
+    let around = Network::<f64>::builder(2).layer(Scale::spec(0.5)).lstm(3).linear(2).activation(Activation::Tanh);
+    worst.layer("scale, lstm, linear, tanh", &around.build().unwrap());
+    worst.print("last, learned states, language model, functions");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use deep_rnn::{
     cells::{Activation, Bias, Gru, GruResetBefore, Lstm, Rnn},
     custom::Spec,
     init::Init,
-    layers::{Bidirectional, Embedding, Last, LearnedState, Linear, Merge, Reversed, Tied},
+    layers::{Activate, Bidirectional, Embedding, Last, LearnedState, Linear, Merge, Residual, Reversed, Scale, Tied},
 };
 
 #[path = "support/deep.rs"]
@@ -69,6 +69,9 @@ fn wrappers_and_networks() {
     let both = || Network::<f32>::builder(4).bi(Lstm::spec(3)).bi(Lstm::spec(3)).seed(1);
     layer("two bidirectional, linear", &both().linear(5).build().unwrap());
     layer("two bidirectional, last, linear", &both().last().linear(5).build().unwrap());
+    layer("activation", &Activate::<f32>::new(3, Activation::Softsign).unwrap());
+    layer("scale", &Scale::<f32>::new(3, 0.7).unwrap());
+    layer("first columns", &Residual::of_first_columns(build(&Gru::<f32>::spec(2), 4)).unwrap());
     layer("last", &Last::<f32>::new(3));
     layer("learned state", &LearnedState::new(build(&Lstm::<f32>::spec(5), 3)).unwrap());
 }

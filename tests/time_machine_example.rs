@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use book::{Problem, Shelf};
-use example::{folder, run};
+use example::{command, ended, folder, run};
 use server::{Answer, Server};
 
 const TEXT: &[u8] = b"abc"; // FIPS 180's example, so its SHA-1 is known from elsewhere
@@ -190,6 +190,55 @@ fn without_the_book_it_says_so_in_one_line_and_trains_on_cicero() {
     }
 }
 
+/// Ctrl-C: the window is finished, the training kept; what goes on ends as what never stopped did.
+#[cfg(unix)]
+#[test]
+fn what_is_stopped_goes_on_with_the_same_bits() {
+    use std::process::{Command, Stdio};
+    let folder = folder("stopped");
+    let text = text(&folder);
+    let wanted: &[&str] = &["--text", &text, "--json", "--hidden", "16", "--batch-size", "2", "--num-steps", "5"];
+    let wanted = [wanted, &["--epochs", "40", "--validation", "0.25", "--threads", "1", "--random"]].concat();
+    let results = |stdout: &str| {
+        let json: serde_json::Value = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
+        ["perplexity", "validation_perplexity", "continuations", "epochs"].map(|name| json[name].to_string())
+    };
+    let whole = run(&wanted, &folder);
+    assert!(whole.ok, "{}", whole.stderr);
+
+    let keep = [&wanted[..], &["--checkpoint", "kept"]].concat();
+    let mut stopped = 0;
+    let mut output = {
+        let child = command(&keep, &folder).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // Until it has the folder, and then a little.
+        let start = Instant::now();
+        while !folder.join("kept").exists() && start.elapsed() < Duration::from_secs(60) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+        _ = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+        ended(child.wait_with_output().unwrap())
+    };
+    while output.stdout.lines().last().is_none_or(|line| !line.starts_with('{')) {
+        assert!(
+            output.ok && output.stderr.contains("goes on with\ncargo run --release --example time_machine -- "),
+            "{output:?}"
+        );
+        assert!(output.stderr.trim_end().ends_with("--checkpoint kept --resume"), "{output:?}");
+        stopped += 1;
+        let again = run(&keep, &folder);
+        assert!(!again.ok && again.stderr.contains("go on with --resume"), "{again:?}");
+        let child = command(&[&keep[..], &["--resume"]].concat(), &folder);
+        output = { child }.stdout(Stdio::piped()).stderr(Stdio::piped()).output().map(ended).unwrap();
+    }
+    println!("stopped {stopped} times");
+    assert_eq!(results(&output.stdout), results(&whole.stdout));
+    let other = run(&[&keep[..], &["--resume", "--lr", "1"]].concat(), &folder);
+    assert!(!other.ok && other.stderr.contains("settings: arguments: expected --lr 2"), "{other:?}");
+    let none = run(&[&wanted[..], &["--checkpoint", "empty", "--resume"]].concat(), &folder);
+    assert!(!none.ok && none.stderr.contains("no checkpoint to go on from"), "{none:?}");
+}
+
 #[test]
 fn bad_arguments_are_refused_with_a_message() {
     let folder = folder("bad");
@@ -219,6 +268,8 @@ fn bad_arguments_are_refused_with_a_message() {
         (&["--text", &empty], "empty"),
         (&["--text", "no/such/file"], "no/such/file"),
         (&["--text"], "--text"),
+        (&["--text", &good, "--resume"], "--checkpoint"),
+        (&["--text", &good, "--checkpoint", "text.txt"], "text.txt"),
     ];
     for (arguments, words) in cases {
         let output = run(arguments, &folder);

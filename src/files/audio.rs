@@ -1,5 +1,6 @@
 //! Models of amplifiers and effects, as the programs that play them have them.
 
+mod few;
 mod guitarml;
 mod nam;
 mod numbers;

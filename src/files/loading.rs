@@ -13,7 +13,7 @@ use super::tensors::{Entry, Tensors};
 use crate::layers::Kinds;
 use crate::{Describe, Error, Float, Init, LanguageModel, Network, Params, Recurrent};
 
-/// How a network is read: [`load`](super::load) and [`load_into`](super::load_into) with options.
+/// How a network is read: [`Network::load`](crate::Network::load) and [`load_into`](super::load_into) with options.
 ///
 /// ```no_run
 /// use deep_rnn::prelude::*;
@@ -172,15 +172,18 @@ impl<F: Float> Loading<F> {
         }
         let mut numbers: BTreeMap<String, Vec<F>> = BTreeMap::new();
         let wanted: BTreeSet<&str> = plan.iter().flat_map(Planned::names).collect();
-        tensors.read(|name| wanted.contains(name), &mut |name, read: Vec<F>| {
-            let bad = read.iter().find(|x| !x.is_finite());
-            if let Some(bad) = bad.filter(|_| !self.any_numbers) {
-                let expected = format!("finite numbers in {} (others on request)", F::NAME);
-                return Err(Error::value(format!("tensor {name:?}"), expected, bad));
-            }
-            numbers.insert(name.to_string(), read);
-            Ok(())
-        })?;
+        tensors.read(
+            |name| wanted.contains(name),
+            |name, read: Vec<F>| {
+                let bad = read.iter().find(|x| !x.is_finite());
+                if let Some(bad) = bad.filter(|_| !self.any_numbers) {
+                    let expected = format!("finite numbers in {} (others on request)", F::NAME);
+                    return Err(Error::value(format!("tensor {name:?}"), expected, bad));
+                }
+                numbers.insert(name.to_string(), read);
+                Ok(())
+            },
+        )?;
         let mut plan = plan.into_iter().map(|planned| (planned.place.own.clone(), planned)).collect::<BTreeMap<_, _>>();
         let mut result = Ok(());
         net.visit_mut(&mut |own, mut to| {

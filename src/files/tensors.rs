@@ -199,7 +199,7 @@ impl Tensors {
     pub(super) fn read<F: Float>(
         mut self,
         wanted: impl Fn(&str) -> bool,
-        f: &mut dyn FnMut(&str, Vec<F>) -> Result<(), Error>,
+        mut f: impl FnMut(&str, Vec<F>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         for name in &self.order {
             let Some(entry) = self.entries.get(name) else { continue };

@@ -48,10 +48,10 @@ pub(crate) fn play(text: &str, xs: &[Vec<f64>]) -> Vec<Vec<f64>> {
                 "lstm" => {
                     let a = affine(&y, &matrix(&weights[0]), &numbers(&weights[2]));
                     let a = affine(h, &matrix(&weights[1]), &a);
-                    for unit in 0..units {
+                    for (unit, (h, c)) in h.iter_mut().zip(c.iter_mut()).enumerate() {
                         let [i, f, g, o] = [0, 1, 2, 3].map(|gate| a[gate * units + unit]);
-                        c[unit] = sigmoid(f) * c[unit] + sigmoid(i) * g.tanh();
-                        h[unit] = sigmoid(o) * c[unit].tanh();
+                        *c = sigmoid(f) * *c + sigmoid(i) * g.tanh();
+                        *h = sigmoid(o) * c.tanh();
                     }
                     y = h.clone();
                 }
@@ -59,12 +59,12 @@ pub(crate) fn play(text: &str, xs: &[Vec<f64>]) -> Vec<Vec<f64>> {
                     let biases = matrix(&weights[2]);
                     let a = affine(&y, &matrix(&weights[0]), &biases[0]);
                     let u = affine(h, &matrix(&weights[1]), &biases[1]);
-                    for unit in 0..units {
+                    for (unit, h) in h.iter_mut().enumerate() {
                         let at = |gate: usize| gate * units + unit;
                         let z = sigmoid(a[at(0)] + u[at(0)]);
                         let r = sigmoid(a[at(1)] + u[at(1)]);
                         let n = (a[at(2)] + r * u[at(2)]).tanh();
-                        h[unit] = (1.0 - z) * n + z * h[unit];
+                        *h = (1.0 - z) * n + z * *h;
                     }
                     y = h.clone();
                 }

@@ -122,7 +122,7 @@ fn networks_that_a_format_cannot_hold() {
     let mut net = one().lstm(2).linear(1).build().unwrap();
     net.visit_mut(&mut |name, mut array| {
         if name == "1.b" {
-            array.fill(f32::NAN)
+            array.fill(f32::NAN);
         }
     });
     let error = AudioModel::new(net, None).save(&path, RtNeural).unwrap_err().to_string();

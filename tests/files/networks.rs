@@ -15,7 +15,7 @@ pub(crate) fn all<F: Float>() -> Vec<(String, Network<F>)> {
             array.map_inplace(|x| {
                 next += 1.0;
                 *x += F::from_f64(0.01 * f64::sin(next));
-            })
+            });
         });
         all.push((name.to_string(), net));
     };

@@ -108,14 +108,14 @@ fn numbers_that_would_not_be_read_are_not_written() {
     let before = std::fs::read(&path).unwrap();
     net.visit_mut(&mut |name, mut array| {
         if name == "0.w_h" {
-            array[[1, 2]] = 1e5
+            array[[1, 2]] = 1e5;
         }
     });
     let error = Saving::new().storage(Storage::F16).save(&net, &path).unwrap_err().to_string();
     assert!(error.contains("\"0.weight_hh_l0\": expected finite numbers in f16, got 100000"), "{error}");
     net.visit_mut(&mut |name, mut array| {
         if name == "0.w_h" {
-            array[[1, 2]] = f32::NAN
+            array[[1, 2]] = f32::NAN;
         }
     });
     let error = net.save(&path).unwrap_err().to_string();

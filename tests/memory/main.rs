@@ -10,7 +10,7 @@ mod stepped;
 use stepped::SteppedGru;
 
 use deep::deep;
-use deep_rnn::layers::{Embedding, LearnedState, Reversed, Tied};
+use deep_rnn::layers::{Embedding, LearnedState, Residual, Reversed, Scale, Tied};
 use deep_rnn::prelude::*;
 use measure::{Worst, budgets, half_square, measure};
 use ndarray::{Array2, Array3, ArrayView3, s};
@@ -89,6 +89,10 @@ fn layers<F: Float>(worst: &mut Worst) {
     layer(worst, "Reversed Bidirectional of a Reversed", &Reversed::new(inner));
     let learned = |d: usize, init: &mut Init| LearnedState::new(Lstm::<F>::spec(48).build(d, init)?);
     layer(worst, "LSTM from a learned state, Linear", &net().layer(learned).linear(5).build().unwrap());
+    let functions = net().layer(Scale::spec(0.5)).gru(48).linear(40).activation(Activation::Tanh);
+    layer(worst, "Scale, GRU, Linear, tanh", &functions.build().unwrap());
+    let first = Residual::of_first_columns(net().lstm(48).linear(5).build().unwrap()).unwrap();
+    layer(worst, "first columns beside LSTM, Linear", &first);
     layer(worst, "the last of GRU, Linear", &net().gru(48).last().linear(5).build().unwrap());
     layer(worst, "an embedding and a head of one weight", &net().embedding(40).lstm(40).tied().build().unwrap());
     let words = Embedding::<F>::spec(40).word_dropout(0.2);

@@ -24,6 +24,17 @@ pub(crate) fn folder(name: &str) -> PathBuf {
 
 /// The program with these arguments, in `folder`, where it also keeps what it keeps.
 pub(crate) fn run(arguments: &[&str], folder: &Path) -> Output {
+    ended(command(arguments, folder).output().unwrap())
+}
+
+/// What a program that has ended left.
+pub(crate) fn ended(output: std::process::Output) -> Output {
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Output { ok: output.status.success(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+/// The program, to be started.
+pub(crate) fn command(arguments: &[&str], folder: &Path) -> Command {
     // target/debug/deps/this_test-… and target/debug/examples/time_machine.
     let this = env::current_exe().unwrap();
     let profile = this.ancestors().nth(2).unwrap();
@@ -38,7 +49,5 @@ pub(crate) fn run(arguments: &[&str], folder: &Path) -> Output {
     for variable in ["XDG_CACHE_HOME", "LOCALAPPDATA"] {
         command.env(variable, folder);
     }
-    let output = command.output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    Output { ok: output.status.success(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    command
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 
 use super::numbers::Numbers;
 use super::parts::{Around, Array, Parts, matrix, vector};
@@ -27,7 +27,7 @@ struct ModelData {
     #[serde(default = "one")]
     num_layers: usize,
     #[serde(default)]
-    skip: Number,
+    skip: Skip,
 }
 
 fn one() -> usize {
@@ -37,8 +37,8 @@ fn one() -> usize {
 /// A number, or true and false for 1 and 0.
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(untagged)]
-enum Number {
-    Number(f64),
+enum Skip {
+    Inputs(f64),
     Flag(bool),
     #[default]
     None,
@@ -58,6 +58,9 @@ impl<'de> Deserialize<'de> for StateDict {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<StateDict, A::Error> {
                 let mut all = Vec::new();
                 while let Some(entry) = map.next_entry()? {
+                    if all.len() == 4 * MOST {
+                        return Err(A::Error::custom(format!("more than {} arrays", 4 * MOST)));
+                    }
                     all.push(entry);
                 }
                 Ok(StateDict(all))
@@ -76,11 +79,11 @@ pub(super) fn read<F: Float>(bytes: &[u8]) -> Result<AudioModel<F>, Error> {
         other => return Err(Error::value("unit_type", "LSTM, GRU, RNN", other)),
     };
     let skip = match about.skip {
-        Number::None | Number::Flag(false) | Number::Number(0.0) => false,
-        Number::Flag(true) => true,
+        Skip::None | Skip::Flag(false) | Skip::Inputs(0.0) => false,
+        Skip::Flag(true) => true,
         // So many inputs are added to as many outputs.
-        Number::Number(skip) if skip == about.output_size as f64 => true,
-        Number::Number(other) => return Err(Error::value("skip", format!("0 or {}", about.output_size), other)),
+        Skip::Inputs(skip) if skip == about.output_size as f64 => true,
+        Skip::Inputs(other) => return Err(Error::value("skip", format!("0 or {}", about.output_size), other)),
     };
     let mut parts = Parts::new(about.input_size);
     let mut arrays = Arrays::new(state_dict);

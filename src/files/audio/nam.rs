@@ -36,7 +36,7 @@ pub(super) fn read<F: Float>(bytes: &[u8]) -> Result<AudioModel<F>, Error> {
         return Err(Error::value("architecture", "LSTM (no other is there here)", architecture));
     }
     let File { config, weights, sample_rate } = json::parse(bytes)?;
-    if let Some(rate) = sample_rate.filter(|rate| !(*rate > 0.0)) {
+    if let Some(rate) = sample_rate.filter(|rate| rate.is_nan() || *rate <= 0.0) {
         return Err(Error::value("sample_rate", "samples a second", rate));
     }
     let Config { input_size, hidden_size: units, num_layers, output_size } = config;

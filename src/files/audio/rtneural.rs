@@ -4,6 +4,7 @@
 
 use serde::Deserialize;
 
+use super::few::Few;
 use super::numbers::Numbers;
 use super::parts::{Around, Array, Parts, matrix, vector};
 use super::{AudioFormat, AudioModel, SelfTest, json};
@@ -11,8 +12,8 @@ use crate::{Describe, Error, Float};
 
 #[derive(Deserialize)]
 struct File {
-    in_shape: Vec<Option<usize>>,
-    layers: Vec<Layer>,
+    in_shape: Few<Option<usize>, 16>,
+    layers: Few<Layer, 10_000>,
     in_skip: Option<f64>,
     in_gain: Option<f64>,
     out_gain: Option<f64>,
@@ -40,18 +41,18 @@ struct Layer {
     kind: String,
     #[serde(default)]
     activation: String,
-    shape: Vec<Option<usize>>,
+    shape: Few<Option<usize>, 16>,
     #[serde(default)]
-    weights: Vec<Numbers>,
+    weights: Few<Numbers, 16>,
 }
 
 pub(super) fn read<F: Float>(bytes: &[u8]) -> Result<AudioModel<F>, Error> {
     let file: File = json::parse(bytes)?;
-    let Some(Some(inputs)) = file.in_shape.last().copied().filter(|inputs| *inputs != Some(0)) else {
-        return Err(Error::value("in_shape", "the width of the inputs at its end", format!("{:?}", file.in_shape)));
+    let Some(Some(inputs)) = file.in_shape.0.last().copied().filter(|inputs| *inputs != Some(0)) else {
+        return Err(Error::value("in_shape", "the width of the inputs at its end", format!("{:?}", file.in_shape.0)));
     };
     let mut parts = Parts::new(inputs);
-    for (i, layer) in file.layers.iter().enumerate() {
+    for (i, layer) in file.layers.0.iter().enumerate() {
         layer.add_to(&mut parts).map_err(|error| error.within(format!("layer {i} ({})", layer.kind)))?;
     }
     let skip = match file.in_skip {
@@ -93,8 +94,8 @@ impl Rate {
 
 impl Layer {
     fn add_to(&self, parts: &mut Parts) -> Result<(), Error> {
-        let Some(Some(units)) = self.shape.last().copied().filter(|units| *units != Some(0)) else {
-            return Err(Error::value("shape", "the layer's units at its end", format!("{:?}", self.shape)));
+        let Some(Some(units)) = self.shape.0.last().copied().filter(|units| *units != Some(0)) else {
+            return Err(Error::value("shape", "the layer's units at its end", format!("{:?}", self.shape.0)));
         };
         let inputs = parts.width();
         match self.kind.as_str() {
@@ -115,7 +116,7 @@ impl Layer {
     }
 
     fn weights<const N: usize>(&self) -> Result<[&Numbers; N], Error> {
-        let weights: Vec<&Numbers> = self.weights.iter().collect();
+        let weights: Vec<&Numbers> = self.weights.0.iter().collect();
         weights.try_into().map_err(|weights: Vec<_>| Error::value("weights", format!("{N} arrays"), weights.len()))
     }
 

@@ -9,13 +9,16 @@ use super::AudioFormat;
 use super::rtneural::swap_gates;
 use crate::{Describe, Error, Float, Network, Params, Recurrent};
 
+/// What the names of a layer's arrays begin with, and what it is.
+type Layer<'a> = (String, &'a Describe);
+
 /// A network taken apart: what is around it, and its layers, bottom first.
 struct Taken<'a> {
     gains: Option<(f64, f64)>,
     skip: bool,
     /// What the names of first states begin with, where they are learned.
     states: Option<String>,
-    layers: Vec<(String, &'a Describe)>,
+    layers: Vec<Layer<'a>>,
     arrays: BTreeMap<String, ArrayD<f64>>,
     inputs: usize,
     outputs: usize,
@@ -173,7 +176,7 @@ impl<'a> Taken<'a> {
     }
 
     /// The cells at the bottom, all alike, and the linear layer on top.
-    fn cells_and_head(&self, format: &str, kinds: &[&str]) -> Result<(&[(String, &'a Describe)], &str), Error> {
+    fn cells_and_head(&self, format: &str, kinds: &[&str]) -> Result<(&[Layer<'a>], &str), Error> {
         let Some(((head, linear), cells)) = self.layers.split_last().filter(|(_, cells)| !cells.is_empty()) else {
             return Err(Error::value("layers", "cells and a Linear on top", self.layers.len()));
         };
@@ -328,7 +331,7 @@ impl std::fmt::Display for Ordered {
 }
 
 /// The layers of stacks inside stacks in one list; those that do nothing outside of training left out.
-fn flatten<'a>(about: &'a Describe, prefix: &str, to: &mut Vec<(String, &'a Describe)>) {
+fn flatten<'a>(about: &'a Describe, prefix: &str, to: &mut Vec<Layer<'a>>) {
     match about.kind.as_str() {
         "Stacked" => about.inner.iter().for_each(|(name, inner)| flatten(inner, &joined(prefix, name), to)),
         "Dropout" => {}

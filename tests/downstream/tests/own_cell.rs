@@ -1,6 +1,8 @@
 //! A cell of one's own, from its equation to a stream: the whole program.
 
 use deep_rnn::cells::{GatedSpec, PerUnit, PerUnitGrad, Start, Vector};
+use deep_rnn::files::Loading;
+use deep_rnn::layers::Kinds;
 use deep_rnn::ndarray::Array3;
 use deep_rnn::prelude::*;
 
@@ -50,8 +52,17 @@ fn trained_on_rows_of_several_lengths_and_streamed() -> Result<(), Error> {
     }
     assert!(bptt.evaluate([batch()])?.loss() < first / 10.0);
 
+    // Kept in a file, and read by a program that knows the name.
+    let path = std::env::temp_dir().join(format!("deep-rnn-own-cell-{}.safetensors", std::process::id()));
+    bptt.model().save(&path)?;
+    let kinds = Kinds::<f32>::new().with_cell(|_| Ok(Leaky));
+    let net = Loading::new().kinds(kinds).network(&path)?;
+    let unknown = Network::<f32>::load(&path).unwrap_err().to_string();
+    std::fs::remove_file(&path).unwrap();
+    assert!(unknown.contains("got \"Leaky\""), "{unknown}");
+
     let expected = bptt.predict(&xs)?;
-    let stream = bptt.model().prepare(Precision::Full)?;
+    let stream = net.prepare(Precision::Full)?;
     let (mut state, mut y) = (stream.zero_state(16), [0.0; 16]);
     for (t, x) in xs.outer_iter().enumerate() {
         stream.step_rows(x.as_slice().unwrap(), &mut y, &mut state)?;

@@ -3,9 +3,10 @@
 use deep_rnn::ndarray::{Array1, Array2, Array3, Axis, s};
 use deep_rnn::prelude::*;
 use deep_rnn::{
+    files::Names,
     infer::Causal,
     language::{Beam, beam_search},
-    layers::{Dropout, Embedding, Linear},
+    layers::{Dropout, Embedding, Kinds, Linear},
     optim::Optimizer,
     params,
     train::Backprop,
@@ -224,5 +225,45 @@ fn the_next_value_of_a_series() -> Result<(), Error> {
     }
     let loss = bptt.evaluate([Batch::new(held_x, held_y)])?.loss();
     assert!(loss < 0.01, "{loss}");
+    Ok(())
+}
+
+#[test]
+fn what_pytorch_trained_sample_by_sample() -> Result<(), Error> {
+    // class Effect: self.rec = nn.LSTM(1, 8, num_layers=2); self.lin = nn.Linear(8, 1)
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../data/torch/prefixes.safetensors");
+    let net = Network::<f32>::from_torch(file, &Names::prefix("rec").and("lin"))?;
+    let fast = net.prepare(Precision::Full)?;
+    let (mut state, mut out) = (fast.zero_state(1), [0.0]);
+    let sound: Vec<f32> = (0..100).map(|n| (0.1 * n as f32).sin()).collect();
+    let played: Result<Vec<f32>, Error> =
+        sound.iter().map(|sample| fast.step_rows(&[*sample], &mut out, &mut state).map(|()| out[0])).collect();
+    let whole = net.predict(&Array3::from_shape_vec((100, 1, 1), sound).unwrap())?;
+    assert_eq!(played?, whole.into_raw_vec_and_offset().0);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs DEEP_RNN_MODELS"]
+fn files_that_exist() -> Result<(), Error> {
+    let folder = std::env::var("DEEP_RNN_MODELS").expect("the folder of the models");
+    for file in ["nam/lstm.nam", "nam/lstm_2_layer.nam", "rtneural/gru.json", "guitarml/gru8_ts9_pytorch.json"] {
+        let net = Network::<f32>::open(format!("{folder}/{file}"))?;
+        let fast = net.prepare(Precision::Full)?;
+        let (mut state, mut out) = (fast.initial_state(1), [0.0]);
+        for n in 0..100 {
+            fast.step_rows(&[(0.1 * n as f32).sin()], &mut out, &mut state)?;
+        }
+        assert!(out[0].is_finite() && out[0] != 0.0, "{file}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_network_from_json() -> Result<(), Box<dyn std::error::Error>> {
+    let text = r#"{"kind": "Stacked", "inputs": 28, "layers": [
+        {"kind": "Lstm", "outputs": 256}, {"kind": "Dropout", "rate": 0.3}, {"kind": "Linear", "outputs": 28}]}"#;
+    let net = Kinds::<f32>::new().network(&serde_json::from_str(text)?, 1)?;
+    assert!(net.to_string().contains("Lstm(28 → 256)  [T, B, 256]  291,840"), "{net}");
     Ok(())
 }
