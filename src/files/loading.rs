@@ -1,6 +1,7 @@
 //! A network from a safetensors file.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Seek};
 use std::path::Path;
 
 use ndarray::{ArrayD, IxDyn};
@@ -9,6 +10,7 @@ use super::json;
 use super::names::{Leaf, Place, leaves, places};
 use super::renames::Renames;
 use super::saving::{Header, KEY, VERSION};
+use super::source::Source;
 use super::tensors::{Entry, Tensors};
 use crate::layers::Kinds;
 use crate::{Describe, Error, Float, Init, LanguageModel, Network, Params, Recurrent};
@@ -103,7 +105,18 @@ impl<F: Float> Loading<F> {
     /// do not fit what it says.
     #[inline(never)]
     pub fn network(&self, path: impl AsRef<Path>) -> Result<Network<F>, Error> {
-        self.load(path.as_ref(), |about, init| self.kinds.network_from(about, init))
+        let path = path.as_ref();
+        let network = self.load(Tensors::open(path)?, |about, init| self.kinds.network_from(about, init));
+        network.map_err(|error| error.in_file(path))
+    }
+
+    /// As [`network`](Loading::network), of the bytes of a file: say those that a program has in it, by `include_bytes!`.
+    ///
+    /// # Errors
+    /// As [`network`](Loading::network).
+    #[inline(never)]
+    pub fn network_from_bytes(&self, bytes: &[u8]) -> Result<Network<F>, Error> {
+        self.load(Tensors::of(Source::of(bytes))?, |about, init| self.kinds.network_from(about, init))
     }
 
     /// The language model in a file that says what it is.
@@ -112,24 +125,24 @@ impl<F: Float> Loading<F> {
     /// As [`network`](Loading::network), and if it is no language model.
     #[inline(never)]
     pub fn language_model(&self, path: impl AsRef<Path>) -> Result<LanguageModel<Network<F>>, Error> {
-        self.load(path.as_ref(), |about, init| self.kinds.language_model_from(about, init))
+        let path = path.as_ref();
+        let model = self.load(Tensors::open(path)?, |about, init| self.kinds.language_model_from(about, init));
+        model.map_err(|error| error.in_file(path))
     }
 
-    fn load<N: Recurrent<Elem = F> + Params>(
+    fn load<N: Recurrent<Elem = F> + Params, R: Read + Seek>(
         &self,
-        path: &Path,
+        tensors: Tensors<R>,
         build: impl FnOnce(&Describe, &mut Init) -> Result<N, Error>,
     ) -> Result<N, Error> {
-        let tensors = Tensors::open(path)?;
-        let within = |error: Error| error.in_file(path);
-        let Some(about) = description(&tensors).map_err(within)? else {
+        let Some(about) = description(&tensors)? else {
             let expected =
                 format!("a file with metadata {KEY:?} (of others say what they are: Network::from_torch, load_into)");
-            return Err(within(Error::value("description", expected, "none")));
+            return Err(Error::value("description", expected, "none"));
         };
-        check_sizes(&about, tensors.numbers()).map_err(within)?;
-        let mut net = build(&about, &mut Init::blank(tensors.numbers())).map_err(within)?;
-        self.fill(&mut net, tensors, &|name| Some(name.to_string())).map_err(within)?;
+        check_sizes(&about, tensors.numbers())?;
+        let mut net = build(&about, &mut Init::blank(tensors.numbers()))?;
+        self.fill(&mut net, tensors, &|name| Some(name.to_string()))?;
         Ok(net)
     }
 
@@ -160,10 +173,10 @@ impl<F: Float> Loading<F> {
 
     /// Fills a network, whose names in our files become others by `named`.
     #[inline(never)]
-    pub(super) fn fill<N: Recurrent<Elem = F> + Params>(
+    pub(super) fn fill<N: Recurrent<Elem = F> + Params, R: Read + Seek>(
         &self,
         net: &mut N,
-        tensors: Tensors,
+        tensors: Tensors<R>,
         named: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Loaded, Error> {
         let (plan, report) = self.plan(net, tensors.entries(), named);
@@ -283,7 +296,7 @@ impl Loaded {
 }
 
 /// What a file says it is, if it does.
-fn description(tensors: &Tensors) -> Result<Option<Describe>, Error> {
+fn description<R: Read + Seek>(tensors: &Tensors<R>) -> Result<Option<Describe>, Error> {
     let Some(text) = tensors.metadata(KEY) else { return Ok(None) };
     // The version first, as nobody knows what else a later one has.
     #[derive(serde::Deserialize)]

@@ -1,18 +1,19 @@
 //! Files that are read: regular ones, of the size they say, and no longer than they may be.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read};
 #[cfg(feature = "safetensors")]
-use std::io::{Seek, SeekFrom};
+use std::io::{Cursor, SeekFrom};
+use std::io::{ErrorKind, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use crate::Error;
 
-/// A file that is open for reading.
+/// A file that is open for reading, or its bytes.
 #[derive(Debug)]
-pub(crate) struct Source {
-    path: PathBuf,
-    file: File,
+pub(crate) struct Source<R = File> {
+    /// None of bytes.
+    path: Option<PathBuf>,
+    file: R,
     len: u64,
     read: u64,
 }
@@ -26,7 +27,28 @@ impl Source {
         let file = File::open(path).map_err(io)?;
         let about = file.metadata().map_err(io)?;
         expect_regular(path, &about)?;
-        Ok(Source { path: path.to_path_buf(), file, len: about.len(), read: 0 })
+        Ok(Source { path: Some(path.to_path_buf()), file, len: about.len(), read: 0 })
+    }
+}
+
+#[cfg(feature = "safetensors")]
+impl<'a> Source<Cursor<&'a [u8]>> {
+    /// Of the bytes of a file.
+    pub(crate) fn of(bytes: &'a [u8]) -> Self {
+        Source { path: None, file: Cursor::new(bytes), len: bytes.len() as u64, read: 0 }
+    }
+}
+
+impl<R: Read + Seek> Source<R> {
+    fn named(&self, error: Error) -> Error {
+        match &self.path {
+            Some(path) => error.in_file(path),
+            None => error,
+        }
+    }
+
+    fn io(&self, error: std::io::Error) -> Error {
+        Error::io(self.path.clone().unwrap_or_default(), error)
     }
 
     /// Bytes in all.
@@ -39,14 +61,14 @@ impl Source {
         let left = self.len.saturating_sub(self.read);
         if len > left {
             let expected = format!("{len} more bytes at {}", self.read);
-            return Err(Error::value("length", expected, left).in_file(&self.path));
+            return Err(self.named(Error::value("length", expected, left)));
         }
         let size = usize::try_from(len).map_err(|_| Error::value("length", "what memory can hold", len))?;
         let mut bytes = Vec::new();
         if bytes.try_reserve_exact(size).is_err() {
-            return Err(Error::value("length", "what memory can hold", len).in_file(&self.path));
+            return Err(self.named(Error::value("length", "what memory can hold", len)));
         }
-        (&mut self.file).take(len).read_to_end(&mut bytes).map_err(|error| Error::io(&self.path, error))?;
+        (&mut self.file).take(len).read_to_end(&mut bytes).map_err(|error| self.io(error))?;
         if bytes.len() < size {
             return Err(self.changed());
         }
@@ -61,7 +83,7 @@ impl Source {
             return Err(self.changed());
         }
         self.read += len;
-        self.file.seek(SeekFrom::Start(self.read)).map_err(|error| Error::io(&self.path, error))?;
+        self.file.seek(SeekFrom::Start(self.read)).map_err(|error| self.io(error))?;
         Ok(())
     }
 
@@ -71,15 +93,15 @@ impl Source {
         let read = loop {
             match self.file.read(&mut more) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                read => break read.map_err(|error| Error::io(&self.path, error))?,
+                read => break read.map_err(|error| self.io(error))?,
             }
         };
         if read > 0 || self.read != self.len { Err(self.changed()) } else { Ok(()) }
     }
 
     fn changed(&self) -> Error {
-        Error::value("length", format!("{} bytes, as when it was opened", self.len), "another while it was read")
-            .in_file(&self.path)
+        let expected = format!("{} bytes, as when it was opened", self.len);
+        self.named(Error::value("length", expected, "another while it was read"))
     }
 }
 

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs::File;
+use std::io::{Read, Seek};
 use std::path::Path;
 use std::str::FromStr;
 
@@ -129,8 +131,8 @@ impl Entry {
 
 /// An open file whose header has been read and checked.
 #[derive(Debug)]
-pub(super) struct Tensors {
-    source: Source,
+pub(super) struct Tensors<R = File> {
+    source: Source<R>,
     entries: BTreeMap<String, Entry>,
     /// By their places in the file.
     order: Vec<String>,
@@ -139,17 +141,20 @@ pub(super) struct Tensors {
 
 impl Tensors {
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
-        let mut source = Source::open(path)?;
-        Self::header(&mut source).map_err(|error| error.in_file(path)).map(|(entries, order, metadata)| Tensors {
-            source,
-            entries,
-            order,
-            metadata,
-        })
+        Self::of(Source::open(path)?).map_err(|error| error.in_file(path))
+    }
+}
+
+impl<R: Read + Seek> Tensors<R> {
+    pub(super) fn of(mut source: Source<R>) -> Result<Self, Error> {
+        let (entries, order, metadata) = Self::header(&mut source)?;
+        Ok(Tensors { source, entries, order, metadata })
     }
 
     #[expect(clippy::type_complexity, reason = "its parts, once")]
-    fn header(source: &mut Source) -> Result<(BTreeMap<String, Entry>, Vec<String>, BTreeMap<String, String>), Error> {
+    fn header(
+        source: &mut Source<R>,
+    ) -> Result<(BTreeMap<String, Entry>, Vec<String>, BTreeMap<String, String>), Error> {
         let wrong = |what: &str, expected: &str, got: &dyn fmt::Display| Error::value(what, expected, got);
         if source.len() < 8 {
             return Err(wrong("length", "at least 8 bytes, as a safetensors file has", &source.len()));

@@ -3,11 +3,12 @@
 mod modules;
 mod places;
 
-use std::io::Write;
+use std::io::{Read, Seek, Write};
 use std::path::Path;
 
 use super::renames::Renames;
 use super::replace::replace;
+use super::source::Source;
 use super::tensors::Tensors;
 use super::{Loaded, Loading, Saving};
 use crate::{Error, Float, Init, Network, Params, Recurrent};
@@ -99,15 +100,24 @@ impl<F: Float> Loading<F> {
     #[inline(never)]
     pub fn torch(&self, path: impl AsRef<Path>, names: &Names) -> Result<Network<F>, Error> {
         let path = path.as_ref();
-        let tensors = Tensors::open(path)?;
-        let within = |error: Error| error.in_file(path);
-        let modules = modules::find(tensors.entries(), names).map_err(within)?;
-        let about = modules::describe(&modules).map_err(within)?;
-        let init = &mut Init::blank(tensors.numbers());
-        let mut net = self.kinds.network_from(&about, init).map_err(within)?;
-        let places = places::of(&net.describe(), &modules).map_err(within)?;
-        let loading = self.renamed(&names.renames);
-        loading.fill(&mut net, tensors, &|name| places.theirs(name)).map_err(within)?;
+        self.of_modules(Tensors::open(path)?, names).map_err(|error| error.in_file(path))
+    }
+
+    /// As [`torch`](Loading::torch), of the bytes of a file.
+    ///
+    /// # Errors
+    /// As [`torch`](Loading::torch).
+    #[inline(never)]
+    pub fn torch_from_bytes(&self, bytes: &[u8], names: &Names) -> Result<Network<F>, Error> {
+        self.of_modules(Tensors::of(Source::of(bytes))?, names)
+    }
+
+    fn of_modules<R: Read + Seek>(&self, tensors: Tensors<R>, names: &Names) -> Result<Network<F>, Error> {
+        let modules = modules::find(tensors.entries(), names)?;
+        let about = modules::describe(&modules)?;
+        let mut net = self.kinds.network_from(&about, &mut Init::blank(tensors.numbers()))?;
+        let places = places::of(&net.describe(), &modules)?;
+        self.renamed(&names.renames).fill(&mut net, tensors, &|name| places.theirs(name))?;
         Ok(net)
     }
 

@@ -4,6 +4,8 @@
 mod deep;
 #[path = "../support/folder.rs"]
 mod folder;
+#[path = "../support/fuzz.rs"]
+mod fuzz;
 mod kills;
 mod other;
 mod processes;

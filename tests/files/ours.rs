@@ -215,6 +215,13 @@ fn a_description_stands_in_a_configuration() {
     let again: deep_rnn::custom::Describe = serde_json::from_str(&text).unwrap();
     assert_eq!(Kinds::<f32>::new().network(&again, 1).unwrap().describe(), net.describe());
 
+    // In TOML, every kind.
+    for (name, net) in all::<f32>() {
+        let text = toml::to_string(&net.describe()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let about: deep_rnn::custom::Describe = toml::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(Kinds::<f32>::new().network(&about, 1).unwrap().describe(), net.describe(), "{name}");
+    }
+
     for (layer, message) in [
         (r#"{"kind": "Lstn", "outputs": 4}"#, "layer 0: kind: expected one of this crate's"),
         (r#"{"kind": "Lstm"}"#, "layer 0: outputs of Lstm: expected how many columns it gives, got none"),

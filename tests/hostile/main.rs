@@ -5,6 +5,8 @@ mod audio;
 mod deep;
 #[path = "../support/folder.rs"]
 mod folder;
+#[path = "../support/fuzz.rs"]
+mod fuzz;
 mod measured;
 mod random;
 mod safetensors;

@@ -2,12 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use deep_rnn::files::{Loading, Names};
 use deep_rnn::prelude::*;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
 
-use crate::deep::deep;
 use crate::folder::Folder;
+use crate::fuzz::{Fuzz, runs};
 use crate::measured::{Worst, alone, network};
 
 fn net() -> Network<f32> {
@@ -28,38 +27,36 @@ fn every_length_is_refused() {
     worst.print("every length");
 }
 
-#[test]
-fn bytes_that_are_others_are_refused_or_other_numbers() {
-    let _alone = alone();
-    let (folder, mut worst) = (Folder::new(), Worst::default());
-    let torch: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/torch/tagger.safetensors");
-    let whole = folder.join("whole.safetensors");
-    net().save(&whole).unwrap();
-    let mut random = ChaCha8Rng::seed_from_u64(1);
-    let mut below = |n: usize| (random.next_u64() % n as u64) as usize;
-    let (path, mut taken) = (folder.join("other.safetensors"), 0);
-    let runs = deep(1_000_000, 20_000);
-    let files = [whole, torch].map(|path| std::fs::read(path).unwrap());
-    for run in 0..runs {
-        let mut bytes = files[run % 2].clone();
-        let header = 8 + u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
-        for _ in 0..=below(3) {
-            // Mostly in the header, where there is more to be got wrong.
-            let at = if below(8) > 0 { below(header) } else { below(bytes.len()) };
-            match below(4) {
-                0 => bytes[at] ^= 1 << below(8),
-                1 => bytes[at] = b"0123456789,:[]{}\"-. "[below(20)],
-                2 => bytes.swap(at, (at + 1 + below(64)) % header),
-                _ => {
-                    let from = below(header);
-                    let len = below(24).min(header - from).min(bytes.len() - at);
-                    bytes.copy_within(from..from + len, at);
-                }
-            }
-        }
-        std::fs::write(&path, &bytes).unwrap();
-        taken += usize::from(worst.read(&path, network).is_ok());
+/// Each reader of its own files: an error, or a network of other numbers.
+fn readers(seed: u64, bytes: &[u8], read: impl Fn(&[u8]) -> Result<Network<f32>, Error>) -> usize {
+    let (mut fuzz, mut taken) = (Fuzz::new(seed), 0);
+    let header = 8 + u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
+    read(bytes).unwrap();
+    for _ in 0..runs() {
+        let mut bytes = bytes.to_vec();
+        fuzz.change(&mut bytes, header);
+        taken += usize::from(read(&bytes).is_ok());
     }
-    worst.print("other bytes");
-    println!("{taken} of {runs} are files of other numbers");
+    taken
+}
+
+#[test]
+fn our_files_with_bytes_that_are_others() {
+    let _alone = alone();
+    let bytes = deep_rnn::files::Saving::new().to_bytes(&net()).unwrap();
+    let taken = readers(1, &bytes, |bytes| Loading::new().network_from_bytes(bytes));
+    println!("our files: {} runs, {taken} of other numbers", runs());
+}
+
+#[test]
+fn pytorchs_files_with_bytes_that_are_others() {
+    let _alone = alone();
+    let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/torch/tagger.safetensors");
+    let names = Names::prefix("emb").and("rnn").and("norm").and("out");
+    let bytes = std::fs::read(path).unwrap();
+    let taken = readers(2, &bytes, |bytes| {
+        _ = Loading::<f32>::new().torch_from_bytes(bytes, &Names::auto());
+        Loading::new().torch_from_bytes(bytes, &names)
+    });
+    println!("PyTorch's files: {} runs, {taken} of other numbers", runs());
 }
