@@ -2,6 +2,19 @@
 
 mod cells;
 mod layers;
+#[cfg(feature = "relatives")]
+mod relatives;
+#[cfg(not(feature = "relatives"))]
+mod relatives {
+    //! Without the feature there are none.
+
+    use super::cells::Use;
+    use crate::{Boxed, Describe, Error, Float, Init};
+
+    pub(super) fn build<F: Float>(about: &Describe, _: usize, _: &mut Init, _: impl Use<F>) -> Result<Boxed<F>, Error> {
+        Err(Error::value("cell", "deep-rnn with the feature \"relatives\", for one with other gates", &about.kind))
+    }
+}
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,7 +35,7 @@ type Make<F> = Arc<dyn Fn(&Kinds<F>, &Describe, usize, &mut Init) -> Result<Boxe
 ///
 /// | kind | settings | layers inside |
 /// | --- | --- | --- |
-/// | `Lstm`, `Gru`, `GruResetBefore`, `Rnn`, `PeepholeLstm`, `CoupledLstm`, `CoupledPeepholeLstm` | `bias` (`"none"`, `"one"`, `"two"`, `"recurrent"`), `units` where the outputs are a projection of so many units, `projection_clip`, `gate_activation`, `candidate_activation`, `output_activation` (`Rnn`: `activation`), `clip_gates`, `clip_cell` (`[low, high]`); for starting values `forget_bias` | |
+/// | `Lstm`, `Gru`, `GruResetBefore`, `Rnn`; with the feature `relatives` `PeepholeLstm`, `CoupledLstm`, `CoupledPeepholeLstm` and the settings of activations and clips | `bias` (`"none"`, `"one"`, `"two"`, `"recurrent"`), `units` where the outputs are a projection of so many units, `projection_clip`, `gate_activation`, `candidate_activation`, `output_activation` (`Rnn`: `activation`), `clip_gates`, `clip_cell` (`[low, high]`); for starting values `forget_bias` | |
 /// | `Linear` | `bias` | |
 /// | `Embedding` | `word_dropout` | |
 /// | `Dropout` | `rate`, `locked` | |

@@ -107,6 +107,7 @@
 //! | `safetensors` (default) | networks in files, ours and PyTorch's; checkpoints | `safetensors`, `half`, `serde_json`, `serde` |
 //! | `serde` | descriptions of networks as JSON, TOML and the like | `serde` |
 //! | `audio` | JSON of RTNeural, AIDA-X, GuitarML, NAM | `serde_json`, `serde` |
+//! | `relatives` | the relatives of cells (peepholes, coupled gates, other activations, clips) from files and descriptions; as long to compile as the cells | |
 //! | `compiled-f64` | a debug build that is fast in `f64` | |
 //!
 //! # What may grow

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use super::relatives;
 use crate::cells::{Activation, Bias};
 use crate::gates::RowCell;
 use crate::{Boxed, Describe, Error, Float, Gated, GatedSpec, Gru, GruResetBefore, Init, Lstm, Rnn, RnnCell};
@@ -21,7 +22,9 @@ impl<F: Float> Use<F> for InBox {
 }
 
 const COMMON: [&str; 3] = ["bias", "units", "projection_clip"];
-const ACTIVATIONS: [&str; 3] = ["gate_activation", "candidate_activation", "output_activation"];
+/// Settings that only relatives of a cell have.
+const RELATIVES: [&str; 5] =
+    ["gate_activation", "candidate_activation", "output_activation", "clip_gates", "clip_cell"];
 
 /// The cell of a description, if it is of a kind of ours.
 pub(super) fn build<F: Float>(
@@ -30,66 +33,32 @@ pub(super) fn build<F: Float>(
     init: &mut Init,
     then: impl Use<F>,
 ) -> Result<Option<Boxed<F>>, Error> {
-    let activation = |name: &str, usual| Ok::<_, Error>(activation(about, name)?.unwrap_or(usual));
-    let gates =
-        [activation("gate_activation", Activation::Sigmoid)?, activation("candidate_activation", Activation::Tanh)?];
-    let [gate, candidate] = gates;
-    let (clip, is_variant) = (about.number("clip_gates")?, about.get("gate_activation").is_some());
-    let is_variant = is_variant || about.get("candidate_activation").is_some() || clip.is_some();
     let expect = |names: &[&str]| about.expect_settings(&[&COMMON, names].concat());
-    macro_rules! made {
-        ($spec:expr) => {
-            then.cell(built($spec, about, inputs, init)?)?
-        };
-    }
-    macro_rules! gru {
-        ($cell:ident) => {{
-            expect(&["gate_activation", "candidate_activation", "clip_gates"])?;
-            if is_variant {
-                let spec = $cell::<F>::spec(1).activations(gate, candidate);
-                match clip {
-                    Some(clip) => made!(spec.clip_gates(clip)),
-                    None => made!(spec),
-                }
-            } else {
-                made!($cell::<F>::spec(1))
-            }
-        }};
-    }
-    macro_rules! lstm {
-        ($spec:expr) => {{
-            let spec = $spec.activations(gate, candidate, activation("output_activation", Activation::Tanh)?);
-            let spec = if let Some(clip) = clip { spec.clip_gates(clip) } else { spec };
-            match about.numbers("clip_cell")?.as_deref() {
-                None => made!(spec),
-                Some([low, high]) => made!(spec.clip_cell(*low, *high)),
-                Some(other) => return Err(Error::value("clip_cell", "two bounds", other.len())),
-            }
-        }};
-    }
+    let is_relative = RELATIVES.iter().any(|name| about.get(name).is_some());
     Ok(Some(match about.kind.as_str() {
         "Rnn" => {
             expect(&["activation", "clip_gates"])?;
-            let spec = Rnn::<F>::spec(1).activation(activation("activation", Activation::Tanh)?);
-            if let Some(clip) = clip { made!(spec.clip_gates(clip)) } else { made!(spec) }
+            let spec = Rnn::<F>::spec(1).activation(activation(about, "activation")?.unwrap_or(Activation::Tanh));
+            let spec = if let Some(clip) = about.number("clip_gates")? { spec.clip_gates(clip) } else { spec };
+            then.cell(built(spec, about, inputs, init)?)?
         }
-        "Gru" => gru!(Gru),
-        "GruResetBefore" => gru!(GruResetBefore),
-        "Lstm" | "PeepholeLstm" | "CoupledLstm" | "CoupledPeepholeLstm" => {
-            let own = ["clip_gates", "clip_cell", "forget_bias"];
-            expect(&[&ACTIVATIONS, &own[..]].concat())?;
-            let is_variant = is_variant || about.get("output_activation").is_some() || about.get("clip_cell").is_some();
-            let spec = || Lstm::<F>::spec(1);
+        "Gru" | "GruResetBefore" => {
+            expect(&["gate_activation", "candidate_activation", "clip_gates"])?;
             match about.kind.as_str() {
-                "Lstm" if !is_variant => match about.number("forget_bias")? {
-                    Some(bias) => made!(spec().forget_bias(bias)),
-                    None => made!(spec()),
-                },
-                "Lstm" => lstm!(spec()),
-                "PeepholeLstm" => lstm!(spec().peepholes()),
-                "CoupledLstm" => lstm!(spec().coupled()),
-                _ => lstm!(spec().coupled().peepholes()),
+                _ if is_relative => relatives::build(about, inputs, init, then)?,
+                "Gru" => then.cell(built(Gru::<F>::spec(1), about, inputs, init)?)?,
+                _ => then.cell(built(GruResetBefore::<F>::spec(1), about, inputs, init)?)?,
             }
+        }
+        "Lstm" | "PeepholeLstm" | "CoupledLstm" | "CoupledPeepholeLstm" => {
+            let forget: &[&str] = if about.kind.starts_with("Coupled") { &[] } else { &["forget_bias"] };
+            expect(&[&RELATIVES[..], forget].concat())?;
+            if is_relative || about.kind != "Lstm" {
+                return relatives::build(about, inputs, init, then).map(Some);
+            }
+            let spec = Lstm::<F>::spec(1);
+            let spec = if let Some(bias) = about.number("forget_bias")? { spec.forget_bias(bias) } else { spec };
+            then.cell(built(spec, about, inputs, init)?)?
         }
         _ => return Ok(None),
     }))
@@ -112,7 +81,7 @@ pub(super) fn gated<F: Float, P: RowCell>(
 }
 
 /// The cell of this spec, of the sizes and biases of the description.
-fn built<F: Float, P: RowCell>(
+pub(super) fn built<F: Float, P: RowCell>(
     spec: GatedSpec<F, P>,
     about: &Describe,
     inputs: usize,

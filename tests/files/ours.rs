@@ -224,6 +224,7 @@ fn a_description_stands_in_a_configuration() {
 
     for (layer, message) in [
         (r#"{"kind": "Lstn", "outputs": 4}"#, "layer 0: kind: expected one of this crate's"),
+        (r#"{"kind": "CoupledLstm", "outputs": 4, "forget_bias": 1}"#, "got forget_bias"),
         (r#"{"kind": "Lstm"}"#, "layer 0: outputs of Lstm: expected how many columns it gives, got none"),
         (r#"{"kind": "Lstm", "outputs": 0}"#, "layer 0: outputs of Lstm"),
         (r#"{"kind": "Lstm", "outputs": 4, "baas": "two"}"#, "got baas"),
