@@ -28,9 +28,10 @@ fn files_that_say_something_else() {
         ("{}".to_string(), "state_dict: expected names of PyTorch's"),
         ("[]".to_string(), "JSON"),
         (r#"{"a.b": 1}"#.to_string(), "state_dict: expected names of PyTorch's"),
-        (dense(r#"{"type": "conv1d", "shape": [null, null, 1]}"#), "layer 0 (conv1d): type: expected lstm, gru, dense"),
-        (dense(r#"{"type": "prelu", "shape": [null, null, 1]}"#), "layer 0 (prelu)"),
-        (dense(r#"{"type": "batchnorm", "shape": [null, null, 1]}"#), "layer 0 (batchnorm)"),
+        (dense(r#"{"type": "conv1d", "shape": [null, null, 1]}"#), "layer 0: type: expected lstm, gru, dense"),
+        (dense(r#"{"type": "conv2d", "weights": [[[[[[1]]]]], "x"]}"#), "got conv2d"),
+        (dense(r#"{"type": "prelu", "shape": [null, null, 1]}"#), "got prelu"),
+        (dense(r#"{"type": "batchnorm", "shape": [null, null, 1]}"#), "got batchnorm"),
         (
             dense(r#"{"type": "dense", "shape": [null, null, 1], "weights": [[[1]]]}"#),
             "weights: expected 2 arrays, got 1",

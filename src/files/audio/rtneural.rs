@@ -13,7 +13,7 @@ use crate::{Describe, Error, Float};
 #[derive(Deserialize)]
 struct File {
     in_shape: Few<Option<usize>, 16>,
-    layers: Few<Layer, 10_000>,
+    layers: Few<Layer, MOST>,
     in_skip: Option<f64>,
     in_gain: Option<f64>,
     out_gain: Option<f64>,
@@ -46,7 +46,29 @@ struct Layer {
     weights: Few<Numbers, 16>,
 }
 
+/// The kinds of layers alone: those that are not there here have weights of any shape.
+#[derive(Deserialize)]
+struct Kinds {
+    layers: Few<Kind, MOST>,
+}
+
+#[derive(Deserialize)]
+struct Kind {
+    #[serde(rename = "type")]
+    kind: String,
+}
+
+/// The most layers of a file.
+const MOST: usize = 10_000;
+
 pub(super) fn read<F: Float>(bytes: &[u8]) -> Result<AudioModel<F>, Error> {
+    let kinds: Kinds = json::parse(bytes)?;
+    for (i, Kind { kind }) in kinds.layers.0.iter().enumerate() {
+        if !KINDS.contains(&kind.as_str()) {
+            let expected = format!("{} (no other is there here)", KINDS.join(", "));
+            return Err(Error::value(format!("layer {i}: type"), expected, kind));
+        }
+    }
     let file: File = json::parse(bytes)?;
     let Some(Some(inputs)) = file.in_shape.0.last().copied().filter(|inputs| *inputs != Some(0)) else {
         return Err(Error::value("in_shape", "the width of the inputs at its end", format!("{:?}", file.in_shape.0)));
@@ -79,6 +101,8 @@ pub(super) fn read<F: Float>(bytes: &[u8]) -> Result<AudioModel<F>, Error> {
     })
 }
 
+const KINDS: [&str; 5] = ["lstm", "gru", "dense", "time-distributed-dense", "activation"];
+
 impl Rate {
     fn hertz(self) -> Result<f64, Error> {
         let (rate, got) = match self {
@@ -107,11 +131,7 @@ impl Layer {
                 self.cell(parts, inputs, units)
             }
             "dense" | "time-distributed-dense" => self.dense(parts, inputs, units),
-            "activation" => self.activation(parts),
-            _ => {
-                let expected = "lstm, gru, dense, time-distributed-dense, activation (no other is there here)";
-                Err(Error::value("type", expected, &self.kind))
-            }
+            _ => self.activation(parts),
         }
     }
 
