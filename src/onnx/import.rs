@@ -10,6 +10,7 @@ mod recurrent;
 mod reshape;
 mod sequence;
 mod shapes;
+mod tokens;
 mod value;
 
 use std::collections::HashMap;

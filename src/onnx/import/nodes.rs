@@ -60,11 +60,12 @@ impl Importer<'_> {
                 None | Some([0]) => one(wanted(inputs, 0)?.clone()),
                 Some(_) => Err(Error::value("training_mode", "false: a network that is not in training", "true")),
             },
-            "Shape" | "ConstantOfShape" | "Equal" | "Where" => one(shapes::evaluate(node, inputs)?),
+            "Shape" | "ConstantOfShape" | "Equal" | "ReduceProd" | "Where" => one(shapes::evaluate(node, inputs)?),
             "Transpose" | "Squeeze" | "Unsqueeze" | "Reshape" | "Flatten" | "Slice" | "Gather" | "Split" | "Concat"
             | "Expand" => self.arrange(node, inputs),
             "MatMul" => one(self.matmul(inputs)?),
             "Gemm" => one(self.gemm(node, inputs)?),
+            "Add" | "Mul" | "Less" | "Not" if let Some(value) = self.of_tokens(node, inputs) => one(value),
             "Add" | "Sub" | "Mul" | "Div" => one(self.arithmetic(node, inputs)?),
             "LayerNormalization" => one(self.layer_norm(node, inputs)?),
             "ReduceSum" => one(self.reduce_sum(node, inputs)?),

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::super::model::Node;
 use super::super::tensor::{Numbers, Tensor};
 use super::constants::{bounds, slices, split_sizes};
-use super::nodes::{axis_of, given, wanted};
+use super::nodes::{axis_of, given, list, wanted};
 use super::value::{Size, Sizes, Value};
 use crate::Error;
 
@@ -31,6 +31,7 @@ pub(super) fn evaluate(node: &Node, inputs: &[Option<Value>]) -> Result<Value, E
             });
             Ok(Sizes { list: list.collect::<Result<_, Error>>()?, is_scalar: a.is_scalar }.into())
         }
+        "ReduceProd" => product(node, inputs),
         "Where" => {
             let choice = wanted(inputs, 0)?.as_numbers();
             let (a, b) = both(&inputs[1..])?;
@@ -57,6 +58,24 @@ fn shape(node: &Node, value: &Value) -> Result<Value, Error> {
     };
     let (start, end) = bounds(node.int("start", 0), node.int("end", i64::MAX), all.len());
     Ok(Sizes::list(all[start..end].to_vec()).into())
+}
+
+/// The product of a list.
+fn product(node: &Node, inputs: &[Option<Value>]) -> Result<Value, Error> {
+    let value = wanted(inputs, 0)?;
+    let axes = list(node, "axes", inputs, 1)?.unwrap_or(vec![0]);
+    let Some(sizes) = value.as_sizes().filter(|_| axes == [0] || axes == [-1]) else {
+        return Err(Error::value("input", "a list of sizes", value.what()));
+    };
+    let size = match sizes.list[..] {
+        [Size::Of(a), Size::Of(b)] => Size::Product(a, b),
+        [one] => one,
+        _ => {
+            let known = value.as_numbers().and_then(|all| all.into_iter().try_fold(1_i64, |all, n| all.checked_mul(n)));
+            known.map_or(Size::Unknown, Size::Known)
+        }
+    };
+    Ok(Sizes { list: vec![size], is_scalar: node.int("keepdims", 1) == 0 }.into())
 }
 
 fn constant_of_shape(node: &Node, shape: &Value) -> Result<Value, Error> {
