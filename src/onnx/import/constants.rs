@@ -121,11 +121,63 @@ pub(super) fn arrange(
             }
             return Ok(parts);
         }
-        // Where nothing is repeated they are the same numbers.
-        "Expand" => return Ok(vec![Value::Repeated(tensor.clone())]),
+        "Expand" if tensor.is_zero() && tensor.as_floats().is_some() => {
+            let sizes = wanted(inputs, 1)?.as_sizes().map(|sizes| sizes.list);
+            return Ok(vec![Value::Zeros(sizes.filter(|_| tensor.numbers.len() == 1))]);
+        }
+        // Axes come in front, and those of size 1 stand for any size.
+        "Expand" => {
+            let shape = wanted(inputs, 1)?;
+            let rank = shape.as_sizes().map_or(rank, |sizes| sizes.list.len().clamp(rank, 8));
+            let mut dims = vec![1; rank - tensor.dims.len()];
+            dims.extend(&tensor.dims);
+            return Ok(vec![Value::Repeated(Rc::new(shaped(dims)))]);
+        }
         other => return Err(Error::value("operator", "one that constants go through", other)),
     };
     Ok(vec![Value::Constant(Rc::new(made))])
+}
+
+/// The same of numbers that are repeated along axes that have one place here.
+pub(super) fn arrange_repeated(
+    node: &Node,
+    tensor: &Rc<Tensor>,
+    inputs: &[Option<Value>],
+    room: &mut Room,
+) -> Result<Vec<Value>, Error> {
+    let repeated = |values: Vec<Value>| {
+        let repeated = |value| if let Value::Constant(tensor) = value { Value::Repeated(tensor) } else { value };
+        Ok(values.into_iter().map(repeated).collect())
+    };
+    let rank = tensor.dims.len();
+    match node.op.as_str() {
+        "Unsqueeze" | "Transpose" | "Squeeze" | "Expand" => repeated(arrange(node, tensor, inputs, room)?),
+        "Slice" => {
+            let mut own = (**tensor).clone();
+            room.take(own.numbers.len())?;
+            for [axis, start, end, step] in slices(node, inputs)? {
+                let axis = axis_of(axis, rank)?;
+                let (start, end) = bounds(start, end, own.dims[axis]);
+                if own.dims[axis] > 1 {
+                    own = sliced(&own, axis, start, if step == 1 { end } else { start })?;
+                }
+            }
+            Ok(vec![Value::Repeated(Rc::new(own))])
+        }
+        "Gather" => {
+            let axis = axis_of(node.int("axis", 0), rank)?;
+            if tensor.dims[axis] > 1 {
+                return repeated(arrange(node, tensor, inputs, room)?);
+            }
+            let is_scalar = wanted(inputs, 1)?.as_sizes().is_some_and(|sizes| sizes.is_scalar);
+            let mut own = (**tensor).clone();
+            if is_scalar {
+                own.dims.remove(axis);
+            }
+            Ok(vec![Value::Repeated(Rc::new(own))])
+        }
+        _ => Err(Error::value("input", "a constant or outputs of a layer", "a constant that is repeated")),
+    }
 }
 
 /// An order of all axes.

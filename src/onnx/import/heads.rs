@@ -97,10 +97,10 @@ impl Importer<'_> {
                 self.scale(sequence, number(constant)?)
             }
             ("Div", sequence @ Value::Sequence(_), constant) => self.scale(sequence, 1.0 / number(constant)?),
-            ("Mul", Value::Zeros, Value::Zeros | Value::Constant(_))
-            | ("Mul", Value::Constant(_), Value::Zeros)
-            | ("Add" | "Sub", Value::Zeros, Value::Zeros) => Ok(Value::Zeros),
-            ("Add", Value::Zeros, other) | ("Add" | "Sub", other, Value::Zeros) => Ok(other.clone()),
+            ("Mul", Value::Zeros(_), Value::Zeros(_) | Value::Constant(_))
+            | ("Mul", Value::Constant(_), Value::Zeros(_))
+            | ("Add" | "Sub", Value::Zeros(_), Value::Zeros(_)) => Ok(Value::Zeros(None)),
+            ("Add", Value::Zeros(_), other) | ("Add" | "Sub", other, Value::Zeros(_)) => Ok(other.clone()),
             (op, Value::Constant(a), Value::Constant(b)) => self.of_constants(op, a, b),
             (_, a, b) => {
                 let got = format!("{} and {}", a.what(), b.what());

@@ -81,17 +81,13 @@ impl Layer {
 
     /// x + f(x), f these layers.
     fn residual(width: usize, layers: &[&Layer]) -> Self {
-        let (about, arrays) = stack(width, layers);
-        let about = match layers {
-            [one] => one.about.clone(),
-            _ => about,
+        let (about, arrays) = match layers {
+            [one] => (one.about.clone(), one.arrays.clone()),
+            _ => stack(width, layers),
         };
-        let arrays = match layers {
-            [one] => one.arrays.clone(),
-            _ => arrays,
-        };
+        let arrays = arrays.into_iter().map(|(name, array)| (format!("inner.{name}"), array)).collect();
         let depth = 2 + layers.iter().map(|layer| layer.depth).max().unwrap_or(0);
-        Layer { about: Describe::around("Residual", "", about), arrays, cell: None, depth }
+        Layer { about: Describe::around("Residual", "inner", about), arrays, cell: None, depth }
     }
 
     fn numbers(&self) -> usize {

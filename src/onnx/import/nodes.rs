@@ -94,7 +94,7 @@ impl Importer<'_> {
                 });
                 Ok(Value::Sequence(Sequence { axes: axes.collect(), ..sequence.clone() }))
             }
-            Value::Zeros if whole => Err(Error::value("zeros", "numbers", "whole numbers")),
+            Value::Zeros(_) if whole => Err(Error::value("zeros", "numbers", "whole numbers")),
             other => Ok(other.clone()),
         }
     }
@@ -115,23 +115,14 @@ impl Importer<'_> {
             return Ok(vec![self.embedding(node, table, tokens)?]);
         }
         match wanted(inputs, 0)? {
-            Value::Zeros => Ok(vec![Value::Zeros; node.outputs.len()]),
+            Value::Zeros(_) => Ok(vec![Value::Zeros(None); node.outputs.len()]),
             Value::States(why) => Ok(vec![Value::States(why); node.outputs.len()]),
             Value::Sizes(_) => Ok(vec![shapes::arrange(node, inputs)?]),
             Value::Constant(tensor) => {
                 let constant = constants::arrange(node, tensor, inputs, &mut self.room)?;
                 Ok(constant)
             }
-            // Repeated to another shape, and reshaped there: only the cells know.
-            Value::Repeated(tensor) => match node.op.as_str() {
-                "Expand" => Ok(vec![Value::Repeated(tensor.clone())]),
-                "Slice" | "Gather" => {
-                    let parts = constants::arrange(node, tensor, inputs, &mut self.room)?;
-                    let repeated = |value| if let Value::Constant(t) = value { Value::Repeated(t) } else { value };
-                    Ok(parts.into_iter().map(repeated).collect())
-                }
-                _ => Err(Error::value("input", "a constant or outputs of a layer", "a constant that is repeated")),
-            },
+            Value::Repeated(tensor) => constants::arrange_repeated(node, tensor, inputs, &mut self.room),
             Value::Sequence(sequence) => {
                 let sequence = sequence.clone();
                 match self.arrange_sequence(node, &sequence, inputs) {

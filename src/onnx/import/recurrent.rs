@@ -143,7 +143,7 @@ impl Importer<'_> {
         let (mut lanes, mut any) = (Vec::new(), false);
         for (lane, name) in ["initial_h", "initial_c"].into_iter().take(cells.gates.lanes).enumerate() {
             lanes.push(match given(inputs, 5 + lane) {
-                None | Some(Value::Zeros) => vec![0.0; all],
+                None | Some(Value::Zeros(_)) => vec![0.0; all],
                 Some(Value::States(_)) => vec![0.0; all],
                 Some(Value::Sequence(own)) if self.is_input(own) => {
                     let place = own.parts.iter().flatten().next();

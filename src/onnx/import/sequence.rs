@@ -1,8 +1,10 @@
 //! Operators that move the outputs of layers: axes change places, come and go, directions are taken apart and put together, and
 //! the last step is taken.
 
+use std::rc::Rc;
+
 use super::super::model::Node;
-use super::constants::{bounds, permutation, places_of_new, slices, split_sizes};
+use super::constants::{bounds, concatenated, permutation, places_of_new, slices, split_sizes};
 use super::line::{Direction, Layer};
 use super::nodes::{axis_of, given, list, wanted};
 use super::value::{Axis, STATES, Sequence, Size, Sizes, Value};
@@ -163,6 +165,9 @@ impl Importer<'_> {
                 if !is_last {
                     return Err(Error::value("steps", "all, or the last one", format!("{start} to {end}")));
                 }
+                if self.is_input(sequence) {
+                    return Err(Error::value("input that is cut", "a state", "a sequence"));
+                }
                 if self.time.is_some_and(|time| time != outer) {
                     return Err(Error::value("slice", "one along time", "one along the batch"));
                 }
@@ -250,9 +255,15 @@ impl Importer<'_> {
                 other => other.map(Value::Sequence),
             };
         }
-        if values.iter().all(|value| matches!(value, Value::Zeros)) {
-            return Ok(Value::Zeros);
+        let is_zero = |value: &&Value| match value {
+            Value::Zeros(_) => true,
+            Value::Constant(tensor) | Value::Repeated(tensor) => tensor.is_zero() && tensor.as_floats().is_some(),
+            _ => false,
+        };
+        if values.iter().any(|value| matches!(value, Value::Zeros(_))) && values.iter().all(is_zero) {
+            return Ok(Value::Zeros(None));
         }
+        let is_repeated = values.iter().any(|value| matches!(value, Value::Repeated(_)));
         if values.iter().any(|value| matches!(value, Value::Sizes(_))) {
             let lists = values.iter().map(|value| value.as_sizes().filter(|sizes| !sizes.is_scalar));
             let Some(lists) = lists.collect::<Option<Vec<Sizes>>>() else {
@@ -263,14 +274,15 @@ impl Importer<'_> {
         }
         let mut tensors = Vec::new();
         for value in &values {
-            let Value::Constant(tensor) = value else {
+            let (Value::Constant(tensor) | Value::Repeated(tensor)) = value else {
                 return Err(Error::value("inputs", "constants, all of them", value.what()));
             };
             self.room.take(tensor.numbers.len())?;
             tensors.push(&**tensor);
         }
         let axis = axis_of(node.int("axis", 0), tensors[0].dims.len())?;
-        Ok(Value::Constant(std::rc::Rc::new(super::constants::concatenated(&tensors, axis)?)))
+        let all = Rc::new(concatenated(&tensors, axis)?);
+        Ok(if is_repeated { Value::Repeated(all) } else { Value::Constant(all) })
     }
 
     fn concat_sequences(&mut self, node: &Node, sequences: &[Sequence]) -> Result<Sequence, Error> {

@@ -52,6 +52,7 @@ fn shape(node: &Node, value: &Value) -> Result<Value, Error> {
     let all: Vec<Size> = match value {
         Value::Constant(tensor) => tensor.dims.iter().map(|dim| Size::Known(*dim as i64)).collect(),
         Value::Sequence(sequence) => sequence.sizes(),
+        Value::Zeros(Some(sizes)) => sizes.clone(),
         Value::Sizes(sizes) if sizes.is_scalar => Vec::new(),
         Value::Sizes(sizes) => vec![Size::Known(sizes.list.len() as i64)],
         other => return Err(Error::value("input", "outputs of a layer", other.what())),
@@ -85,7 +86,7 @@ fn constant_of_shape(node: &Node, shape: &Value) -> Result<Value, Error> {
         None => Tensor::floats(vec![1], vec![0.0]),
     };
     let number = match &tensor.numbers {
-        Numbers::Floats(_) if tensor.is_zero() => return Ok(Value::Zeros),
+        Numbers::Floats(_) if tensor.is_zero() => return Ok(Value::Zeros(Some(sizes.list))),
         Numbers::Floats(_) => return Ok(Value::Repeated(Rc::new(tensor))),
         Numbers::Ints(numbers) => numbers.first().copied().unwrap_or(0),
     };

@@ -10,8 +10,8 @@ use crate::Error;
 pub(super) enum Value {
     /// Numbers of the file.
     Constant(Rc<Tensor>),
-    /// Numbers that are all 0, in a shape that does not matter.
-    Zeros,
+    /// Numbers that are all 0, with their sizes where they are told.
+    Zeros(Option<Vec<Size>>),
     /// Numbers of the file, repeated along sizes that are not known: broadcast, as ONNX calls it.
     Repeated(Rc<Tensor>),
     /// Whole numbers of which some are sizes of the input.
@@ -79,7 +79,7 @@ impl Value {
     pub(super) fn what(&self) -> String {
         match self {
             Value::Constant(tensor) => format!("a constant of shape {:?}", tensor.dims),
-            Value::Zeros => "zeros".into(),
+            Value::Zeros(_) => "zeros".into(),
             Value::Repeated(_) => "a constant that is repeated".into(),
             Value::Sizes(_) => "sizes of the input".into(),
             Value::Sequence(_) => "outputs of a layer".into(),
