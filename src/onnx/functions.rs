@@ -16,7 +16,9 @@ pub(super) fn of(names: &[String], alpha: Vec<f64>, beta: Vec<f64>) -> Result<Ve
     let functions = functions.collect::<Result<Vec<_>, _>>()?;
     match alpha.len() + beta.len() {
         0 => Ok(functions),
-        more => Err(Error::value("activation_alpha and activation_beta", "one for each parameter", format!("{more} more"))),
+        more => {
+            Err(Error::value("activation_alpha and activation_beta", "one for each parameter", format!("{more} more")))
+        }
     }
 }
 

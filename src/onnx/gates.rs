@@ -27,13 +27,8 @@ const OF_GRU: &[(&str, &str)] = &[("gate_activation", "sigmoid"), ("candidate_ac
 const OF_RNN: &[(&str, &str)] = &[("activation", "tanh")];
 
 /// Here i f g o, or i g o where f = 1 - i; there i o f c.
-const LSTM: Gates = Gates {
-    op: "LSTM",
-    order: &[Some(0), Some(3), Some(1), Some(2)],
-    peepholes: &[],
-    functions: OF_LSTM,
-    lanes: 2,
-};
+const LSTM: Gates =
+    Gates { op: "LSTM", order: &[Some(0), Some(3), Some(1), Some(2)], peepholes: &[], functions: OF_LSTM, lanes: 2 };
 const COUPLED: Gates = Gates { order: &[Some(0), Some(2), None, Some(1)], ..LSTM };
 /// Here r z n, there z r h.
 const GRU: Gates =

@@ -44,7 +44,7 @@ impl Room {
 
 /// The network of a graph.
 pub(super) fn import<F: Float>(graph: &Graph, bytes: usize) -> Result<Imported<F>, Error> {
-    let room = Room { left: bytes.saturating_mul(16).saturating_add(1 << 20) };
+    let room = Room { left: bytes.saturating_mul(4).saturating_add(1 << 20) };
     let mut importer = Importer {
         graph,
         values: HashMap::new(),

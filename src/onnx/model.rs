@@ -72,8 +72,12 @@ impl Graph {
             return Err(Error::value("operator set of the ONNX file", expected, got));
         }
         let Some(graph) = model.graph else { return Err(Error::value("ONNX file", "a graph in it", "none")) };
-        let counts =
-            [("nodes", &graph.node), ("constants", &graph.initializer), ("inputs", &graph.input), ("outputs", &graph.output)];
+        let counts = [
+            ("nodes", &graph.node),
+            ("constants", &graph.initializer),
+            ("inputs", &graph.input),
+            ("outputs", &graph.output),
+        ];
         for (what, list) in counts {
             limit(what, list.len(), MOST)?;
         }

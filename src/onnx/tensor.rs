@@ -63,12 +63,12 @@ impl Tensor {
         let numbers = match tensor.data_type {
             dtype::FLOAT if raw.is_empty() => Numbers::Floats(tensor.float_data.into_iter().map(f64::from).collect()),
             dtype::DOUBLE if raw.is_empty() => Numbers::Floats(tensor.double_data),
-            dtype::FLOAT16 if raw.is_empty() => {
-                Numbers::Floats(tensor.int32_data.into_iter().map(|bits| f16::from_bits(bits as u16).to_f64()).collect())
-            }
-            dtype::BFLOAT16 if raw.is_empty() => {
-                Numbers::Floats(tensor.int32_data.into_iter().map(|bits| bf16::from_bits(bits as u16).to_f64()).collect())
-            }
+            dtype::FLOAT16 if raw.is_empty() => Numbers::Floats(
+                tensor.int32_data.into_iter().map(|bits| f16::from_bits(bits as u16).to_f64()).collect(),
+            ),
+            dtype::BFLOAT16 if raw.is_empty() => Numbers::Floats(
+                tensor.int32_data.into_iter().map(|bits| bf16::from_bits(bits as u16).to_f64()).collect(),
+            ),
             dtype::INT64 if raw.is_empty() => Numbers::Ints(tensor.int64_data),
             dtype::INT32 | dtype::BOOL | dtype::INT8 | dtype::UINT8 if raw.is_empty() => {
                 Numbers::Ints(tensor.int32_data.into_iter().map(i64::from).collect())

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use deep_rnn::data::{flat_state, state_from_flat};
-use deep_rnn::ndarray::{Array2, Array3, ArrayD, Axis as Dim, IxDyn, Ix2, Ix3};
+use deep_rnn::ndarray::{Array2, Array3, ArrayD, Axis as Dim, Ix2, Ix3, IxDyn};
 use deep_rnn::onnx::{Axis, Imported};
 use deep_rnn::prelude::*;
 use safetensors::{Dtype, SafeTensors};

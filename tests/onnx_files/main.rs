@@ -7,5 +7,7 @@ mod deep;
 mod back;
 mod files;
 mod hostile;
-mod refused;
+mod message;
+mod nets;
 mod read;
+mod refused;

@@ -40,7 +40,7 @@ fn of_pytorch_by_dynamo() {
 
 #[test]
 fn of_keras() {
-    check("keras-", 7);
+    check("keras-", 6);
 }
 
 #[test]

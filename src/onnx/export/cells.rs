@@ -39,7 +39,8 @@ impl<'a> Cell<'a> {
         let Some(gates) = gates::of_kind(&about.kind) else {
             return Err(Error::value("layer", "a cell that ONNX has", about));
         };
-        for (name, why) in [("units", "a projection"), ("projection_clip", "a projection"), ("clip_cell", "a clipped cell state")]
+        for (name, why) in
+            [("units", "a projection"), ("projection_clip", "a projection"), ("clip_cell", "a clipped cell state")]
         {
             if about.get(name).is_some() {
                 return Err(Error::value("cell", "one that ONNX has", why));
@@ -72,7 +73,8 @@ impl<F: Float> Exporter<'_, F> {
             return Err(Error::value("input", "rows of numbers", "tokens"));
         }
         let Cell { gates, units: h, .. } = *first;
-        let (count, directions, d) = (gates.order.len(), cells.len(), first.about.sizes.map_or(0, |(inputs, _)| inputs));
+        let (count, directions, d) =
+            (gates.order.len(), cells.len(), first.about.sizes.map_or(0, |(inputs, _)| inputs));
         let (mut w, mut r, mut b, mut p) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let has_bias = cells.iter().any(|cell| ["b", "b_h"].iter().any(|own| self.has(cell, own)));
         for cell in cells {
@@ -99,7 +101,8 @@ impl<F: Float> Exporter<'_, F> {
         let r = constant("R", &[directions, count * h, h], &r);
         let b = constant("B", &[directions, 2 * count * h], &b);
         let p = constant("P", &[directions, gates.peepholes.len() * h], &p);
-        let (mut inputs, mut outputs) = (vec![x, &w, &r, &b, ""], vec![self.writer.fresh(&format!("{name}/{}_Y", gates.op))]);
+        let (mut inputs, mut outputs) =
+            (vec![x, &w, &r, &b, ""], vec![self.writer.fresh(&format!("{name}/{}_Y", gates.op))]);
         let index = self.cells;
         self.cells += 1;
         let mut firsts = Vec::new();

@@ -72,13 +72,7 @@ impl Writer {
     }
 
     /// The same with one output, whose name it gives.
-    pub(super) fn one(
-        &mut self,
-        op: &str,
-        name: &str,
-        inputs: &[&str],
-        attributes: Vec<proto::Attribute>,
-    ) -> String {
+    pub(super) fn one(&mut self, op: &str, name: &str, inputs: &[&str], attributes: Vec<proto::Attribute>) -> String {
         let output = self.fresh(&format!("{name}/{op}_out"));
         self.node(op, name, inputs, &[&output], attributes);
         output

@@ -1,8 +1,8 @@
 //! Layers other than cells, and layers around others.
 
+use super::super::gates;
 use super::cells::Cell;
 use super::graph::{float, int};
-use super::super::gates;
 use super::{Exporter, Way, joined};
 use crate::{Describe, Error, Float};
 

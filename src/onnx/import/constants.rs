@@ -100,10 +100,13 @@ pub(super) fn arrange(
             if numbers.len() != sizes.list.len() || numbers.len() > 1 + tensor.dims[axis] {
                 return Err(Error::value("indices", "whole numbers that are known, each place once", indices.what()));
             }
-            let parts: Result<Vec<Tensor>, Error> = numbers.iter().map(|index| {
-                let index = axis_of(*index, tensor.dims[axis])?;
-                sliced(tensor, axis, index, index + 1)
-            }).collect();
+            let parts: Result<Vec<Tensor>, Error> = numbers
+                .iter()
+                .map(|index| {
+                    let index = axis_of(*index, tensor.dims[axis])?;
+                    sliced(tensor, axis, index, index + 1)
+                })
+                .collect();
             let parts = parts?;
             let mut all = concatenated(&parts.iter().collect::<Vec<_>>(), axis)?;
             if sizes.is_scalar {

@@ -13,8 +13,9 @@ pub(super) struct Layer {
     pub arrays: Vec<(String, Rc<Tensor>)>,
     /// Whether it is a cell, in a direction.
     pub cell: Option<Direction>,
-    /// How many layers are inside each other in it.
+    /// How many layers are inside each other in it, and how many there are.
     depth: usize,
+    size: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,13 +45,15 @@ pub(super) struct Line {
 
 /// Layers inside layers: no deeper than this.
 const DEEPEST: usize = 16;
+/// As many numbers take as much memory as a layer without any.
+const OF_LAYER: usize = 256;
 /// Layers on top of each other.
 const HIGHEST: usize = 10_000;
 
 impl Layer {
     pub(super) fn new(about: Describe, arrays: Vec<(&str, Tensor)>) -> Self {
         let arrays = arrays.into_iter().map(|(name, tensor)| (name.to_string(), Rc::new(tensor))).collect();
-        Layer { about, arrays, cell: None, depth: 1 }
+        Layer { about, arrays, cell: None, depth: 1, size: 1 }
     }
 
     /// The same read from the end.
@@ -76,7 +79,8 @@ impl Layer {
         };
         let mut arrays = prefixed("forward", forward);
         arrays.extend(prefixed("backward", backward));
-        Ok(Layer { about, arrays, cell: None, depth: 1 + forward.depth.max(backward.depth) })
+        let (depth, size) = (1 + forward.depth.max(backward.depth), 1 + forward.size + backward.size);
+        Ok(Layer { about, arrays, cell: None, depth, size })
     }
 
     /// x + f(x), f these layers.
@@ -87,7 +91,8 @@ impl Layer {
         };
         let arrays = arrays.into_iter().map(|(name, array)| (format!("inner.{name}"), array)).collect();
         let depth = 2 + layers.iter().map(|layer| layer.depth).max().unwrap_or(0);
-        Layer { about: Describe::around("Residual", "inner", about), arrays, cell: None, depth }
+        let size = 2 + layers.iter().map(|layer| layer.size).sum::<usize>();
+        Layer { about: Describe::around("Residual", "inner", about), arrays, cell: None, depth, size }
     }
 
     fn numbers(&self) -> usize {
@@ -120,7 +125,7 @@ impl Line {
     pub(super) fn push(&mut self, below: usize, layer: Layer, room: &mut Room) -> Result<usize, Error> {
         let Place { input, height, width, .. } = self.places[below];
         if height >= HIGHEST || layer.depth > DEEPEST {
-            let expected = format!("at most {HIGHEST}, and {DEEPEST} inside each other");
+            let expected = format!("at most {HIGHEST} on each other and {DEEPEST} inside each other");
             return Err(Error::value("layers", expected, format!("{} and {}", height + 1, layer.depth)));
         }
         room.take(layer.numbers())?;
@@ -175,7 +180,8 @@ impl Line {
         let (low, high) = if height(one) <= height(other) { (one, other) } else { (other, one) };
         let (mut at, mut layers) = (high, Vec::new());
         while height(at) > height(low) {
-            room.take(1)?;
+            // Each is copied, with what is inside it.
+            room.take(OF_LAYER * self.places[at].layer.as_ref().map_or(1, |layer| layer.size))?;
             layers.extend(self.places[at].layer.as_ref());
             let Some(below) = self.places[at].below else { break };
             at = below;
@@ -195,11 +201,7 @@ impl Line {
     /// # Errors
     /// If they are two of one direction.
     #[allow(clippy::type_complexity)]
-    pub(super) fn two_directions(
-        &self,
-        one: usize,
-        other: usize,
-    ) -> Result<Option<(usize, &Layer, &Layer)>, Error> {
+    pub(super) fn two_directions(&self, one: usize, other: usize) -> Result<Option<(usize, &Layer, &Layer)>, Error> {
         let place = |at: usize| {
             let Place { below: Some(below), layer: Some(layer), .. } = &self.places[at] else { return None };
             layer.cell.map(|direction| (*below, layer, direction))

@@ -22,12 +22,7 @@ pub(super) fn given(inputs: &[Option<Value>], index: usize) -> Option<&Value> {
 }
 
 /// Whole numbers that are an attribute in earlier versions of an operator and an input in later ones.
-pub(super) fn list(
-    node: &Node,
-    name: &str,
-    inputs: &[Option<Value>],
-    index: usize,
-) -> Result<Option<Vec<i64>>, Error> {
+pub(super) fn list(node: &Node, name: &str, inputs: &[Option<Value>], index: usize) -> Result<Option<Vec<i64>>, Error> {
     if let Some(ints) = node.ints(name) {
         return Ok(Some(ints.to_vec()));
     }

@@ -46,7 +46,11 @@ impl Importer<'_> {
         let x = x.clone();
         let cells = Cells::of(node, inputs)?;
         let [Some(below)] = x.parts[..] else {
-            return Err(Error::value("input X", "outputs of one direction, or of two side by side", "directions apart"));
+            return Err(Error::value(
+                "input X",
+                "outputs of one direction, or of two side by side",
+                "directions apart",
+            ));
         };
         let (time, batch) = self.axes(&x, &cells)?;
         self.lengths(given(inputs, 4), time, batch)?;
@@ -63,7 +67,8 @@ impl Importer<'_> {
                     arrays.push((format!("state.{lane}"), Tensor::floats(vec![1, cells.units], row)));
                 }
             }
-            let mut layer = Layer::new(about, arrays.iter().map(|(name, array)| (name.as_str(), array.clone())).collect());
+            let mut layer =
+                Layer::new(about, arrays.iter().map(|(name, array)| (name.as_str(), array.clone())).collect());
             layer.cell = Some(Direction::Forward);
             let layer = if *direction == Direction::Reverse { layer.reversed() } else { layer };
             parts.push(Some(self.line.push(below, layer, &mut self.room)?));
@@ -216,7 +221,8 @@ fn rows(tensor: &Rc<Tensor>, cells: &Cells) -> Result<Vec<f64>, Error> {
     let mut rows = Vec::with_capacity(directions * units);
     for direction in 0..directions {
         for unit in 0..units {
-            let of_row = |row: usize| at(if cells.batch_first { [row, direction, unit] } else { [direction, row, unit] });
+            let of_row =
+                |row: usize| at(if cells.batch_first { [row, direction, unit] } else { [direction, row, unit] });
             let first = of_row(0);
             if (1..dims[of_batch]).any(|row| of_row(row) != first) {
                 return Err(Error::value("rows", "the same numbers for each row of the batch", "others"));
@@ -363,7 +369,8 @@ impl Cells {
             self.gates.functions.iter().zip(functions).map(|((name, _), own)| (*name, own.to_string())).collect();
         let usual = self.gates.functions.iter().zip(&named).all(|((_, usual), (_, own))| usual == own);
         // The plain cell where it will do.
-        let about = if usual { about } else { named.into_iter().fold(about, |about, (name, own)| about.setting(name, own)) };
+        let about =
+            if usual { about } else { named.into_iter().fold(about, |about, (name, own)| about.setting(name, own)) };
         Ok(match self.clip {
             Some(clip) => about.setting("clip_gates", clip),
             None => about,

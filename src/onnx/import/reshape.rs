@@ -45,7 +45,8 @@ impl Importer<'_> {
         match self.matched(sequence, &sequence.axes, &target, &start) {
             Some(found) => Ok((found.axes, found.merged)),
             None => {
-                let expected = "the same axes, sizes of 1 apart, with directions and columns, or time and batch, as one";
+                let expected =
+                    "the same axes, sizes of 1 apart, with directions and columns, or time and batch, as one";
                 Err(Error::value("shape", expected, format!("{:?} of {own:?}", shape.list)))
             }
         }

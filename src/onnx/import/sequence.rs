@@ -4,12 +4,16 @@
 use std::rc::Rc;
 
 use super::super::model::Node;
+use super::Importer;
 use super::constants::{bounds, concatenated, permutation, places_of_new, slices, split_sizes};
 use super::line::{Direction, Layer};
 use super::nodes::{axis_of, given, list, wanted};
+use super::shapes::LONGEST;
 use super::value::{Axis, STATES, Sequence, Size, Sizes, Value};
-use super::Importer;
 use crate::{Describe, Error};
+
+/// Directions and states side by side.
+const MOST_PARTS: usize = 256;
 
 impl Importer<'_> {
     pub(super) fn arrange_sequence(
@@ -90,7 +94,11 @@ impl Importer<'_> {
                 let mut own = self.slice(sequence, axis, index, end)?;
                 if sizes.is_scalar {
                     if !own.is_one(own.axes[axis]) {
-                        return Err(Error::value(format!("axis {axis}"), "one whose places can be told apart", "another"));
+                        return Err(Error::value(
+                            format!("axis {axis}"),
+                            "one whose places can be told apart",
+                            "another",
+                        ));
                     }
                     own.axes.remove(axis);
                 }
@@ -120,12 +128,7 @@ impl Importer<'_> {
     }
 
     /// The bounds of slices: an end may be the size of the axis itself.
-    fn known_slices(
-        &self,
-        node: &Node,
-        inputs: &[Option<Value>],
-        sequence: &Sequence,
-    ) -> Result<Vec<[i64; 4]>, Error> {
+    fn known_slices(&self, node: &Node, inputs: &[Option<Value>], sequence: &Sequence) -> Result<Vec<[i64; 4]>, Error> {
         let mut inputs = inputs.to_vec();
         if let Some(Value::Sizes(sizes)) = given(&inputs, 2) {
             let to_end = sizes.list.iter().map(|size| match size {
@@ -217,7 +220,9 @@ impl Importer<'_> {
     /// The layer whose columns are those of two directions, the forward one first; below a last step, where both are one.
     pub(super) fn side_by_side(&mut self, parts: &[Option<usize>]) -> Result<usize, Error> {
         let expected = "the forward and then the reverse direction of one input";
-        let &[Some(one), Some(other)] = parts else { return Err(Error::value("columns side by side", expected, STATES)) };
+        let &[Some(one), Some(other)] = parts else {
+            return Err(Error::value("columns side by side", expected, STATES));
+        };
         // The last step of both: of the two together.
         let inner = |place: usize| match self.line.layer(place) {
             Some(layer) if layer.about.kind == "Last" => (self.line.below(place).unwrap_or(place), true),
@@ -269,7 +274,10 @@ impl Importer<'_> {
             let Some(lists) = lists.collect::<Option<Vec<Sizes>>>() else {
                 return Err(Error::value("inputs", "lists of sizes", "others"));
             };
-            let list: Vec<Size> = lists.into_iter().flat_map(|sizes| sizes.list).take(1024).collect();
+            let list: Vec<Size> = lists.into_iter().flat_map(|sizes| sizes.list).collect();
+            if list.len() > LONGEST {
+                return Err(Error::value("sizes", format!("at most {LONGEST}"), list.len()));
+            }
             return Ok(Sizes::list(list).into());
         }
         let mut tensors = Vec::new();
@@ -313,16 +321,16 @@ impl Importer<'_> {
                 Ok(Sequence { axes, parts: vec![Some(place)], is_state: first.is_state })
             }
             // Directions, or what has an axis of size 1 where they would be.
-            Axis::Directions | Axis::One
-                if first.axes[axis] == Axis::Directions || first.directions().is_none() =>
-            {
+            Axis::Directions | Axis::One if first.axes[axis] == Axis::Directions || first.directions().is_none() => {
                 let mut parts = Vec::new();
                 for sequence in sequences {
                     if !matches!(sequence.axes[axis], Axis::Directions | Axis::One) {
                         return refused();
                     }
-                    self.room.take(sequence.parts.len())?;
                     parts.extend(sequence.parts.iter().copied());
+                    if parts.len() > MOST_PARTS {
+                        return Err(Error::value("states", format!("at most {MOST_PARTS}"), parts.len()));
+                    }
                 }
                 let mut axes = first.axes.clone();
                 axes[axis] = Axis::Directions;

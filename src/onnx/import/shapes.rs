@@ -10,7 +10,7 @@ use super::value::{Size, Sizes, Value};
 use crate::Error;
 
 /// Lists of sizes are no longer than this.
-const LONGEST: usize = 1024;
+pub(super) const LONGEST: usize = 16;
 
 pub(super) fn evaluate(node: &Node, inputs: &[Option<Value>]) -> Result<Value, Error> {
     match node.op.as_str() {
@@ -21,7 +21,8 @@ pub(super) fn evaluate(node: &Node, inputs: &[Option<Value>]) -> Result<Value, E
             let list = a.list.iter().zip(&b.list).map(|(a, b)| match (a, b) {
                 (Size::Known(a), Size::Known(b)) => Ok(Size::Known(i64::from(a == b))),
                 // A size is none of those numbers that stand for something else.
-                (Size::Of(_) | Size::Product(..), Size::Known(n)) | (Size::Known(n), Size::Of(_) | Size::Product(..))
+                (Size::Of(_) | Size::Product(..), Size::Known(n))
+                | (Size::Known(n), Size::Of(_) | Size::Product(..))
                     if *n < 0 =>
                 {
                     Ok(Size::Known(0))
