@@ -33,7 +33,12 @@ fn function(name: &str, alpha: &mut IntoIter<f64>, beta: &mut IntoIter<f64>) -> 
         "leakyrelu" => Activation::LeakyRelu(alpha.next().unwrap_or(0.01)),
         "elu" => Activation::Elu(alpha.next().unwrap_or(1.0)),
         "thresholdedrelu" => Activation::ThresholdedRelu(alpha.next().unwrap_or(1.0)),
-        "hardsigmoid" => Activation::HardSigmoid(alpha.next().unwrap_or(0.2), beta.next().unwrap_or(0.5)),
+        "hardsigmoid" => {
+            let (slope, offset) = (alpha.next().unwrap_or(0.2), beta.next().unwrap_or(0.5));
+            // The file has it in `f32`, and a sixth has no short decimal.
+            let sixth = 1.0 / 6.0;
+            Activation::HardSigmoid(if slope as f32 == sixth as f32 { sixth } else { slope }, offset)
+        }
         "affine" => match (alpha.next(), beta.next()) {
             (Some(1.0), Some(0.0)) => Activation::Identity,
             (Some(slope), Some(offset)) => Activation::Affine(slope, offset),

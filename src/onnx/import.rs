@@ -116,7 +116,9 @@ impl Importer<'_> {
         while let Some(None) = inputs.last() {
             inputs.pop();
         }
-        let outputs = match refused {
+        // Of what has graphs inside the reader wants to hear first.
+        let has_graphs = matches!(node.op.as_str(), "If" | "Loop" | "Scan");
+        let outputs = match refused.filter(|_| !has_graphs) {
             Some(error) => Err(error),
             None => self.evaluate(&node, &inputs).map_err(|error| Rc::new(error.within(node.label()))),
         };
@@ -174,7 +176,10 @@ impl Importer<'_> {
         for port in &self.graph.outputs {
             let label = || format!("output {:?}", port.name);
             match self.values.get(&port.name) {
-                Some(Value::Sequence(sequence)) if !self.is_input(sequence) => match &found {
+                Some(Value::Sequence(sequence)) if self.is_input(sequence) => {
+                    return Err(Error::value(label(), "an output that layers make of an input", "an input as it is"));
+                }
+                Some(Value::Sequence(sequence)) => match &found {
                     None => found = Some((port, sequence.clone())),
                     Some((_, other)) if other.is_state && !sequence.is_state => found = Some((port, sequence.clone())),
                     Some(_) if sequence.is_state => {}

@@ -1,6 +1,5 @@
 //! Our own files: read back they are the same network; and files for other programs (`tests/data/onnx_back.py`).
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use deep_rnn::cells::Activation;
@@ -15,13 +14,15 @@ use crate::nets::{D, H, V, networks};
 const T: usize = 6;
 const B: usize = 3;
 
-/// Arrays by name, in `f64`.
-fn arrays<N: Params>(network: &N) -> BTreeMap<String, Vec<f64>> {
-    let mut all = BTreeMap::new();
-    network.visit(&mut |name, array| {
-        all.insert(name.to_string(), array.iter().map(|x| x.as_f64()).collect());
-    });
+/// Arrays with their names, in `f64`.
+fn arrays<N: Params>(network: &N) -> Vec<(String, Vec<f64>)> {
+    let mut all = Vec::new();
+    network.visit(&mut |name, array| all.push((name.to_string(), array.iter().map(|x| x.as_f64()).collect())));
     all
+}
+
+fn numbers<N: Params>(network: &N) -> Vec<Vec<f64>> {
+    arrays(network).into_iter().map(|(_, numbers)| numbers).collect()
 }
 
 /// Rows of numbers, or of tokens where the network begins with a layer for them.
@@ -69,7 +70,6 @@ fn there_and_back<F: Float>() {
             continue;
         }
         assert_eq!(ours, back, "{name}: to the bit");
-        let numbers = |network: &Network<F>| arrays(network).into_values().collect::<Vec<_>>();
         assert_eq!(numbers(network), numbers(&imported.network), "{name}: the same arrays in the same order");
         // Written again it is the same file.
         if onnx::write(&imported.network).unwrap() == file {
@@ -100,14 +100,14 @@ fn there_and_back_in_f64() {
 fn any_type_of_network() {
     let cell = Lstm::<f32>::spec(H).build(D, &mut Init::seeded(1)).unwrap();
     let back = onnx::read::<f32>(&onnx::write(&cell).unwrap()).unwrap();
-    assert_eq!(arrays(&cell).into_values().collect::<Vec<_>>(), arrays(&back).into_values().collect::<Vec<_>>());
+    assert_eq!(numbers(&cell), numbers(&back));
     let stack = Stacked::repeat(D, 2, &Gru::<f32>::spec(D), 1).unwrap();
     let back = onnx::read::<f32>(&onnx::write(&stack).unwrap()).unwrap();
     assert_eq!(arrays(&stack), arrays(&back));
     let net = Network::<f32>::builder(V).embedding(D).lstm(H).seed(1).build().unwrap();
     let model = LanguageModel::new(net, 1).unwrap();
     let back = onnx::read::<f32>(&onnx::write(&model).unwrap()).unwrap();
-    assert_eq!(arrays(&model).into_values().collect::<Vec<_>>(), arrays(&back).into_values().collect::<Vec<_>>());
+    assert_eq!(numbers(&model), numbers(&back));
     assert_eq!(back.output_size(), V);
 }
 

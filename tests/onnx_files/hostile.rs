@@ -14,7 +14,7 @@ static ALLOCATED: PeakAlloc = PeakAlloc;
 
 #[test]
 fn cut_off_anywhere() {
-    for name in ["script-lstm2-bi", "keras-tagger", "hand-opset11"] {
+    for name in ["script-lstm2-bi", "dynamo-lstm1", "hand-opset11"] {
         let whole = bytes(name);
         assert!(onnx::read::<f32>(&whole).is_ok());
         for end in 0..whole.len() {
@@ -85,10 +85,7 @@ fn made_to_ask_for_much() {
 
     // Graphs in attributes of nodes of graphs, deeper than a stack.
     let mut graph = Vec::new();
-    for _ in 0..100_000 {
-        if graph.len() > 1 << 22 {
-            break;
-        }
+    for _ in 0..3000 {
         graph = [text(1, &node("If", &[], &[], &[[text(1, b"then_branch"), text(6, &graph)].concat()]))].concat();
     }
     let deep_node = node("If", &["x"], &["y"], &[[text(1, b"then_branch"), text(6, &graph)].concat()]);

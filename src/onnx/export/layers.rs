@@ -92,7 +92,7 @@ impl<F: Float> Exporter<'_, F> {
         let [_, (_, inner)] = &about.inner[..] else {
             return Err(Error::value("layers inside Tied", 2, about.inner.len()));
         };
-        let w = self.array(prefix, "w", 2)?;
+        let w = self.array(prefix, "embedding.w", 2)?;
         let op = if way.tokens { "Gather" } else { "MatMul" };
         let inputs = if way.tokens { [&*w, x] } else { [x, &*w] };
         let embedded = self.writer.one(op, name, &inputs, Vec::new());
