@@ -2,6 +2,7 @@
 //! refused, which is an error only where the outputs need them.
 
 mod build;
+mod cells;
 mod constants;
 mod heads;
 mod line;
@@ -158,7 +159,7 @@ impl Importer<'_> {
         Ok(value)
     }
 
-    /// The size that axis `outer` of the input says it has. All inputs with axes count, since only one of them may be in use.
+    /// The size that axis `outer` of the input says it has.
     fn declared(&self, sequence: &Sequence, outer: usize) -> Option<i64> {
         let place = sequence.parts.iter().flatten().next()?;
         let port = self.graph.inputs.get(self.line.input_of(*place))?;

@@ -12,8 +12,9 @@ use crate::Float;
 /// Nodes, constants, inputs and outputs so far.
 pub(super) struct Writer {
     graph: proto::Graph,
-    /// Names in use.
+    /// Names of values, and of nodes, in use.
     names: HashSet<String>,
+    nodes: HashSet<String>,
 }
 
 /// A size: its name, or where it has none the number.
@@ -22,7 +23,8 @@ pub(super) type Dim<'a> = (Option<&'a str>, usize);
 impl Writer {
     pub(super) fn new() -> Self {
         let names = ["", "x", "y"].map(str::to_string).into();
-        Writer { graph: proto::Graph { name: "network".into(), ..Default::default() }, names }
+        let graph = proto::Graph { name: "network".into(), ..Default::default() };
+        Writer { graph, names, nodes: HashSet::new() }
     }
 
     pub(super) fn graph(self) -> proto::Graph {
@@ -31,13 +33,7 @@ impl Writer {
 
     /// A name that nothing has yet: this one, or this one with a number.
     pub(super) fn fresh(&mut self, name: &str) -> String {
-        let mut own = name.to_string();
-        let mut number = 1;
-        while !self.names.insert(own.clone()) {
-            number += 1;
-            own = format!("{name}_{number}");
-        }
-        own
+        unused(&mut self.names, name)
     }
 
     pub(super) fn input(&mut self, name: &str, elem_type: i32, dims: &[Dim<'_>]) {
@@ -63,7 +59,7 @@ impl Writer {
         let node = proto::Node {
             input: names(inputs),
             output: names(outputs),
-            name: format!("{name}/{op}"),
+            name: unused(&mut self.nodes, &format!("{name}/{op}")),
             op_type: op.into(),
             attribute: attributes.iter().map(|attribute| attribute.encode_to_vec().into()).collect(),
             domain: String::new(),
@@ -91,6 +87,17 @@ impl Writer {
         self.graph.initializer.push(tensor.encode_to_vec().into());
         name
     }
+}
+
+/// This name, or this one with a number.
+fn unused(names: &mut HashSet<String>, name: &str) -> String {
+    let mut own = name.to_string();
+    let mut number = 1;
+    while !names.insert(own.clone()) {
+        number += 1;
+        own = format!("{name}_{number}");
+    }
+    own
 }
 
 fn info(name: &str, elem_type: i32, dims: &[Dim<'_>]) -> Bytes {

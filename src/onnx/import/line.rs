@@ -155,7 +155,7 @@ impl Line {
         self.places[place].below.is_none()
     }
 
-    /// Whether the layers here need no order of time: so many layers down.
+    /// The layers up to a place, bottom first.
     pub(super) fn path(&self, place: usize) -> Vec<&Layer> {
         let mut layers = Vec::new();
         let mut at = Some(place);

@@ -9,7 +9,7 @@ use super::{Importer, constants, shapes};
 use crate::Error;
 
 /// An input that has to be there.
-pub(super) fn wanted<'v>(inputs: &'v [Option<Value>], index: usize) -> Result<&'v Value, Error> {
+pub(super) fn wanted(inputs: &[Option<Value>], index: usize) -> Result<&Value, Error> {
     match inputs.get(index) {
         Some(Some(value)) => Ok(value),
         _ => Err(Error::value(format!("input {index}"), "a value", "none")),

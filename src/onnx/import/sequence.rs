@@ -33,7 +33,13 @@ impl Importer<'_> {
             "Squeeze" => {
                 let axes = match list(node, "axes", inputs, 1)? {
                     Some(axes) => axes.iter().map(|axis| axis_of(*axis, rank)).collect::<Result<Vec<_>, _>>()?,
-                    None => (0..rank).filter(|axis| sequence.is_one(sequence.axes[*axis])).collect(),
+                    None => {
+                        let is_one = |axis: &Axis| matches!(axis, Axis::Outer(outer) if self.declared(sequence, *outer) == Some(1));
+                        if sequence.axes.iter().any(is_one) {
+                            return Err(Error::value("axes", "those to be squeezed", "none: all of size 1"));
+                        }
+                        (0..rank).filter(|axis| sequence.is_one(sequence.axes[*axis])).collect()
+                    }
                 };
                 if let Some(axis) = axes.iter().find(|axis| !sequence.is_one(sequence.axes[**axis])) {
                     return Err(Error::value(format!("axis {axis}"), "one of size 1 for all inputs", "another"));
