@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use deep_rnn::ndarray::Array3;
 use deep_rnn::onnx;
+use deep_rnn::prelude::*;
 use peak_alloc::PeakAlloc;
 
 use crate::deep::deep;
@@ -54,8 +56,14 @@ fn bytes_changed() {
             }
         }
         let start = Instant::now();
-        read += usize::from(onnx::read::<f32>(&file).is_ok());
+        let network = onnx::read::<f32>(&file);
         slowest = slowest.max(start.elapsed());
+        // What is read can be run.
+        if let Ok(network) = network {
+            let ys = network.predict(&Array3::zeros((3, 2, network.input_size()))).unwrap();
+            assert_eq!(ys.dim(), (network.output_steps(3), 2, network.output_size()));
+            read += 1;
+        }
     }
     println!("{count} files with bytes changed: {read} read, the others refused, slowest {slowest:?}");
     assert!(read > 0 && slowest < Duration::from_secs(5));
