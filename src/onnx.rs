@@ -1,4 +1,4 @@
-//! Networks in ONNX files (with the feature `onnx`): [`read`] and [`import`] make a [`Network`] of a file, [`write`] makes a file of any
+//! Networks in ONNX files (with the feature `onnx`): [`read`] and [`import`] make a [`Network`] of a file, [`write`](fn@write) makes a file of any
 //! network.
 //!
 //! ```

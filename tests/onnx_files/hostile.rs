@@ -120,7 +120,7 @@ fn made_to_ask_for_much() {
     let mut nodes: Vec<Vec<u8>> = vec![node("Mul", &["x", "k"], &["t0"], &[])];
     nodes.extend((0..20_000).map(|i| node("Mul", &[&format!("t{i}"), "k"], &[&format!("t{}", i + 1)], &[])));
     nodes.push(node("Identity", &["t20000"], &["y"], &[]));
-    refuse("a high tower", &model(&nodes, &[k.clone()]), "at most 10000");
+    refuse("a high tower", &model(&nodes, std::slice::from_ref(&k)), "at most 10000");
     // Sums inside sums.
     let mut nodes: Vec<Vec<u8>> = vec![node("MatMul", &["x", "w"], &["t0"], &[])];
     nodes.extend((0..1000).flat_map(|i| {

@@ -1,6 +1,6 @@
 //! Which axes of a sequence a reshape keeps, takes as one or takes apart.
 
-use super::value::{Axis, Sequence, Size};
+use super::value::{Axis, Sequence, Size, shown};
 use super::{Importer, value};
 use crate::Error;
 
@@ -39,7 +39,7 @@ impl Importer<'_> {
         });
         let target = target.collect::<Result<Vec<_>, _>>()?;
         if target.len() > 5 || own.len() > 5 || target.iter().filter(|size| **size == Target::Rest).count() > 1 {
-            return Err(Error::value("shape", "at most 5 sizes, and -1 once", format!("{:?}", shape.list)));
+            return Err(Error::value("shape", "at most 5 sizes, and -1 once", shown(&shape.list)));
         }
         let start = Found { axes: Vec::new(), merged: false };
         match self.matched(sequence, &sequence.axes, &target, &start) {
@@ -47,7 +47,7 @@ impl Importer<'_> {
             None => {
                 let expected =
                     "the same axes, sizes of 1 apart, with directions and columns, or time and batch, as one";
-                Err(Error::value("shape", expected, format!("{:?} of {own:?}", shape.list)))
+                Err(Error::value("shape", expected, format!("{} of {}", shown(&shape.list), shown(&own))))
             }
         }
     }

@@ -43,6 +43,17 @@ pub(super) enum Size {
     Unknown,
 }
 
+/// Sizes, for messages.
+pub(super) fn shown(sizes: &[Size]) -> String {
+    let one = |size: &Size| match size {
+        Size::Known(number) => number.to_string(),
+        Size::Of(axis) => format!("input[{axis}]"),
+        Size::Product(a, b) => format!("input[{a}]·input[{b}]"),
+        Size::Unknown => "?".into(),
+    };
+    format!("[{}]", sizes.iter().map(one).collect::<Vec<_>>().join(", "))
+}
+
 /// The outputs of a layer, or the graph's input, and the meaning of each axis.
 #[derive(Clone, Debug)]
 pub(super) struct Sequence {
