@@ -55,6 +55,8 @@ pub(super) fn import<F: Float>(graph: &Graph, bytes: usize) -> Result<Imported<F
         batch: None,
         tokens: None,
         outside_states: Vec::new(),
+        cut_inputs: Vec::new(),
+        takes_parts: false,
     };
     importer.inputs();
     for bytes in &graph.nodes {
@@ -73,8 +75,11 @@ struct Importer<'g> {
     batch: Option<usize>,
     /// Which input has tokens.
     tokens: Option<usize>,
-    /// Inputs that are states.
+    /// Inputs that are states or lengths.
     outside_states: Vec<usize>,
+    /// Inputs of which parts are taken; and whether a part is a state.
+    cut_inputs: Vec<usize>,
+    takes_parts: bool,
 }
 
 impl Importer<'_> {
@@ -166,6 +171,18 @@ impl Importer<'_> {
         port.dims.as_ref()?.get(outer).copied().flatten()
     }
 
+    /// A part of an input, or several as one: what can only be a state.
+    fn part_of(&mut self, sequence: &Sequence) -> Value {
+        let places = sequence.parts.iter().flatten();
+        let inputs: Vec<usize> = places.map(|place| self.line.input_of(*place)).collect();
+        for input in inputs {
+            if !self.cut_inputs.contains(&input) {
+                self.cut_inputs.push(input);
+            }
+        }
+        Value::States(OUTSIDE)
+    }
+
     /// Whether these are the outputs of no layer but an input itself.
     fn is_input(&self, sequence: &Sequence) -> bool {
         matches!(sequence.parts[..], [Some(place)] if self.line.is_input(place))
@@ -208,7 +225,7 @@ impl Importer<'_> {
             _ => self.side_by_side(&sequence.parts)?,
         };
         let input = self.line.input_of(place);
-        if self.outside_states.contains(&input) {
+        if self.outside_states.contains(&input) || self.takes_parts && self.cut_inputs.contains(&input) {
             let expected = "an input that is a sequence, and not a state or lengths too";
             return Err(Error::value(format!("input {:?}", self.graph.inputs[input].name), expected, "both"));
         }

@@ -431,6 +431,11 @@ def hand():
     states = np.arange(B * H, dtype=np.float32).reshape(1, B, H)
     refused("hand-states-differ", [helper.make_node("LSTM", ["x", "W", "R", "B", "", "h", "h"], ["Y"], name="cell", hidden_size=H), helper.make_node("Squeeze", ["Y", "axes"], ["y"])], small | {"h": states})
     refused("hand-directions", [helper.make_node("LSTM", ["x", "W", "R", "B"], ["Y"], name="cell", hidden_size=H, direction="bidirectional"), helper.make_node("Reshape", ["Y", "shape"], ["y"], name="wrong")], two | {"shape": np.array([0, 0, -1], np.int64)})
+    decoder = [lstm, squeeze, helper.make_node("LSTM", ["s", "W1", "R", "B", "", "", "Yc"], ["Z"], name="decoder", hidden_size=H)]
+    refused("hand-decoder", [*decoder, helper.make_node("Squeeze", ["Z", "axes"], ["y"])], small | {"W1": small["R"]})
+    cut = [helper.make_node("Slice", ["x", "zero", "one"], ["first"]), helper.make_node("RNN", ["x", "W", "R", "", "", "first"], ["Y"], name="cell")]
+    square = {"W": np.ones((1, D, D), np.float32), "R": np.ones((1, D, D), np.float32), "zero": np.array([0], np.int64), "one": np.array([1], np.int64)}
+    refused("hand-cut", [*cut, helper.make_node("Squeeze", ["Y", "axes"], ["y"])], square)
     body = helper.make_graph([helper.make_node("Identity", ["i"], ["o"])], "body", [helper.make_tensor_value_info("i", TensorProto.FLOAT, None)], [helper.make_tensor_value_info("o", TensorProto.FLOAT, None)])
     refused("hand-scan", [helper.make_node("Scan", ["x"], ["y"], name="loop", body=body, num_scan_inputs=1)])
     refused("hand-opset", [lstm, squeeze, helper.make_node("Identity", ["s"], ["y"])], small, opset=6)

@@ -36,7 +36,7 @@ impl Importer<'_> {
         let mut axes = outer.to_vec();
         axes.push(Axis::Columns(Some(outputs)));
         let place = self.line.push(place, layer, &mut self.room)?;
-        Ok(Value::Sequence(Sequence { axes, parts: vec![Some(place)], is_state: sequence.is_state }))
+        Ok(Value::Sequence(Sequence { axes, parts: vec![Some(place)], is_state: false }))
     }
 
     pub(super) fn matmul(&mut self, inputs: &[Option<Value>]) -> Result<Value, Error> {
@@ -94,9 +94,9 @@ impl Importer<'_> {
                 self.add_bias(sequence, constant)
             }
             ("Mul", sequence @ Value::Sequence(_), constant) | ("Mul", constant, sequence @ Value::Sequence(_)) => {
-                self.scale(sequence, number(constant)?)
+                self.scale(sequence, constant, false)
             }
-            ("Div", sequence @ Value::Sequence(_), constant) => self.scale(sequence, 1.0 / number(constant)?),
+            ("Div", sequence @ Value::Sequence(_), constant) => self.scale(sequence, constant, true),
             ("Mul", Value::Zeros(_), Value::Zeros(_) | Value::Constant(_))
             | ("Mul", Value::Constant(_), Value::Zeros(_))
             | ("Add" | "Sub", Value::Zeros(_), Value::Zeros(_)) => Ok(Value::Zeros(None)),
@@ -172,19 +172,22 @@ impl Importer<'_> {
         }
         let w = w.clone();
         let sequence = sequence.clone();
+        fits(constant, &sequence)?;
         let b = self.row(constant, outputs)?;
         let layer = linear(w, Some(b));
         let place = self.line.push(below, layer, &mut self.room)?;
         Ok(Value::Sequence(Sequence { parts: vec![Some(place)], ..sequence }))
     }
 
-    fn scale(&mut self, value: &Value, factor: f64) -> Result<Value, Error> {
+    fn scale(&mut self, value: &Value, constant: &Value, divides: bool) -> Result<Value, Error> {
         let (sequence, place) = self.sequence(value)?;
+        fits(constant, sequence)?;
+        let factor = if divides { 1.0 / number(constant)? } else { number(constant)? };
         let width = sequence.columns().unwrap_or(0);
         let about = Describe::new("Scale", width, width).setting("factor", factor).without_sizes();
         let sequence = sequence.clone();
         let place = self.line.push(place, Layer::new(about, Vec::new()), &mut self.room)?;
-        Ok(Value::Sequence(Sequence { parts: vec![Some(place)], ..sequence }))
+        Ok(Value::Sequence(Sequence { parts: vec![Some(place)], is_state: false, ..sequence }))
     }
 
     /// The sum of two directions along their axis.
@@ -259,6 +262,16 @@ fn matrix(value: &Value) -> Result<&Rc<Tensor>, Error> {
         Value::Constant(tensor) if tensor.dims.len() == 2 && tensor.dims.iter().all(|dim| *dim > 0) => Ok(tensor),
         Value::Constant(tensor) => Err(Error::shape("weight", "[D, V], both at least 1", &tensor.dims)),
         other => Err(Error::value("weight", "a constant", other.what())),
+    }
+}
+
+/// A constant with more axes would give the outputs more.
+fn fits(constant: &Value, sequence: &Sequence) -> Result<(), Error> {
+    match constant {
+        Value::Constant(tensor) if tensor.dims.len() > sequence.axes.len() => {
+            Err(Error::shape("constant", format!("at most {} axes", sequence.axes.len()), &tensor.dims))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::super::model::Node;
 use super::super::tensor::Tensor;
-use super::value::{Axis, OUTSIDE, Sequence, Sizes, Value};
+use super::value::{Axis, Sequence, Sizes, Value};
 use super::{Importer, constants, shapes};
 use crate::Error;
 
@@ -122,7 +122,7 @@ impl Importer<'_> {
                 let sequence = sequence.clone();
                 match self.arrange_sequence(node, &sequence, inputs) {
                     // A part of an input that is no sequence, or states put into another shape, can still be states.
-                    Err(_) if self.is_input(&sequence) => Ok(vec![Value::States(OUTSIDE); node.outputs.len()]),
+                    Err(_) if self.is_input(&sequence) => Ok(vec![self.part_of(&sequence); node.outputs.len()]),
                     Err(_) if sequence.is_state => Ok(vec![Value::States(super::value::STATES); node.outputs.len()]),
                     other => other,
                 }

@@ -8,7 +8,7 @@ use super::Importer;
 use super::cells::Cells;
 use super::line::{Direction, Layer};
 use super::nodes::{given, wanted};
-use super::value::{Axis, CELL, Sequence, Size, Value};
+use super::value::{Axis, CELL, OUTSIDE, Sequence, Size, Value};
 use crate::{Describe, Error};
 
 impl Importer<'_> {
@@ -90,7 +90,11 @@ impl Importer<'_> {
             _ => false,
         };
         match lengths {
-            None | Some(Value::States(_)) => Ok(()),
+            None => Ok(()),
+            Some(Value::States(OUTSIDE)) => {
+                self.takes_parts = true;
+                Ok(())
+            }
             Some(Value::Sequence(own)) if self.is_input(own) => {
                 let place = own.parts.iter().flatten().next();
                 self.outside_states.extend(place.map(|place| self.line.input_of(*place)));
@@ -120,7 +124,10 @@ impl Importer<'_> {
         for (lane, name) in ["initial_h", "initial_c"].into_iter().take(cells.gates.lanes).enumerate() {
             lanes.push(match given(inputs, 5 + lane) {
                 None | Some(Value::Zeros(_)) => vec![0.0; all],
-                Some(Value::States(_)) => vec![0.0; all],
+                Some(Value::States(OUTSIDE)) => {
+                    self.takes_parts = true;
+                    vec![0.0; all]
+                }
                 Some(Value::Sequence(own)) if self.is_input(own) => {
                     let place = own.parts.iter().flatten().next();
                     self.outside_states.extend(place.map(|place| self.line.input_of(*place)));

@@ -9,7 +9,7 @@ use super::constants::{bounds, concatenated, permutation, places_of_new, slices,
 use super::line::{Direction, Layer};
 use super::nodes::{axis_of, given, list, wanted};
 use super::shapes::LONGEST;
-use super::value::{Axis, STATES, Sequence, Size, Sizes, Value};
+use super::value::{Axis, OUTSIDE, STATES, Sequence, Size, Sizes, Value};
 use crate::{Describe, Error};
 
 /// Directions and states side by side.
@@ -257,10 +257,18 @@ impl Importer<'_> {
                 .iter()
                 .filter_map(|value| if let Value::Sequence(own) = value { Some(own.clone()) } else { None })
                 .collect();
+            let from_inputs = |value: &&Value| match value {
+                Value::Sequence(own) => self.is_input(own),
+                other => matches!(other, Value::States(OUTSIDE)),
+            };
+            if values.iter().all(from_inputs) {
+                sequences.iter().for_each(|own| _ = self.part_of(own));
+                return Ok(Value::States(OUTSIDE));
+            }
             if sequences.len() != values.len() {
                 return Ok(Value::States(STATES));
             }
-            let states = sequences.iter().all(|own| own.is_state || self.is_input(own));
+            let states = sequences.iter().any(|own| own.is_state || self.is_input(own));
             return match self.concat_sequences(node, &sequences) {
                 Err(_) if states => Ok(Value::States(STATES)),
                 other => other.map(Value::Sequence),
