@@ -149,6 +149,8 @@ pub mod language;
 pub mod layers;
 pub mod loss;
 mod memory;
+#[cfg(feature = "onnx")]
+pub mod onnx;
 pub mod optim;
 mod params;
 mod part;

@@ -55,8 +55,15 @@ fn safetensors<F: Float>(path: &Path) -> Result<Network<F>, Error> {
     missing(path, "safetensors", "safetensors")
 }
 
+/// ONNX begins with no word of its own.
+#[cfg(feature = "onnx")]
 fn other<F: Float>(path: &Path) -> Result<Network<F>, Error> {
-    let expected = "safetensors, JSON of RTNeural, AIDA-X, GuitarML or NAM, or ONNX";
+    Ok(crate::onnx::open(path)?.network)
+}
+
+#[cfg(not(feature = "onnx"))]
+fn other<F: Float>(path: &Path) -> Result<Network<F>, Error> {
+    let expected = "safetensors, JSON of RTNeural, AIDA-X, GuitarML or NAM, or (with the feature \"onnx\") ONNX";
     Err(Error::value("format", expected, "something else").in_file(path))
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
-#[cfg(feature = "audio")]
+#[cfg(any(feature = "audio", feature = "onnx"))]
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -81,7 +81,7 @@ pub(crate) fn sync_folder(folder: &Path) -> std::io::Result<()> {
 }
 
 /// Writes these bytes in the place of `path`.
-#[cfg(feature = "audio")]
+#[cfg(any(feature = "audio", feature = "onnx"))]
 pub(crate) fn replace_with(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     replace(path, |file| file.write_all(bytes))
 }
