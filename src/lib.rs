@@ -43,7 +43,7 @@
 //!
 //! What most programs need is in the [`prelude`]; what is not at the root is in a module by what it is for: [`cells`], [`layers`],
 //! [`train`] (engine, batches), [`loss`], [`optim`], [`infer`] (packed, step by step), [`language`], [`text`], [`data`] (inputs, states),
-//! [`files`] (networks in files), [`checkpoint`] (trainings that go on), [`init`] (starting values), [`custom`] (to write a cell or layer of one's own), [`gradcheck`], [`cpu`].
+//! [`files`] (networks in files; ONNX's in `onnx`), [`checkpoint`] (trainings that go on), [`init`] (starting values), [`custom`] (to write a cell or layer of one's own), [`gradcheck`], [`cpu`].
 //!
 //! # The traits, from the bottom up
 //!
@@ -107,6 +107,7 @@
 //! | `safetensors` (default) | networks in files, ours and PyTorch's; checkpoints | `safetensors`, `half`, `serde_json`, `serde` |
 //! | `serde` | descriptions of networks as JSON, TOML and the like | `serde` |
 //! | `audio` | JSON of RTNeural, AIDA-X, GuitarML, NAM | `serde_json`, `serde` |
+//! | `onnx` | ONNX files | `prost`, `half` |
 //! | `relatives` | the relatives of cells (peepholes, coupled gates, other activations, clips) from files and descriptions; as long to compile as the cells | |
 //! | `compiled-f64` | a debug build that is fast in `f64` | |
 //!

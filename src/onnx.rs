@@ -155,7 +155,7 @@ pub fn open<F: Float>(path: impl AsRef<Path>) -> Result<Imported<F>, Error> {
 /// Writes the ONNX file of a network: all of it or, if that fails, nothing, and the file that was there stays.
 ///
 /// # Errors
-/// As those of [`write`], and if the file can't be written.
+/// As those of [`write()`], and if the file can't be written.
 pub fn save<N: Recurrent + Params>(network: &N, path: impl AsRef<Path>) -> Result<(), Error> {
     let path = path.as_ref();
     let bytes = write(network).map_err(|error| error.in_file(path))?;
