@@ -136,13 +136,15 @@ impl<F: Float> AudioModel<F> {
     /// If the test does not fit the network.
     pub fn self_test(&self) -> Result<Option<f64>, Error> {
         let Some(SelfTest { inputs, outputs, gains }) = &self.self_test else { return Ok(None) };
-        let width = self.network.input_size();
-        if inputs.len() != outputs.len() * width {
-            return Err(Error::value("input_batch", format!("{} numbers", outputs.len() * width), inputs.len()));
+        let (width, each) = (self.network.input_size(), self.network.output_size());
+        let steps = outputs.len() / each;
+        if outputs.len() != steps * each || inputs.len() != steps * width {
+            let expected = format!("{width} numbers a step, for {each} of output_batch");
+            let got = format!("{} for {}", inputs.len(), outputs.len());
+            return Err(Error::value("input_batch", expected, got));
         }
-        let xs = ndarray::Array3::from_shape_fn((outputs.len(), 1, width), |(t, _, d)| {
-            F::from_f64(inputs[t * width + d] / gains.0)
-        });
+        let xs =
+            ndarray::Array3::from_shape_fn((steps, 1, width), |(t, _, d)| F::from_f64(inputs[t * width + d] / gains.0));
         let ys = self.network.predict(&xs)?;
         let difference = |(y, expected): (&F, &f64)| (y.as_f64() / gains.1 - expected).abs();
         // NaN is no pass.

@@ -62,8 +62,13 @@ impl<A: SeqLayer, B: SeqLayer<Elem = A::Elem>> Bidirectional<A, B> {
             if a == b { Ok(()) } else { Err(Error::value(name, format!("{a}, as in the forward direction"), b)) }
         };
         widths("input_size of the backward direction", forward.input_size(), backward.input_size())?;
-        if merge == Merge::Sum {
-            widths("output_size of the backward direction", forward.output_size(), backward.output_size())?;
+        let (ahead, back) = (forward.output_size(), backward.output_size());
+        match merge {
+            Merge::Sum => widths("output_size of the backward direction", ahead, back)?,
+            Merge::Concat if ahead.checked_add(back).is_none() => {
+                return Err(Error::value("output_size", "a width that can be counted", format!("{ahead} and {back}")));
+            }
+            Merge::Concat => {}
         }
         Ok(Bidirectional { forward, backward: Reversed::new(backward), merge })
     }

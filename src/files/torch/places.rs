@@ -13,7 +13,7 @@ struct Theirs {
     /// What names begin with.
     prefix: String,
     /// What stands for our `_l0` in the names of a cell.
-    layer: Option<String>,
+    layer: String,
 }
 
 /// The places of a network's layers in modules.
@@ -50,7 +50,7 @@ pub(super) fn of(about: &Describe, modules: &[Module]) -> Result<Places, Error> 
 fn units(module: &Module) -> impl Iterator<Item = (Theirs, &Describe)> {
     module.layers.iter().enumerate().map(move |(i, about)| {
         let layer = if module.is_cell { String::new() } else { format!("_l{i}") };
-        (Theirs { prefix: module.dotted(), layer: Some(layer) }, about)
+        (Theirs { prefix: module.dotted(), layer }, about)
     })
 }
 
@@ -59,9 +59,9 @@ impl Places {
     pub(super) fn theirs(&self, name: &str) -> Option<String> {
         let fitting = self.0.iter().filter_map(|(prefix, theirs)| Some((theirs, name.strip_prefix(prefix.as_str())?)));
         let (theirs, local) = fitting.min_by_key(|(_, local)| local.len())?;
-        let local = match (&theirs.layer, local.split_once("_l0")) {
-            (Some(layer), Some((stem, suffix))) => format!("{stem}{layer}{suffix}"),
-            _ => local.to_string(),
+        let local = match local.split_once("_l0") {
+            Some((stem, suffix)) => format!("{stem}{}{suffix}", theirs.layer),
+            None => local.to_string(),
         };
         Some(format!("{}{local}", theirs.prefix))
     }
