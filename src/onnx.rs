@@ -1,9 +1,8 @@
-//! Networks in ONNX files (with the feature `onnx`): [`read`] and [`import`] make a [`Network`] of a file, [`write`](fn@write) makes a file of any
-//! network.
+//! Networks in ONNX files (with the feature `onnx`): [`read`] and [`import`] make a [`Network`] of a file,
+//! [`write`](fn@write) makes a file of any network.
 //!
 //! ```
-//! use deep_rnn::onnx;
-//! use deep_rnn::prelude::*;
+//! use deep_rnn::onnx; use deep_rnn::prelude::*;
 //!
 //! let net = Network::<f32>::builder(28).gru(16).linear(5).seed(1).build()?;
 //! let file = onnx::write(&net)?; // the bytes of an ONNX file
@@ -15,8 +14,8 @@
 //!
 //! # What is read
 //!
-//! Operator sets 7 to 25. Between the graph's input and its output there has to be a line of layers; a graph is read node by node, and
-//! what is not understood is an error where the output needs it, which names the node.
+//! Operator sets 7 to 25. Between the graph's input and its output there has to be a line of layers; a graph is read
+//! node by node, and what is not understood is an error where the output needs it, which names the node.
 //!
 //! | in the file | here |
 //! | --- | --- |
@@ -34,18 +33,20 @@
 //! | `Dropout`, `Identity`, `Cast` | nothing |
 //! | `Transpose`, `Squeeze`, `Unsqueeze`, `Reshape`, `Flatten`, `Slice`, `Split`, `Concat`, `Expand`, `ReduceSum` that move or merge axes; `Shape` and what exporters compute of it | nothing: [`Imported`] says how the file has its axes |
 //!
-//! Not read: softmax, loops (an exporter that has unrolled a layer, or written it as `Loop`), the state that
-//! a reverse direction ends with, several outputs that are no states, numbers in other files, other domains' operators.
+//! Not read: softmax, loops (an exporter that has unrolled a layer, or written it as
+//! `Loop`), the state that a reverse direction ends with, several outputs that are no states, numbers in other files,
+//! other domains' operators.
 //!
-//! Weights may be `f16`, `bf16`, `f32` or `f64`; they become `F`. A bad file gives an error: no panic, and no more memory than the file's
-//! size accounts for, times a constant.
+//! Weights may be `f16`, `bf16`, `f32` or `f64`; they become `F`. A bad file gives an error: no panic, and no more
+//! memory than the file's size accounts for, times a constant.
 //!
 //! # What is written
 //!
-//! Operator set 14 (17 with a `LayerNorm`), time first, sizes `T` and `B` left open: input `x` `[T, B, D]` (or tokens `[T, B]`, where an
-//! embedding is at the bottom), output `y` `[T, B, H]`. A recurrent layer's state is an input and an output, of layer number k `hk_in`,
-//! `hk_out` and `ck_in`, `ck_out`, `[directions, B, H]`; a learned one is a constant. Dropouts are left out, as they do nothing
-//! outside of training. Weights have the network's type; `f64` is right by the standard, but few programs run it.
+//! Operator set 14 (17 with a `LayerNorm`), time first, sizes `T` and `B` left open: input `x` `[T, B, D]` (or tokens
+//! `[T, B]`, where an embedding is at the bottom), output `y` `[T, B, H]`. A recurrent layer's state is an input and
+//! an output, of layer number k `hk_in`, `hk_out` and `ck_in`, `ck_out`, `[directions, B, H]`; a learned one is a
+//! constant. Dropouts are left out, as they do nothing outside of training. Weights have the network's type; `f64` is
+//! right by the standard, but few programs run it.
 //!
 //! ONNX has no projections, clipped cell states, zoneouts or functions of one's own: networks with them are refused.
 //! Attributes are `f32` there, so parameters of activations and clips of an `f64` network may lose digits.
@@ -63,8 +64,8 @@ use std::path::Path;
 
 use crate::{Error, Float, Network, Params, Recurrent};
 
-/// A network that was read, and how the file has its input and output. The network itself always takes `[T, B, D]`, and gives
-/// `[T, B, H]`, or `[1, B, H]` where it ends with the last step.
+/// A network that was read, and how the file has its input and output. The network itself always takes `[T, B, D]`,
+/// and gives `[T, B, H]`, or `[1, B, H]` where it ends with the last step.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Imported<F: Float> {
@@ -125,12 +126,13 @@ impl<F: Float> fmt::Debug for Imported<F> {
     }
 }
 
-/// The network of an ONNX file, and how the file has its axes. A model that was exported batch first has another order outside
-/// than the network: turn arrays round with [`time_major`](crate::data::time_major) where [`batch_first`](Place::batch_first) says so.
+/// The network of an ONNX file, and how the file has its axes. A model that was exported batch first has another
+/// order outside than the network: turn arrays round with [`time_major`](crate::data::time_major) where
+/// [`batch_first`](Place::batch_first) says so.
 ///
 /// # Errors
-/// If the bytes are no ONNX file of a version that is read, or the outputs need something that no layer here does; the message names
-/// the node.
+/// If the bytes are no ONNX file of a version that is read, or the outputs need something that no layer here does;
+/// the message names the node.
 pub fn import<F: Float>(bytes: &[u8]) -> Result<Imported<F>, Error> {
     import::import(&model::Graph::of(bytes)?, bytes.len())
 }
@@ -165,7 +167,8 @@ pub fn save<N: Recurrent + Params>(network: &N, path: impl AsRef<Path>) -> Resul
 /// The longest file, in bytes: messages of this format are no longer than 2 GiB.
 const LONGEST: u64 = 1 << 31;
 
-/// The bytes of the ONNX file of a network: of any type, a layer alone, a stack, a [`LanguageModel`](crate::language::LanguageModel).
+/// The bytes of the ONNX file of a network: of any type, a layer alone, a stack, a
+/// [`LanguageModel`](crate::language::LanguageModel).
 ///
 /// # Errors
 /// If it has a layer or setting that ONNX does not have; the message names the layer.

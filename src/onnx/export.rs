@@ -37,7 +37,7 @@ pub(super) fn export<N: Recurrent + Params>(network: &N) -> Result<Vec<u8>, Erro
     // What is seen of a network first is its output: the states come after it.
     let steps = if network.output_steps(usize::MAX) == 1 { (None, 1) } else { (t, 0) };
     exporter.writer.output("y", of_numbers, &[steps, (b, 0), (None, outputs)]);
-    let last = exporter.layer(&about, "", "x", Way { reversed: false, tokens })?;
+    let last = exporter.layer(&about, "", "x", Way { reversed: false, tokens, sum: false })?;
     exporter.writer.node("Identity", "output", &[&last], &["y"], Vec::new());
     let opset = if exporter.needs_norm { OPSET_OF_NORM } else { OPSET };
     let set = proto::OperatorSet { domain: String::new(), version: opset };
@@ -67,6 +67,8 @@ struct Way {
     reversed: bool,
     /// As tokens.
     tokens: bool,
+    /// Whether two directions are added.
+    sum: bool,
 }
 
 fn number_type<F: Float>() -> i32 {

@@ -5,8 +5,8 @@ use std::vec::IntoIter;
 use crate::Error;
 use crate::cells::Activation;
 
-/// The functions of these names. `alpha` and `beta` have a number for each that takes one, in their order; from where they end, each
-/// has its own usual ones.
+/// The functions of these names. `alpha` and `beta` have a number for each that takes one, in their order; from where
+/// they end, each has its own usual ones.
 ///
 /// # Errors
 /// If a name is none, a function has no usual parameter and none is given, or there are more numbers than parameters.

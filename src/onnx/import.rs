@@ -1,5 +1,5 @@
-//! From a graph to layers: each node in its order, with what is known of its inputs. A node that is not read makes values that are
-//! refused, which is an error only where the outputs need them.
+//! From a graph to layers: each node in its order, with what is known of its inputs. A node that is not read makes
+//! values that are refused, which is an error only where the outputs need them.
 
 mod build;
 mod cells;

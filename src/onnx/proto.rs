@@ -1,5 +1,5 @@
-//! The messages of an ONNX file, with the fields that are in use. What is repeated is kept as bytes and decoded one by one, after it
-//! has been counted, so that a file of many empty messages takes no more memory than it has bytes.
+//! The messages of an ONNX file, with the fields that are in use. What is repeated is kept as bytes and decoded one by
+//! one, after it has been counted, so that a file of many empty messages takes no more memory than it has bytes.
 
 use prost::Message;
 use prost::bytes::Bytes;

@@ -1,4 +1,5 @@
-//! Broken files give an `Err`, in little time and memory: cut off anywhere, with bytes changed, and made to ask for much.
+//! Broken files give an `Err`, in little time and memory: cut off anywhere, with bytes changed, and made to ask for
+//! much.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! ONNX files: what exporters and hand-made ones say, against ONNX Runtime (`tests/data/onnx_files.py` has the cases); our own files
-//! read back; and files that are broken.
+//! ONNX files: what exporters and hand-made ones say, against ONNX Runtime (`tests/data/onnx_files.py` has the cases);
+//! our own files read back; and files that are broken.
 
 #[path = "../support/deep.rs"]
 mod deep;

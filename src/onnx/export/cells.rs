@@ -66,7 +66,8 @@ impl<'a> Cell<'a> {
 }
 
 impl<F: Float> Exporter<'_, F> {
-    /// One node of these cells, which are one direction or both; the name of its outputs, `[T, B, H]` or `[T, B, 2H]`.
+    /// One node of these cells, which are one direction or both; the name of its outputs, `[T, B, H]`, or `[T, B, 2H]`
+    /// of two that are not added.
     pub(super) fn cells(&mut self, cells: &[Cell<'_>], name: &str, x: &str, way: Way) -> Result<String, Error> {
         let first = &cells[0];
         if way.tokens {
@@ -133,6 +134,10 @@ impl<F: Float> Exporter<'_, F> {
         if directions == 1 {
             let axes = self.writer.ints(&joined(&first.prefix, "axes"), &[1], &[1]);
             return Ok(self.writer.one("Squeeze", name, &[y, &axes], Vec::new()));
+        }
+        if way.sum {
+            let axes = self.writer.ints(&joined(&first.prefix, "axes"), &[1], &[1]);
+            return Ok(self.writer.one("ReduceSum", name, &[y, &axes], vec![int("keepdims", 0)]));
         }
         let turned = self.writer.one("Transpose", name, &[y], vec![ints("perm", &[0, 2, 1, 3])]);
         let shape = self.writer.ints(&joined(&first.prefix, "shape"), &[3], &[0, 0, (directions * h) as i64]);

@@ -114,7 +114,7 @@ impl<F: Float> Exporter<'_, F> {
         self.plus_bias(prefix, name, y)
     }
 
-    /// Two directions: one node where both are cells of one kind, and are put side by side.
+    /// Two directions: one node where both are cells of one kind.
     fn bidirectional(&mut self, about: &Describe, prefix: &str, x: &str, way: Way) -> Result<String, Error> {
         let name = if prefix.is_empty() { "network" } else { prefix };
         let [(first, forward), (second, backward)] = &about.inner[..] else {
@@ -123,10 +123,10 @@ impl<F: Float> Exporter<'_, F> {
         let (first, second) = (joined(prefix, first), joined(prefix, second));
         let sum = about.text("merge")? == Some("sum");
         let is_cell = |about: &Describe| gates::of_kind(&about.kind).is_some();
-        if !sum && !way.reversed && is_cell(forward) && is_cell(backward) {
+        if !way.reversed && is_cell(forward) && is_cell(backward) {
             let both = [Cell::of(forward, &first, false)?, Cell::of(backward, &second, true)?];
             if both[0].goes_with(&both[1]) {
-                return self.cells(&both, name, x, way);
+                return self.cells(&both, name, x, Way { sum, ..way });
             }
         }
         let ahead = self.layer(forward, &first, x, way)?;

@@ -167,8 +167,8 @@ impl Line {
         layers
     }
 
-    /// What the sum of the values at these two places is a layer of, and the place that layer is on: two directions of one input, or a
-    /// layer's output and its input.
+    /// What the sum of the values at these two places is a layer of, and the place that layer is on: two directions of
+    /// one input, or a layer's output and its input.
     ///
     /// # Errors
     /// If it is neither.
@@ -196,7 +196,8 @@ impl Line {
         }
     }
 
-    /// The forward and the reverse cell over one and the same input, which these two places are; and that input's place.
+    /// The forward and the reverse cell over one and the same input, which these two places are; and that input's
+    /// place.
     ///
     /// # Errors
     /// If they are two of one direction.

@@ -117,7 +117,8 @@ impl Importer<'_> {
         }
     }
 
-    /// First states that the file has: of each lane a row for each direction. None where they are 0 or come from the caller.
+    /// First states that the file has: of each lane a row for each direction. None where they are 0 or come from the
+    /// caller.
     fn states(&mut self, cells: &Cells, inputs: &[Option<Value>]) -> Result<Option<Vec<Vec<f64>>>, Error> {
         let all = cells.directions.len() * cells.units;
         let (mut lanes, mut any) = (Vec::new(), false);
@@ -176,8 +177,8 @@ impl Importer<'_> {
     }
 }
 
-/// The rows of a first state, a direction after the other: of an array `[directions, B, H]` (or `[B, directions, H]`), broadcast, whose
-/// rows of the batch are all the same.
+/// The rows of a first state, a direction after the other: of an array `[directions, B, H]` (or `[B, directions, H]`),
+/// broadcast, whose rows of the batch are all the same.
 fn rows(tensor: &Rc<Tensor>, cells: &Cells) -> Result<Vec<f64>, Error> {
     let (directions, units) = (cells.directions.len(), cells.units);
     let refused = |expected: &str| Err(Error::shape("shape", expected, &tensor.dims));

@@ -1,5 +1,5 @@
-//! Operators that move the outputs of layers: axes change places, come and go, directions are taken apart and put together, and
-//! the last step is taken.
+//! Operators that move the outputs of layers: axes change places, come and go, directions are taken apart and put
+//! together, and the last step is taken.
 
 use std::rc::Rc;
 
@@ -34,7 +34,8 @@ impl Importer<'_> {
                 let axes = match list(node, "axes", inputs, 1)? {
                     Some(axes) => axes.iter().map(|axis| axis_of(*axis, rank)).collect::<Result<Vec<_>, _>>()?,
                     None => {
-                        let is_one = |axis: &Axis| matches!(axis, Axis::Outer(outer) if self.declared(sequence, *outer) == Some(1));
+                        let declared = |outer: &usize| self.declared(sequence, *outer) == Some(1);
+                        let is_one = |axis: &Axis| matches!(axis, Axis::Outer(outer) if declared(outer));
                         if sequence.axes.iter().any(is_one) {
                             return Err(Error::value("axes", "those to be squeezed", "none: all of size 1"));
                         }
@@ -223,7 +224,8 @@ impl Importer<'_> {
         Ok(vec![Value::Sequence(own)])
     }
 
-    /// The layer whose columns are those of two directions, the forward one first; below a last step, where both are one.
+    /// The layer whose columns are those of two directions, the forward one first; below a last step, where both are
+    /// one.
     pub(super) fn side_by_side(&mut self, parts: &[Option<usize>]) -> Result<usize, Error> {
         let expected = "the forward and then the reverse direction of one input";
         let &[Some(one), Some(other)] = parts else {
@@ -245,7 +247,8 @@ impl Importer<'_> {
         if a { self.last_of(place) } else { Ok(place) }
     }
 
-    /// Along an axis of directions, states and directions go side by side; along that of columns two directions become one layer.
+    /// Along an axis of directions, states and directions go side by side; along that of columns two directions become
+    /// one layer.
     pub(super) fn concat(&mut self, node: &Node, inputs: &[Option<Value>]) -> Result<Value, Error> {
         let values = (0..inputs.len()).map(|index| wanted(inputs, index)).collect::<Result<Vec<_>, _>>()?;
         if values.is_empty() {

@@ -1,5 +1,5 @@
-//! Arithmetic on tokens: what Keras puts around an embedding, so that a token below 0 counts from the end. Tokens are never below 0
-//! here, so it comes down to the token.
+//! Arithmetic on tokens: what Keras puts around an embedding, so that a token below 0 counts from the end. Tokens are
+//! never below 0 here, so it comes down to the token.
 
 use std::rc::Rc;
 

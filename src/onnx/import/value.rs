@@ -58,8 +58,8 @@ pub(super) fn shown(sizes: &[Size]) -> String {
 #[derive(Clone, Debug)]
 pub(super) struct Sequence {
     pub axes: Vec<Axis>,
-    /// The place in the line of what made it; several where an axis is [`Axis::Directions`]. None where no layer gives it: the state that
-    /// a reverse direction ends with.
+    /// The place in the line of what made it; several where an axis is [`Axis::Directions`]. None where no layer gives
+    /// it: the state that a reverse direction ends with.
     pub parts: Vec<Option<usize>>,
     /// Whether it is what is left at the end: the state of a cell.
     pub is_state: bool,
