@@ -27,6 +27,12 @@ pub(crate) fn draw(path: &Path, inputs: &[f32], outputs: &[f32]) -> Drawn {
     drawn.map_err(|error| format!("--transfer {}: {error}", path.display()).into())
 }
 
+/// A short number; what is nearly 0 has no sign.
+fn tick(x: f32) -> String {
+    let rounded = (f64::from(x) * 1e6).round() / 1e6;
+    if rounded == 0.0 { "0".to_string() } else { rounded.to_string() }
+}
+
 fn points<B: DrawingBackend<ErrorType: 'static>>(
     area: &DrawingArea<B, plotters::coord::Shift>,
     inputs: &[f32],
@@ -54,6 +60,8 @@ fn points<B: DrawingBackend<ErrorType: 'static>>(
         .y_desc("out")
         .axis_desc_style((FONT, 20).into_font().color(&INK))
         .label_style((FONT, 16).into_font().color(&INK))
+        .x_label_formatter(&|x| tick(*x))
+        .y_label_formatter(&|y| tick(*y))
         .axis_style(INK)
         .bold_line_style(BLACK.mix(0.12))
         .light_line_style(TRANSPARENT)
