@@ -1,8 +1,8 @@
 # Runs the ONNX files that `write_for_others` of `tests/onnx_files/back.rs` wrote, and compares with what the networks gave there.
 #
 #     pip install onnx==1.23.2 onnxruntime==1.32.0 numpy safetensors
-#     mkdir /tmp/back && DEEP_RNN_ONNX_BACK=/tmp/back cargo test --test onnx_files write_for_others -- --ignored
-#     python onnx_back.py /tmp/back
+#     mkdir back && DEEP_RNN_ONNX_BACK=$PWD/back cargo test --test onnx_files write_for_others -- --ignored
+#     python tests/data/onnx_back.py back
 #
 # Each file has a `.safetensors` beside it: x, y, the arrays of the first state in.00, in.01, ..., and of the last one out.00, ...,
 # in the order in which the graph has its inputs and outputs, a direction at a time.
