@@ -3,14 +3,14 @@
 use super::{Bptt, Report};
 use crate::optim::Optimizer;
 use crate::part::{Part, Resume};
-use crate::{Error, LossSum, SeqLayer};
+use crate::{Describe, Error, LossSum, SeqLayer};
 
 /// Weights, what the optimiser keeps and its settings, the carried state, counters, the key of random layers, and gradients that wait for an
 /// update. Loss, clip, window, accumulation, schedule and threads are the program's.
 impl<N: SeqLayer, L, O: Optimizer<N>> Resume for Bptt<N, L, O> {
     fn save(&self) -> Result<Part, Error> {
         let mut part = Part::new();
-        part.set("model kind", self.model.describe());
+        part.set("model kind", kind(&self.model.describe()));
         part.set_params("model", &self.model);
         let mut optimizer = Part::new();
         self.optimizer.save(&mut optimizer)?;
@@ -32,7 +32,7 @@ impl<N: SeqLayer, L, O: Optimizer<N>> Resume for Bptt<N, L, O> {
     }
 
     fn restore(&mut self, part: &Part) -> Result<(), Error> {
-        let (kept, own): (String, _) = (part.get("model kind")?, self.model.describe().to_string());
+        let (kept, own): (String, _) = (part.get("model kind")?, kind(&self.model.describe()));
         if kept != own {
             return Err(Error::value("model", own, kept));
         }
@@ -65,6 +65,20 @@ impl<N: SeqLayer, L, O: Optimizer<N>> Resume for Bptt<N, L, O> {
         (self.next, self.d_state) = (None, None);
         Ok(())
     }
+}
+
+/// What a network is, in all its layers; but for how much is left out in training, which may be another on the way.
+fn kind(about: &Describe) -> String {
+    let mut text = about.kind.clone();
+    if let Some((inputs, outputs)) = about.sizes {
+        text += &format!(" {inputs} → {outputs}");
+    }
+    let left_out = ["rate", "rates", "locked", "word_dropout"];
+    for (name, value) in about.settings.iter().filter(|(name, _)| !left_out.contains(&name.as_str())) {
+        text += &format!(", {name} {value}");
+    }
+    let inside: Vec<String> = about.inner.iter().map(|(_, inner)| kind(inner)).collect();
+    if inside.is_empty() { text } else { format!("{text} ({})", inside.join("; ")) }
 }
 
 /// A state for so many rows, if there are arrays of so many: nothing is made for a number that is only said.

@@ -34,6 +34,17 @@ fn another_network_optimiser_type_or_data() {
     refused(snapshot.restore("motor", &mut wide), "part of the snapshot: expected data, engine, report, got \"motor\"");
     refused(snapshot.restore("report", &mut wide), "model kind: expected a value, got none");
 
+    // Of the same arrays, and another function of them.
+    let of = |activation| {
+        let net = Network::<f32>::builder(2).layer(Rnn::spec(2).activation(activation)).linear(2).seed(1).build();
+        Bptt::builder(net.unwrap()).build().unwrap()
+    };
+    other.add("engine", &of(Activation::Relu)).unwrap();
+    refused(
+        other.restore("engine", &mut of(Activation::Tanh)),
+        "engine: model: expected Stacked 2 → 2 (Rnn 2 → 2, activation \"tanh\"",
+    );
+
     let mut place = Place::default();
     snapshot.restore("data", &mut place).unwrap();
     let tokens: Vec<usize> = (0..97).map(|n| n % 5).collect();
