@@ -8,8 +8,8 @@ use deep_rnn::Error;
 use deep_rnn::checkpoint::{Checkpoints, Part, Resume, Snapshot};
 use deep_rnn::ndarray::ArrayD;
 
-use crate::deep::deep;
 use crate::folder::Folder;
+use crate::fuzz::runs;
 
 /// Something of a size, whose numbers all say how often it was saved.
 struct Counted(u64, usize);
@@ -63,7 +63,7 @@ fn a_kill_at_any_moment_leaves_a_whole_one() {
         });
         start.elapsed() / 3
     };
-    let kills = deep(1000, 40);
+    let kills = (runs() / 1000).max(20);
     let (mut last, mut left_over, mut random) = (0, 0, 1_u64);
     for kill in 0..kills {
         let mut child = Command::new(std::env::current_exe().unwrap())

@@ -8,8 +8,8 @@ use deep_rnn::onnx;
 use deep_rnn::prelude::*;
 use peak_alloc::PeakAlloc;
 
-use crate::deep::deep;
 use crate::files::{bytes, names};
+use crate::fuzz::runs;
 use crate::message::{cat, constant, int, model, node, text};
 
 #[global_allocator]
@@ -43,7 +43,7 @@ impl Numbers {
 fn bytes_changed() {
     let all: Vec<Vec<u8>> = names("").iter().map(|name| bytes(name)).filter(|file| file.len() < 9000).collect();
     let (mut numbers, mut read, mut slowest) = (Numbers(1), 0, Duration::ZERO);
-    let count = deep(2_000_000, 20_000);
+    let count = 2 * runs();
     for _ in 0..count {
         let mut file = all[numbers.below(all.len())].clone();
         for _ in 0..=numbers.below(3) {

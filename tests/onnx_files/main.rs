@@ -3,6 +3,8 @@
 
 #[path = "../support/deep.rs"]
 mod deep;
+#[path = "../support/fuzz.rs"]
+mod fuzz;
 
 mod back;
 mod files;
