@@ -127,7 +127,6 @@ mod bptt;
 mod cell;
 pub mod cells;
 pub mod checkpoint;
-#[cfg(not(test))] // unit tests need little of it
 mod compiled;
 mod context;
 pub mod cpu;
@@ -170,7 +169,6 @@ mod tuples;
 pub use ndarray;
 
 pub use cell::{Recurrent, RnnCell};
-#[cfg(not(test))]
 #[doc(hidden)]
 pub use compiled::compiled as __compiled;
 pub use context::Context;
