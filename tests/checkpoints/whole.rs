@@ -4,7 +4,6 @@ use deep_rnn::checkpoint::{Checkpoints, Snapshot};
 use deep_rnn::prelude::*;
 use sha1::{Digest, Sha1};
 
-use crate::deep::deep;
 use crate::folder::Folder;
 use crate::fuzz::{Fuzz, runs};
 use crate::run::Setting;
@@ -39,7 +38,7 @@ fn every_bit_of_the_header_and_many_of_the_rest() {
             changed[at] = bytes[at];
         }
     }
-    let (mut random, flips) = (1_u64, deep(100_000, 3_000));
+    let (mut random, flips) = (1_u64, runs() / 10);
     for _ in 0..flips {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let (at, bit) = (header + (random >> 33) as usize % (bytes.len() - header), random >> 61);
