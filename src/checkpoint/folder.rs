@@ -21,7 +21,15 @@ pub struct Checkpoints {
     folder: PathBuf,
     keep: usize,
     /// Held as long as this is.
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for Checkpoints {
+    /// Lets go of the folder at once: closed alone, the file would be held on by a process that is just being started elsewhere in the
+    /// program, until that runs.
+    fn drop(&mut self) {
+        _ = self.lock.unlock();
+    }
 }
 
 impl Snapshot {
@@ -71,14 +79,13 @@ impl Checkpoints {
         let io = |error| Error::io(&folder, error);
         std::fs::create_dir_all(&folder).map_err(io)?;
         let lock = lock(&folder)?;
-        let mut checkpoints = Checkpoints { folder: folder.clone(), keep: 3, _lock: lock };
+        let checkpoints = Checkpoints { folder: folder.clone(), keep: 3, lock };
         for entry in std::fs::read_dir(&folder).map_err(io)? {
             let entry = entry.map_err(io)?;
             if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
                 std::fs::remove_file(entry.path()).map_err(|error| Error::io(entry.path(), error))?;
             }
         }
-        checkpoints.keep = checkpoints.keep.max(1);
         Ok(checkpoints)
     }
 
