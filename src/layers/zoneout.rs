@@ -116,6 +116,9 @@ impl<C: RnnCell> Recurrent for Zoneout<C> {
     fn memory(&self, _: PassSize) -> Option<Memory> {
         None
     }
+    fn visit_cells(&self, f: &mut dyn FnMut(&Describe, &[usize])) {
+        self.inner.visit_cells(f);
+    }
     fn describe(&self) -> Describe {
         let rates: Vec<String> = self.rates.iter().map(f64::to_string).collect();
         let all = Describe::around("Zoneout", "", self.inner.describe()).option(rates.join(" "));
