@@ -264,6 +264,6 @@ fn a_network_from_json() -> Result<(), Box<dyn std::error::Error>> {
     let text = r#"{"kind": "Stacked", "inputs": 28, "layers": [
         {"kind": "Lstm", "outputs": 256}, {"kind": "Dropout", "rate": 0.3}, {"kind": "Linear", "outputs": 28}]}"#;
     let net = Kinds::<f32>::new().network(&serde_json::from_str(text)?, 1)?;
-    assert!(net.to_string().contains("Lstm(28 → 256)  [T, B, 256]  291,840"), "{net}");
+    assert!(["Lstm(28 → 256)", "Dropout(0.3)", "291,840"].iter().all(|text| net.to_string().contains(text)), "{net}");
     Ok(())
 }
