@@ -53,6 +53,7 @@
 //! ```
 
 mod boxed;
+mod divided;
 mod gated;
 mod language;
 mod learned_state;

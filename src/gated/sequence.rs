@@ -8,6 +8,7 @@ use ndarray::{Array1, Axis};
 use super::Gated;
 use crate::blocks::{COPIES, in_blocks};
 use crate::gates::{Lanes, RowCell};
+use crate::kernel::matmul::matmul_transposed_bytes;
 use crate::kernel::pack::{Columns, packed_len};
 use crate::kernel::scratch::{self, buffers};
 use crate::kernel::threads;
@@ -238,7 +239,7 @@ impl<F: Float, P: RowCell> Gated<F, P> {
             return Memory::default();
         }
         let rows = steps.saturating_mul(batch);
-        let Widths { input, out, x, u, more, saved, unprojected, clipped, before, .. } = self.widths();
+        let Widths { units, input, out, x, u, more, saved, unprojected, clipped, before, .. } = self.widths();
         let frames = 4 * size_of::<(usize, usize)>(); // the least that a Vec of them takes
         let kept = more + saved + unprojected + clipped;
         let numbers = batch.saturating_mul(out).saturating_add(rows.saturating_mul(kept));
@@ -271,6 +272,18 @@ impl<F: Float, P: RowCell> Gated<F, P> {
         // With the gradients of a block.
         let block = if in_blocks(steps, batch) { COPIES * bytes::<F>(self.num_params()) } else { 0 };
         let backward = self.backward_lengths(steps, batch, rows_in, d_x).bytes::<F>().saturating_add(block);
-        Memory { tape, forward, backward: Work::of(backward) }
+        // What its parts pack of the operands of weight gradients, which they divide.
+        let parts = self.parts(rows);
+        let share = |k| {
+            let widest = [(out, true), (input, rows_in), (units, before > 0 || unprojected > 0)];
+            let widest = widest
+                .into_iter()
+                .filter(|(_, there)| *there)
+                .map(|(width, _)| threads::part_of(width, parts, k))
+                .max();
+            matmul_transposed_bytes::<F>(widest.unwrap_or(0), piece_rows(steps, batch))
+        };
+        let products = Work::of(share(0)).divided(parts, share);
+        Memory { tape, forward, backward: products.inside(backward) }
     }
 }

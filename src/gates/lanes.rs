@@ -26,7 +26,7 @@ pub trait Lanes<F: Float>: Copy + Debug + Send + Sync + sealed::Sealed {
     type Block: Copy + AsRef<[[F; BLOCK]]> + AsMut<[[F; BLOCK]]>;
     /// The numbers of such arrays.
     #[doc(hidden)]
-    type Slices<'a>: AsMut<[&'a mut [F]]>;
+    type Slices<'a>: AsMut<[&'a mut [F]]> + Send;
 
     /// Arrays of zeros.
     fn arrays(batch: usize, units: usize) -> Self::Arrays;
@@ -42,6 +42,9 @@ pub trait Lanes<F: Float>: Copy + Debug + Send + Sync + sealed::Sealed {
     fn flush(self) -> Self;
     #[doc(hidden)]
     fn slices(arrays: &mut Self::Arrays) -> Self::Slices<'_>;
+    /// The first `at` numbers of each, and the others.
+    #[doc(hidden)]
+    fn cut(slices: Self::Slices<'_>, at: usize) -> (Self::Slices<'_>, Self::Slices<'_>);
     /// `sums += x · w` for weight number `ROW` of each word.
     #[doc(hidden)]
     #[expect(private_bounds, reason = "for kernels only")]
@@ -85,6 +88,15 @@ impl<F: Float, const N: usize> Lanes<F> for [F; N] {
             *slice = row_major(array);
         }
         slices
+    }
+    fn cut(mut slices: Self::Slices<'_>, at: usize) -> (Self::Slices<'_>, Self::Slices<'_>) {
+        let mut others: [&mut [F]; N] = std::array::from_fn(|_| Default::default());
+        for (slice, others) in slices.iter_mut().zip(&mut others) {
+            let numbers = std::mem::take(slice);
+            let (first, rest) = numbers.split_at_mut(at.min(numbers.len()));
+            (*slice, *others) = (first, rest);
+        }
+        (slices, others)
     }
     #[inline(always)]
     #[expect(private_bounds, reason = "for kernels only")]

@@ -5,11 +5,11 @@ use std::fmt;
 use super::operands::{Matrix, Operands, check_finite};
 use super::steps::{forward_by_steps, numeric};
 use super::{Packed, Precision, Prepare};
-use crate::gates::{Lanes, RowCell};
+use crate::gates::{BLOCK, Lanes, RowCell};
 use crate::kernel::stored::Stored;
-use crate::kernel::stream::{Affine, Aligned, Operand, Step, StepInput, columns, rows_of};
-use crate::kernel::views::flat;
-use crate::kernel::{rows, scratch};
+use crate::kernel::stream::{Affine, Aligned, Operand, Step, StepInput, columns, copy, rows_of};
+use crate::kernel::views::{flat, flat_mut};
+use crate::kernel::{rows, scratch, threads};
 use crate::{Causal, Context, Describe, Error, Float, Gated, Input, Recurrent, Run};
 
 /// A [`Gated`] cell packed for inference. Where the gates are those of single units, both products and the gates of a step are one
@@ -24,7 +24,7 @@ pub struct PreparedGated<F, P> {
     options: Vec<String>,
     weights: Vec<Vec<F>>,
     clip: Option<F>,
-    gates: P,
+    pub(super) gates: P,
 }
 
 /// The weights, for either way.
@@ -115,12 +115,15 @@ impl<F: Float, P: RowCell> PreparedGated<F, P> {
     fn run(&self, x: StepInput<'_, F>, y: &mut [F], state: &mut <P::State<F> as Lanes<F>>::Arrays) {
         match &self.form {
             Form::ByUnit { operands, b, b_h, weights } => {
-                let (state, biases) = (P::State::slices(state), [b.get(), b_h.get(), weights.get()]);
+                let (lanes, biases) = (P::State::slices(state), [b.get(), b_h.get(), weights.get()]);
                 match operands {
-                    Operands::Full(w) => self.by_unit(w, biases, x, y, state),
-                    Operands::Bf16(w) => self.by_unit(w, biases, x, y, state),
-                    Operands::Int8(w) => self.by_unit(w, biases, x, y, state),
+                    Operands::Full(w) => self.by_unit(w, biases, x, y, lanes),
+                    Operands::Bf16(w) => self.by_unit(w, biases, x, y, lanes),
+                    Operands::Int8(w) => self.by_unit(w, biases, x, y, lanes),
                 }
+                // Other units read h until the last of them is made.
+                let h = flat_mut(&mut state.as_mut()[0]);
+                if h.len() <= BLOCK { copy(h, y, h.len()) } else { h.copy_from_slice(y) }
             }
             Form::ByRow { operands, b, b_h } => match operands {
                 Operands::Full(w) => self.by_row(w, [b.get(), b_h.get()], x, y, state),
@@ -137,9 +140,11 @@ impl<F: Float, P: RowCell> PreparedGated<F, P> {
         [b, b_h, weights]: [&'a [F]; 3],
         x: StepInput<'a, F>,
         y: &'a mut [F],
-        state: <P::State<F> as Lanes<F>>::Slices<'a>,
+        mut state: <P::State<F> as Lanes<F>>::Slices<'a>,
     ) {
-        self.gates.step(Step { units: self.units, w_x, w_h, b, b_h, weights, x, y, state });
+        let h = std::mem::take(&mut state.as_mut()[0]);
+        let step = Step { units: self.units, first: 0, w_x, w_h, b, b_h, weights, x, h, y, state };
+        if threads::available() > 1 { self.on_threads(step) } else { self.gates.step(step) }
     }
 
     fn by_row<W: Stored<F>>(

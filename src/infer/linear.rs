@@ -5,6 +5,7 @@ use std::fmt;
 use super::operands::{Matrix, Operands, check_finite};
 use super::steps::{forward_by_steps, numeric};
 use super::{Packed, Precision, Prepare};
+use crate::kernel::narrow::{Narrow, is_narrow, narrow_len};
 use crate::kernel::stored::Stored;
 use crate::kernel::stream::{Affine, Aligned, Operand, StepInput, columns, rows_of};
 use crate::kernel::views::flat;
@@ -14,8 +15,15 @@ use crate::{Causal, Context, Describe, Error, Float, Input, Linear, Recurrent, R
 pub struct PreparedLinear<F> {
     inputs: usize,
     outputs: usize,
-    weights: Operands<F, 1>,
+    weights: Form<F>,
     b: Aligned<F>,
+}
+
+/// The weights, for either order of the sums.
+enum Form<F> {
+    Wide(Operands<F, 1>),
+    /// Of few outputs: so few numbers that each is kept whole, rounded to the precision.
+    Narrow(Aligned<F>, Precision),
 }
 
 impl<F: Float> Prepare for Linear<F> {
@@ -26,7 +34,15 @@ impl<F: Float> Prepare for Linear<F> {
         let (inputs, outputs, w, b) = (self.input_size(), self.output_size(), self.w(), self.b().map(flat));
         check_finite("b", b.unwrap_or_default())?;
         let matrix = Matrix { name: "w", w: flat(&w), k: inputs, lanes: 1, units: outputs };
-        Ok(PreparedLinear { inputs, outputs, weights: Operands::pack([matrix], precision)?, b: columns(b, 1, outputs) })
+        let weights = if is_narrow(outputs) {
+            let rounded = matrix.rounded(precision)?;
+            let mut columns = Aligned::new(narrow_len(inputs, outputs));
+            Narrow::pack(inputs, outputs, columns.get_mut(), |p, j| rounded[p * outputs + j]);
+            Form::Narrow(columns, precision)
+        } else {
+            Form::Wide(Operands::pack([matrix], precision)?)
+        };
+        Ok(PreparedLinear { inputs, outputs, weights, b: columns(b, 1, outputs) })
     }
 }
 
@@ -34,7 +50,10 @@ impl<F: Float> PreparedLinear<F> {
     /// The form the weights are in.
     #[must_use]
     pub fn precision(&self) -> Precision {
-        self.weights.precision()
+        match &self.weights {
+            Form::Wide(weights) => weights.precision(),
+            Form::Narrow(_, precision) => *precision,
+        }
     }
 
     #[inline(always)]
@@ -66,10 +85,23 @@ forward_by_steps!([F: Float] PreparedLinear<F>, F);
 impl<F: Float> PreparedLinear<F> {
     #[inline(never)]
     fn run(&self, x: StepInput<'_, F>, y: &mut [F]) {
-        match &self.weights {
-            Operands::Full(weights) => self.step_of(weights, x, y),
-            Operands::Bf16(weights) => self.step_of(weights, x, y),
-            Operands::Int8(weights) => self.step_of(weights, x, y),
+        let (inputs, outputs) = (self.inputs, self.outputs);
+        match (&self.weights, x) {
+            (Form::Wide(Operands::Full(weights)), x) => self.step_of(weights, x, y),
+            (Form::Wide(Operands::Bf16(weights)), x) => self.step_of(weights, x, y),
+            (Form::Wide(Operands::Int8(weights)), x) => self.step_of(weights, x, y),
+            (Form::Narrow(columns, _), StepInput::Rows(x)) => {
+                Narrow { k: inputs, n: outputs, columns: columns.get() }.times(Some(&self.b.get()[..outputs]), x, y);
+            }
+            (Form::Narrow(columns, _), StepInput::Tokens(tokens)) => {
+                let (columns, len) = (columns.get(), narrow_len(inputs, 1));
+                for (y, token) in y.chunks_exact_mut(outputs).zip(tokens) {
+                    assert!(*token < inputs, "tokens: below the number of inputs");
+                    for (j, (y, b)) in y.iter_mut().zip(self.b.get()).enumerate() {
+                        *y = *b + columns[j * len + token];
+                    }
+                }
+            }
         }
     }
 }
@@ -90,7 +122,11 @@ impl<F: Float> Packed for PreparedLinear<F> {
     const PLAIN_STATE: bool = true;
 
     fn bytes(&self) -> usize {
-        self.weights.bytes() + self.b.bytes()
+        let weights = match &self.weights {
+            Form::Wide(weights) => weights.bytes(),
+            Form::Narrow(columns, _) => columns.bytes(),
+        };
+        weights + self.b.bytes()
     }
 }
 

@@ -22,14 +22,49 @@ pub(super) struct Matrix<'a, F> {
     pub(super) units: usize,
 }
 
+/// What the weights of a precision have to be.
+fn expected(precision: Precision) -> &'static str {
+    match precision {
+        Precision::Full | Precision::Int8 => "a finite weight",
+        Precision::Bf16 => "a weight that is finite in bf16",
+    }
+}
+
+impl<F: Float> Matrix<'_, F> {
+    /// The weights as they are in a precision, each a number of its own.
+    pub(super) fn rounded(&self, precision: Precision) -> Result<Vec<F>, Error> {
+        let _ = simd_level();
+        let rounded = match precision {
+            Precision::Full => self.rounded_to::<F>(),
+            Precision::Bf16 => self.rounded_to::<Bf16Pair>(),
+            Precision::Int8 => self.rounded_to::<i8>(),
+        };
+        rounded.map_err(|got| Error::value(self.name, expected(precision), got))
+    }
+
+    fn rounded_to<W: Stored<F>>(&self) -> Result<Vec<F>, F> {
+        let n = self.lanes * self.units;
+        let mut rounded: Vec<F> = self.w.iter().map(|w| w.flush()).collect();
+        for j in 0..n {
+            let largest = rounded.iter().skip(j).step_by(n).fold(F::zero(), |largest, w| largest.max(w.abs()));
+            let scale = W::scale(largest);
+            for w in rounded.iter_mut().skip(j).step_by(n) {
+                *w = W::store(&[*w], scale).ok_or(*w)?.load::<0>() * if W::SCALED { scale } else { F::one() };
+            }
+        }
+        Ok(rounded)
+    }
+}
+
 impl<F: Float, const N: usize> Operands<F, N> {
     pub(super) fn pack(matrices: [Matrix<'_, F>; N], precision: Precision) -> Result<Self, Error> {
         // Looked up once in a program, and not by a step.
         let _ = simd_level();
+        let expected = expected(precision);
         Ok(match precision {
-            Precision::Full => Operands::Full(pack_all(matrices, "a finite weight")?),
-            Precision::Bf16 => Operands::Bf16(pack_all(matrices, "a weight that is finite in bf16")?),
-            Precision::Int8 => Operands::Int8(pack_all(matrices, "a finite weight")?),
+            Precision::Full => Operands::Full(pack_all(matrices, expected)?),
+            Precision::Bf16 => Operands::Bf16(pack_all(matrices, expected)?),
+            Precision::Int8 => Operands::Int8(pack_all(matrices, expected)?),
         })
     }
 

@@ -246,7 +246,7 @@ pub(crate) fn rows_of(len: usize, width: usize) -> usize {
 
 /// Copies `width` numbers, 1 to 16 of them, by moves of fixed lengths: a copy whose length is a number is a call.
 #[inline(always)]
-fn copy<F: Float>(to: &mut [F], from: &[F], width: usize) {
+pub(crate) fn copy<F: Float>(to: &mut [F], from: &[F], width: usize) {
     if width == BLOCK {
         return to[..BLOCK].copy_from_slice(&from[..BLOCK]);
     }

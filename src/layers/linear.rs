@@ -12,8 +12,8 @@ use ndarray::{Array1, Array2, ArrayView2, ArrayView3, ArrayViewMut3, s};
 use super::{Causal, Run, SeqLayer};
 use crate::blocks::{BLOCK_ROWS, BlockSum, COPIES, block_steps, blocks, in_blocks};
 use crate::infer::{Precision, Prepare, PreparedBox};
-use crate::kernel::matmul::matmul_transposed;
-use crate::kernel::pack::{pack, pack_transposed, packed_len};
+use crate::kernel::matmul::{matmul_transposed, matmul_transposed_bytes};
+use crate::kernel::pack::{pack, packed_len};
 use crate::kernel::scratch;
 use crate::kernel::sums::add_rows;
 use crate::kernel::threads::{self, divide};
@@ -22,7 +22,7 @@ use crate::memory::bytes;
 use crate::{
     Context, Describe, Error, Float, Init, Input, Memory, Params, PassSize, Recurrent, Scheme, SeqGradIo, Spec, Work,
 };
-use product::Product;
+use product::{Product, Weight};
 use ragged::tokens_backward;
 
 pub(super) use product::copied;
@@ -169,7 +169,11 @@ impl<F: Float> Recurrent for Linear<F> {
             return Some(Memory { tape: 0, forward: Work::of(0), backward: Work::of(block) });
         }
         let forward = Work::of(scratch::bytes::<F, 3>(self.forward_lengths(rows)));
-        let backward = Work::of(scratch::bytes::<F, 5>(self.backward_lengths(rows, d_x)).saturating_add(block));
+        let backward = scratch::bytes::<F, 5>(self.backward_lengths(rows, d_x)).saturating_add(block);
+        // What the parts of a product pack.
+        let (piece, parts) = (rows.min(ROWS), parts(rows.min(ROWS), self.w.len()));
+        let share = |k| matmul_transposed_bytes::<F>(threads::part_of(self.w.nrows(), parts, k), piece);
+        let backward = Work::of(share(0)).divided(parts, share).inside(backward);
         Some(Memory { tape: 0, forward, backward })
     }
     fn describe(&self) -> Describe {
@@ -188,14 +192,14 @@ impl<F: Float> Linear<F> {
     /// Lengths of the buffers of a forward call: the packed weight, copies of x and y.
     fn forward_lengths(&self, rows: usize) -> [usize; 3] {
         let ((d, v), copied) = (self.w.dim(), self.copied(rows));
-        [packed_len::<F>(d, v), copied * d, copied * v]
+        [Weight::<F>::len(d, v), copied * d, copied * v]
     }
 
     /// Lengths of the buffers of a backward call: d_y and the weight packed, copies of x, d_y and d_x.
     fn backward_lengths(&self, rows: usize, d_x: bool) -> [usize; 5] {
         let ((d, v), copied) = (self.w.dim(), self.copied(rows));
         let asked = usize::from(d_x);
-        [packed_len::<F>(rows.min(ROWS), v), asked * packed_len::<F>(v, d), copied * d, copied * v, asked * copied * d]
+        [packed_len::<F>(rows.min(ROWS), v), asked * Weight::<F>::len(v, d), copied * d, copied * v, asked * copied * d]
     }
 }
 
@@ -218,7 +222,7 @@ impl<F: Float> Run for Linear<F> {
         cx.clear_padding(&mut ys);
         match xs {
             Input::Rows(xs) => scratch::with_each(self.forward_lengths(t * b), |[packed, x_copy, y_copy]| {
-                let w = pack(flat(&self.w), inputs, v, packed);
+                let w = Weight::pack(flat(&self.w), inputs, v, packed);
                 Product { start: self.b().map(flat), w }.sequence(&cx, xs, ys, [x_copy, y_copy]);
             }),
             Input::Tokens(tokens) => {
@@ -314,7 +318,7 @@ impl<F: Float> Linear<F> {
                     self.weights_backward(xs, d_ys, packed, grads);
                 }
                 if let Some(d_x) = d_x {
-                    let w = pack_transposed(flat(&self.w), v, d, packed_w);
+                    let w = Weight::pack_transposed(flat(&self.w), v, d, packed_w);
                     Product { start: None, w }.all(&d_y, n, d_x, [d_y_copy, d_x_copy]);
                 }
             },

@@ -28,18 +28,24 @@ const fn abreast<F>(lanes: usize, fused: bool, wide: bool) -> usize {
 /// The sums of a block: x·w_x + b, or all of it where the gates only use the sum, and h·w_h + b_h.
 type Sums<F, P> = (<<P as PerUnit>::X<F> as Lanes<F>>::Block, <<P as PerUnit>::H<F> as Lanes<F>>::Block);
 
-/// A step of a gated cell: both products, and the gates; `S` is the lanes of its state.
+/// A step of a gated cell: both products, and the gates; `S` is the lanes of its state. Or of one row a part of it, some blocks of
+/// units.
 pub(crate) struct Step<'a, F: Float, S, W> {
+    /// How many units it makes, and the first block of them.
     pub(crate) units: usize,
+    pub(crate) first: usize,
     pub(crate) w_x: &'a Operand<F, W>,
     pub(crate) w_h: &'a Operand<F, W>,
-    /// As [`columns`](super::columns): where the sums start, and the units' own weights.
+    /// As [`columns`](super::columns), of the units it makes: where the sums start, and the units' own weights.
     pub(crate) b: &'a [F],
     pub(crate) b_h: &'a [F],
     pub(crate) weights: &'a [F],
     pub(crate) x: StepInput<'a, F>,
+    /// h before, `[B, H]`.
+    pub(crate) h: &'a [F],
+    /// h after, of the units it makes.
     pub(crate) y: &'a mut [F],
-    /// The lanes of the state, `[B, H]` each.
+    /// The lanes of the state of these units, but for lane 0, which is h.
     pub(crate) state: S,
 }
 
@@ -92,12 +98,6 @@ impl<'a, F: Float, P: PerUnit, S: AsMut<[&'a mut [F]]>, W: Stored<F>> At<'_, 'a,
                 self.gates(&sums, r, q);
             }
         }
-        let h = &mut *self.step.state.as_mut()[0];
-        if h.len() <= BLOCK {
-            copy(h, self.step.y, h.len());
-        } else {
-            h.copy_from_slice(self.step.y);
-        }
     }
 
     /// The first `many` rows, all rows of a block while its weights are near; of the others the blocks that make up groups.
@@ -129,7 +129,7 @@ impl<'a, F: Float, P: PerUnit, S: AsMut<[&'a mut [F]]>, W: Stored<F>> At<'_, 'a,
     /// The sums of `R` rows from `r` on, of `A` blocks from `q` on.
     #[inline(always)]
     fn sums<const R: usize, const A: usize, const FUSED: bool>(&mut self, r: usize, q: usize) -> [[Sums<F, P>; A]; R] {
-        let (units, n_x, n_h) = (self.step.units, <P::X<F> as Lanes<F>>::N * BLOCK, <P::H<F> as Lanes<F>>::N * BLOCK);
+        let (n_x, n_h) = (<P::X<F> as Lanes<F>>::N * BLOCK, <P::H<F> as Lanes<F>>::N * BLOCK);
         let mut xs = [[P::X::<F>::block(); A]; R];
         let mut us = [[P::H::<F>::block(); A]; R];
         for i in 0..A {
@@ -140,13 +140,13 @@ impl<'a, F: Float, P: PerUnit, S: AsMut<[&'a mut [F]]>, W: Stored<F>> At<'_, 'a,
                 }
             }
         }
-        add::<F, W, P::X<F>, R, A, FUSED>(&mut xs, self.step.x.rows(r, self.step.w_x.k), self.step.w_x, q);
-        let h = &*self.step.state.as_mut()[0];
-        let h = Terms::All(array(&[], |row| &h[(r + row) * units..][..units]));
+        let Step { w_x, w_h, x, h, first, .. } = *self.step;
+        add::<F, W, P::X<F>, R, A, FUSED>(&mut xs, x.rows(r, w_x.k), w_x, first + q);
+        let h = Terms::All(array(&[], |row| &h[(r + row) * w_h.k..][..w_h.k]));
         if P::SUMMED {
-            add::<F, W, P::X<F>, R, A, FUSED>(&mut xs, h, self.step.w_h, q);
+            add::<F, W, P::X<F>, R, A, FUSED>(&mut xs, h, w_h, first + q);
         } else if <P::H<F> as Lanes<F>>::N > 0 {
-            add::<F, W, P::H<F>, R, A, FUSED>(&mut us, h, self.step.w_h, q);
+            add::<F, W, P::H<F>, R, A, FUSED>(&mut us, h, w_h, first + q);
         }
         let mut sums = [[(P::X::<F>::block(), P::H::<F>::block()); A]; R];
         for row in 0..R {
@@ -157,14 +157,16 @@ impl<'a, F: Float, P: PerUnit, S: AsMut<[&'a mut [F]]>, W: Stored<F>> At<'_, 'a,
         sums
     }
 
-    /// The gates of block `q` of row `r`. Lane 0 of the state stays as it was, since other blocks read it.
+    /// The gates of block `q` of row `r`.
     #[inline(always)]
     fn gates(&mut self, (xs, us): &Sums<F, P>, r: usize, q: usize) {
         let (units, state) = (self.step.units, self.step.state.as_mut());
         let width = BLOCK.min(units - q * BLOCK);
         let at = r * units + q * BLOCK;
         let (mut block, mut saved) = (P::State::<F>::block(), P::Saved::<F>::block());
-        for (to, from) in block.as_mut().iter_mut().zip(&*state) {
+        let (first, others) = block.as_mut().split_at_mut(1);
+        copy(&mut first[0], &self.step.h[r * self.step.w_h.k + (self.step.first + q) * BLOCK..], width);
+        for (to, from) in others.iter_mut().zip(&state[1..]) {
             copy(to, &from[at..], width);
         }
         let mut weights = P::Weights::<F>::block();

@@ -5,7 +5,8 @@ use ndarray::{ArrayView3, ArrayViewMut3};
 use super::ragged::{gather, put, valid};
 use super::{ROWS, parts};
 use crate::kernel::matmul::{matmul, matmul_from};
-use crate::kernel::pack::Packed;
+use crate::kernel::narrow::{Narrow, is_narrow, narrow_len};
+use crate::kernel::pack::{Packed, pack, pack_transposed, packed_len};
 use crate::kernel::threads::divide;
 use crate::kernel::views::{CleanRows, Rows, flat_mut, put_rows};
 use crate::{Context, Float};
@@ -17,10 +18,57 @@ pub(in crate::layers) fn copied(rows: usize, widest: usize) -> usize {
     rows.min(ROWS).min((NUMBERS / widest).max(1))
 }
 
+/// A weight `[d, v]`, packed.
+#[derive(Clone, Copy)]
+pub(super) enum Weight<'a, F> {
+    Packed(Packed<'a, F>),
+    /// Of few outputs.
+    Narrow(Narrow<'a, F>),
+}
+
+impl<'a, F: Float> Weight<'a, F> {
+    /// Packs `w [d, v]` (row-major).
+    pub(super) fn pack(w: &[F], d: usize, v: usize, memory: &'a mut [F]) -> Self {
+        if is_narrow(v) {
+            Weight::Narrow(Narrow::pack(d, v, memory, |p, j| w[p * v + j]))
+        } else {
+            Weight::Packed(pack(w, d, v, memory))
+        }
+    }
+
+    /// Packs the transpose of `w [v, d]`.
+    pub(super) fn pack_transposed(w: &[F], d: usize, v: usize, memory: &'a mut [F]) -> Self {
+        if is_narrow(v) {
+            Weight::Narrow(Narrow::pack(d, v, memory, |p, j| w[j * d + p]))
+        } else {
+            Weight::Packed(pack_transposed(w, d, v, memory))
+        }
+    }
+
+    /// The length of the memory for it.
+    pub(super) fn len(d: usize, v: usize) -> usize {
+        if is_narrow(v) { narrow_len(d, v) } else { packed_len::<F>(d, v) }
+    }
+
+    fn depth(&self) -> usize {
+        match self {
+            Weight::Packed(w) => w.depth(),
+            Weight::Narrow(w) => w.k,
+        }
+    }
+
+    fn width(&self) -> usize {
+        match self {
+            Weight::Packed(w) => w.width(),
+            Weight::Narrow(w) => w.n,
+        }
+    }
+}
+
 /// y = start + x·w, without a start x·w.
 pub(super) struct Product<'a, F> {
     pub(super) start: Option<&'a [F]>,
-    pub(super) w: Packed<'a, F>,
+    pub(super) w: Weight<'a, F>,
 }
 
 impl<F: Float> Product<'_, F> {
@@ -31,11 +79,12 @@ impl<F: Float> Product<'_, F> {
         divide(Rows { first: 0, width: v, numbers: ys }, parts, 1, &|rows| {
             let m = rows.numbers.len() / v;
             let a = &xs[rows.first * d..];
-            match self.start {
-                Some(start) => matmul_from(start, rows.numbers, a, d, m, self.w),
-                None => {
+            match (self.w, self.start) {
+                (Weight::Narrow(w), start) => w.times(start, a, rows.numbers),
+                (Weight::Packed(w), Some(start)) => matmul_from(start, rows.numbers, a, d, m, w),
+                (Weight::Packed(w), None) => {
                     rows.numbers.fill(F::zero());
-                    matmul(rows.numbers, a, d, m, self.w);
+                    matmul(rows.numbers, a, d, m, w);
                 }
             }
         });

@@ -3,8 +3,7 @@
 use ndarray::{ArrayView2, ArrayView3, ArrayViewMut3, s};
 
 use super::Linear;
-use super::product::Product;
-use crate::kernel::pack::pack_transposed;
+use super::product::{Product, Weight};
 use crate::kernel::scratch;
 use crate::kernel::views::{copy_clean, flat, put_row};
 use crate::{Context, Float};
@@ -50,7 +49,7 @@ impl<F: Float> Linear<F> {
         scratch::with_each(
             self.backward_lengths(t * b, d_x.is_some()),
             |[packed, packed_w, x_copy, d_y_copy, d_x_copy]| {
-                let w = d_x.is_some().then(|| pack_transposed(flat(&self.w), v, d, packed_w));
+                let w = d_x.is_some().then(|| Weight::pack_transposed(flat(&self.w), v, d, packed_w));
                 let back = w.map(|w| Product { start: None, w });
                 for rows in rows.rchunks(self.copied(t * b)) {
                     gather(&x, rows, x_copy);

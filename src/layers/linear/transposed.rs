@@ -3,8 +3,7 @@
 use ndarray::{ArrayView3, ArrayViewMut3};
 
 use super::Linear;
-use super::product::Product;
-use crate::kernel::pack::{pack_transposed, packed_len};
+use super::product::{Product, Weight};
 use crate::kernel::scratch;
 use crate::kernel::views::flat;
 use crate::{Context, Float};
@@ -24,7 +23,7 @@ impl<F: Float> Linear<F> {
         }
         cx.clear_padding(&mut ys);
         scratch::with_each(self.transposed_lengths(t * b), |[packed, x_copy, y_copy]| {
-            let w = pack_transposed(flat(&self.w), v, d, packed);
+            let w = Weight::pack_transposed(flat(&self.w), v, d, packed);
             Product { start, w }.sequence(cx, xs, ys, [x_copy, y_copy]);
         });
     }
@@ -37,6 +36,6 @@ impl<F: Float> Linear<F> {
     /// Lengths of its buffers: the packed weight, copies of x and y.
     fn transposed_lengths(&self, rows: usize) -> [usize; 3] {
         let ((d, v), copied) = (self.w.dim(), self.copied(rows));
-        [packed_len::<F>(v, d), copied * v, copied * d]
+        [Weight::<F>::len(v, d), copied * v, copied * d]
     }
 }

@@ -2,7 +2,7 @@
 
 use ndarray::{Array1, ArrayView3, ArrayViewMut3};
 
-use super::gradient::{Uses, add, lengths};
+use super::gradient::{Uses, add, lengths, product_work};
 use crate::blocks::{BLOCK_ROWS, BlockSum, COPIES, block_steps, blocks, in_blocks};
 use crate::kernel::scratch;
 use crate::kernel::views::flat;
@@ -48,10 +48,14 @@ impl<F: Float> Table<F> {
         let PassSize { steps, batch, tokens, .. } = size;
         let width = (self.embedding.input_size(), self.embedding.output_size());
         if !in_blocks(steps, batch) {
-            return Work::of(scratch::bytes::<F, 6>(lengths::<F>((steps, batch), width, !tokens)));
+            return product_work::<F>((steps, batch), width).inside(scratch::bytes::<F, 6>(lengths::<F>(
+                (steps, batch),
+                width,
+                !tokens,
+            )));
         }
         let block = (steps.min(block_steps(batch)), batch.min(BLOCK_ROWS));
         let buffers = scratch::bytes::<F, 6>(lengths::<F>(block, width, !tokens));
-        Work::of(buffers.saturating_add(COPIES * bytes::<F>(self.num_params())))
+        product_work::<F>(block, width).inside(buffers.saturating_add(COPIES * bytes::<F>(self.num_params())))
     }
 }

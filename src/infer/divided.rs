@@ -1,0 +1,93 @@
+//! A step of one row whose units are divided over threads: each reads its part of the weights, step after step from a cache of its own.
+
+use std::time::{Duration, Instant};
+
+use super::PreparedGated;
+use crate::Float;
+use crate::gates::{BLOCK, Lanes, RowCell};
+use crate::kernel::pace::Pace;
+use crate::kernel::stored::Stored;
+use crate::kernel::stream::Step;
+use crate::kernel::threads;
+
+/// Bytes of weights below which another thread costs more than it brings.
+const WORTH_A_THREAD: usize = 1 << 19;
+/// A thread that comes so much later than its time says that its core is taken.
+const LATE: Duration = Duration::from_micros(20);
+
+/// For the whole process. Its rounds are steps.
+static STEPS: Pace = Pace::new(true);
+
+/// A step of `P`'s gates.
+type StepOf<'a, F, P, W> = Step<'a, F, <<P as RowCell>::State<F> as Lanes<F>>::Slices<'a>, W>;
+
+impl<F: Float, P: RowCell> PreparedGated<F, P> {
+    /// Divides the step if that pays.
+    #[inline(never)]
+    pub(super) fn on_threads<'a, W: Stored<F>>(&'a self, step: StepOf<'a, F, P, W>) {
+        let worth = (step.w_x.bytes() + step.w_h.bytes()) / WORTH_A_THREAD;
+        let one_row = step.y.len() == step.units;
+        let parts = if one_row { threads::available().min(threads::cores()).min(worth) } else { 1 };
+        if parts > 1 && STEPS.together(parts) {
+            STEPS.went(self.parts(step, parts));
+        } else {
+            self.part(step);
+        }
+    }
+
+    /// The step in so many parts; whether they went together.
+    fn parts<'a, W: Stored<F>>(&'a self, step: StepOf<'a, F, P, W>, parts: usize) -> bool {
+        if parts < 2 {
+            self.part(step);
+            return true;
+        }
+        let left = parts / 2;
+        let blocks = step.units.div_ceil(BLOCK) * left / parts;
+        let (step, others) = self.cut(step, blocks);
+        let start = Instant::now();
+        let ((here, well), well_there) = rayon::join(
+            || {
+                let well = self.parts(step, left);
+                (start.elapsed(), well)
+            },
+            || self.parts(others, parts - left),
+        );
+        well && well_there && start.elapsed() <= here * 2 + LATE
+    }
+
+    /// Its first blocks of units, and the others.
+    fn cut<'a, W: Stored<F>>(
+        &self,
+        step: StepOf<'a, F, P, W>,
+        blocks: usize,
+    ) -> (StepOf<'a, F, P, W>, StepOf<'a, F, P, W>) {
+        let Step { units, first, w_x, w_h, b, b_h, weights, x, h, y, state } = step;
+        let at = blocks * BLOCK;
+        // Columns of these blocks, of those that are there.
+        let columns = |numbers: &'a [F]| numbers.split_at(numbers.len() / units.div_ceil(BLOCK) * blocks);
+        let ((b, b_more), (b_h, b_h_more), (weights, weights_more)) = (columns(b), columns(b_h), columns(weights));
+        let (y, y_more) = y.split_at_mut(at);
+        let (state, state_more) = P::State::cut(state, at);
+        (
+            Step { units: at, first, w_x, w_h, b, b_h, weights, x, h, y, state },
+            Step {
+                units: units - at,
+                first: first + blocks,
+                w_x,
+                w_h,
+                b: b_more,
+                b_h: b_h_more,
+                weights: weights_more,
+                x,
+                h,
+                y: y_more,
+                state: state_more,
+            },
+        )
+    }
+
+    #[inline(never)]
+    fn part<'a, W: Stored<F>>(&'a self, step: StepOf<'a, F, P, W>) {
+        self.gates.step(step);
+    }
+}
