@@ -5,7 +5,7 @@
 
 The table stands between the two marker comments of docs/performance.md. Standard library only.
 """
-import itertools, json, math
+import itertools, json, math, re
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -24,31 +24,47 @@ def peers_of(rows):
     return sorted({row["peer"] for row in rows}, key=lambda peer: (order.index(peer) if peer in order else 99, peer))
 
 
+def processors(rows):
+    """The rows of each processor, that measured last first."""
+    names = sorted({row["cpu"] for row in rows}, key=lambda name: max(row["date"] for row in rows if row["cpu"] == name))
+    return [(name, [row for row in rows if row["cpu"] == name]) for name in reversed(names)]
+
+
 def svg(rows):
-    """Dots with whiskers on a log axis: a panel for each number of threads, a lane for each workload and peer."""
-    peers, threads = peers_of(rows), sorted({row["threads"] for row in rows})
-    workloads = list(dict.fromkeys(row["workload"] for row in rows))
+    """A block for each processor."""
+    threads = sorted({row["threads"] for row in rows})
     low = min(0.8, min(row["lowest"] for row in rows) / 1.3)
     high = max(2.0, max(row["highest"] for row in rows) * 1.5)  # room for labels
     at = lambda ratio: PANEL * math.log(ratio / low) / math.log(high / low)
-    lanes, bands, y = {}, [], TOP
-    for workload in workloads:
+    width, y, blocks = LEFT + len(threads) * (PANEL + BETWEEN), TOP, []
+    for name, group in processors(rows):
+        lines, y = block(name, group, threads, at, (low, high), y, width)
+        blocks += lines
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {y}" width="{width}" height="{y}" '
+           'font-family="DejaVu Sans, Verdana, Arial, sans-serif" font-size="12" fill="#222222">',
+           '<rect width="100%" height="100%" fill="#ffffff"/>',
+           f'<text x="{LEFT}" y="22" font-size="15" font-weight="bold">Speed of deep-rnn as a multiple of a peer\'s</text>']
+    x = LEFT
+    for peer in peers_of(rows):
+        out.append(f'<circle cx="{x + 5}" cy="41" r="4.5" fill="{colour(peer)}"/><text x="{x + 15}" y="45">{peer}</text>')
+        x += 36 + 8 * len(peer)
+    return "\n".join(out + blocks + ["</svg>", ""])
+
+
+def block(name, rows, threads, at, ends, y, width):
+    """Dots with whiskers on a log axis: a panel for each number of threads, a lane for each workload and peer; and where it ends."""
+    low, high = ends
+    top, lanes, bands = y + 34, {}, []
+    out = [f'<text x="{LEFT}" y="{y}" font-size="13" font-weight="bold">{name}, {unique(row["date"] for row in rows)}</text>']
+    y = top
+    for workload in dict.fromkeys(row["workload"] for row in rows):
         start = y
-        for peer in peers:
+        for peer in peers_of(rows):
             if any(row["workload"] == workload and row["peer"] == peer for row in rows):
                 lanes[workload, peer] = y + GAP / 2 + LANE / 2
                 y += LANE
         y += GAP
         bands.append((workload, start, y))
-    width = LEFT + len(threads) * (PANEL + BETWEEN)
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {y + 56}" width="{width}" height="{y + 56}" '
-           'font-family="DejaVu Sans, Verdana, Arial, sans-serif" font-size="12" fill="#222222">',
-           '<rect width="100%" height="100%" fill="#ffffff"/>',
-           f'<text x="{LEFT}" y="22" font-size="15" font-weight="bold">Speed of deep-rnn as a multiple of a peer\'s</text>']
-    x = LEFT
-    for peer in peers:
-        out.append(f'<circle cx="{x + 5}" cy="41" r="4.5" fill="{colour(peer)}"/><text x="{x + 15}" y="45">{peer}</text>')
-        x += 36 + 8 * len(peer)
     for k, (workload, start, end) in enumerate(bands):
         if k % 2 == 0:
             out.append(f'<rect x="0" y="{start}" width="{width}" height="{end - start}" fill="#f4f4f4"/>')
@@ -56,11 +72,11 @@ def svg(rows):
     ticks = [value * 10**power for power in (-1, 0, 1, 2, 3) for value in (1, 1.5, 2, 3, 5, 7)]
     for k, count in enumerate(threads):
         x0 = LEFT + k * (PANEL + BETWEEN)
-        out.append(f'<text x="{x0}" y="{TOP - 10}" font-weight="bold">{count} thread{"s" if count > 1 else ""}</text>')
+        out.append(f'<text x="{x0}" y="{top - 8}" font-weight="bold">{count} thread{"s" if count > 1 else ""}</text>')
         for tick in (tick for tick in ticks if low <= tick <= high):
             stroke = 'stroke="#222222" stroke-width="1.5"' if tick == 1 else 'stroke="#d0d0d0"'
             x = x0 + at(tick)
-            out.append(f'<line x1="{x:.1f}" y1="{TOP}" x2="{x:.1f}" y2="{y}" {stroke}/>'
+            out.append(f'<line x1="{x:.1f}" y1="{top}" x2="{x:.1f}" y2="{y}" {stroke}/>'
                        f'<text x="{x:.1f}" y="{y + 16}" text-anchor="middle">{tick:g}</text>')
         out.append(f'<text x="{x0 + at(1) + 8:.1f}" y="{y + 36}">more than 1: ours is faster</text>')
         for row in (row for row in rows if row["threads"] == count):
@@ -70,7 +86,7 @@ def svg(rows):
             out.append(f'<line x1="{a:.1f}" y1="{height}" x2="{b:.1f}" y2="{height}" stroke="{fill}" stroke-width="2"/>'
                        f'<circle cx="{middle:.1f}" cy="{height}" r="4" fill="{fill}"/>'
                        f'<text x="{label:.1f}" y="{height + 4}" font-size="11" text-anchor="{anchor}">{row["ratio"]:.2f}</text>')
-    return "\n".join(out + ["</svg>", ""])
+    return out, y + 78
 
 
 def unique(values):
@@ -82,13 +98,14 @@ def spread(row):
 
 
 def table(rows):
-    """The rows as Markdown: what was run where, speeds and ratios, memory of W5."""
+    """The rows of a processor as Markdown: what was run where, speeds and ratios, memory of W5."""
     threads = sorted({row["threads"] for row in rows})
     order = peers_of(rows)
-    groups = sorted(rows, key=lambda row: (int(row["workload"][1:]), order.index(row["peer"]), row["threads"]))
+    number = lambda row: int(re.search(r"\d+", row["workload"])[0])
+    groups = sorted(rows, key=lambda row: (number(row), row["workload"], order.index(row["peer"]), row["threads"]))
     pairs, seconds = min(len(row["ratios"]) for row in rows), unique(format(row["seconds"], "g") for row in rows)
     versions = unique(row["version"] for row in sorted(rows, key=lambda row: order.index(row["peer"])))
-    out = [", ".join(unique(row[name] for row in rows) + unit for name, unit in (("cpu", ""), ("cores", " cores"), ("date", "")))
+    out = [", ".join(unique(row[name] for row in rows) + unit for name, unit in (("cores", " cores"), ("date", "")))
            + f"; at least {pairs} pair{'s' if pairs > 1 else ''} of {seconds} seconds. Peers: {versions}.", ""]
     names = [f"{count} thread{'s' if count > 1 else ''}" for count in threads]
     heads = [head for name in names for head in (f"ours, {name}", f"peer, {name}", f"ratio, {name}")]
@@ -112,7 +129,8 @@ def main():
     (DOCS / "performance/ratios.svg").write_text(svg(rows))
     page = DOCS / "performance.md"
     before, rest = page.read_text().split(BEGIN)
-    page.write_text(f"{before}{BEGIN}\n\n{table(rows)}\n\n{END}{rest.split(END)[1]}")
+    tables = "\n\n".join(f"### {name}\n\n{table(group)}" for name, group in processors(rows))
+    page.write_text(f"{before}{BEGIN}\n\n{tables}\n\n{END}{rest.split(END)[1]}")
 
 
 if __name__ == "__main__":

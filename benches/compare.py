@@ -8,8 +8,8 @@ The settings name each peer, its command (run in DIR, which holds the peers' scr
 each with options of its own. Every command gets `--threads N --seconds S --only W` and prints a line of JSON for the
 workload, or one for each variant tried, of which the fastest counts: `workload`, `tokens_per_second`, `tokens_per_s` or
 `us_per_step`, and where known `peak_mib`, `variant` and `peer` (name and version). All commands are pinned to the
-first N of `--cores`. A row of the file is one workload, threads and peer; a new measurement of it replaces the old one,
-and the file is written after each. `benches/chart.py` makes the picture and the table of it. Standard library only.
+first N of `--cores`. A row of the file is one workload, threads, peer and processor; a new measurement of it replaces the
+old one, and the file is written after each. `benches/chart.py` makes the picture and the table of it. Standard library only.
 """
 import argparse, datetime, json, os, re, shlex, shutil, statistics, subprocess, sys
 from pathlib import Path
@@ -47,9 +47,13 @@ def shown(command):
 
 
 def cpu():
-    """The model of the processor, where the system tells."""
+    """The processor, where the system tells: its name, its model where the name does not tell, and its widest instructions."""
     try:
-        return re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())[1].strip()
+        text = Path("/proc/cpuinfo").read_text()
+        one = lambda name: re.search(rf"^{name}\s*:\s*(.*)", text, re.M)[1].strip()
+        flags = set(one("flags").split())
+        wide = [name for flag, name in (("amx_tile", "AMX"), ("avx512f", "AVX-512"), ("avx2", "AVX2")) if flag in flags]
+        return f"{re.sub(r'[(](R|TM)[)]', '', one('model name'))}, model {one('model')}, {' '.join(wide[:2])}"
     except (OSError, TypeError):
         return "unknown"
 
@@ -84,7 +88,7 @@ def main():
     args = parser.parse_args()
     executable = args.ours or ours()
     rows = [json.loads(line) for line in args.out.read_text().splitlines()] if args.out.exists() else []
-    key = lambda row: (int(row["workload"][1:]), row["threads"], row["peer"])
+    key = lambda row: (row["cpu"], int(re.search(r"\d+", row["workload"])[0]), row["workload"], row["threads"], row["peer"])
     todo = [(workload, int(threads), peer) for peer in json.loads(args.settings.read_text())
             for workload in peer["workloads"] for threads in args.threads.split(",")
             if (not args.peers or peer["name"] in args.peers.split(","))

@@ -32,6 +32,13 @@
 //! # Ok::<(), deep_rnn::Error>(())
 //! ```
 //!
+//! # Threads
+//!
+//! A step runs on the thread that calls it. Of large cells a loop of steps inside [`Threads::install`](crate::cpu::Threads::install)
+//! divides the units over the threads, each of which then reads its part of the weights from its own cache: where a step has one row and the
+//! weights of a layer are 512 KiB or more for each thread. It is the same bits. Threads that come late, since their cores are taken, are
+//! left out for a while. For sound, where no step may ever be late, stay outside.
+//!
 //! # Which networks
 //!
 //! All. [`Gated`](crate::cells::Gated) cells (ours and anybody's, from their [`Pointwise`](crate::cells::Pointwise)) and

@@ -77,10 +77,12 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     workload("W10-lstm-8", Cell::Lstm, Kind::Stream(Precision::Full), [1, 8, 1, 1, 1]),
     workload("W10-lstm-16", Cell::Lstm, Kind::Stream(Precision::Full), [1, 16, 1, 1, 1]),
     workload("W10-lstm-32", Cell::Lstm, Kind::Stream(Precision::Full), [1, 32, 1, 1, 1]),
+    workload("W10-lstm-40", Cell::Lstm, Kind::Stream(Precision::Full), [1, 40, 1, 1, 1]),
     workload("W10-lstm-64", Cell::Lstm, Kind::Stream(Precision::Full), [1, 64, 1, 1, 1]),
     workload("W10-gru-8", Cell::Gru, Kind::Stream(Precision::Full), [1, 8, 1, 1, 1]),
     workload("W10-gru-16", Cell::Gru, Kind::Stream(Precision::Full), [1, 16, 1, 1, 1]),
     workload("W10-gru-32", Cell::Gru, Kind::Stream(Precision::Full), [1, 32, 1, 1, 1]),
+    workload("W10-gru-40", Cell::Gru, Kind::Stream(Precision::Full), [1, 40, 1, 1, 1]),
     workload("W10-gru-64", Cell::Gru, Kind::Stream(Precision::Full), [1, 64, 1, 1, 1]),
     workload("W10-lstm-64-bf16", Cell::Lstm, Kind::Stream(Precision::Bf16), [1, 64, 1, 1, 1]),
     workload("W10-lstm-64-int8", Cell::Lstm, Kind::Stream(Precision::Int8), [1, 64, 1, 1, 1]),
@@ -196,13 +198,16 @@ impl Workload {
             }
             Kind::Stream(precision) => {
                 let xs = dense(64, 1, self.d);
-                if self.id.starts_with("W10") {
-                    let net = Network::builder(self.d).layer(spec).linear(1).seed(1).build().expect(built);
-                    stream(&net.prepare(precision).expect(built), &xs, seconds, start)
-                } else {
-                    let net = Stacked::repeat(self.d, self.l, &spec, 1).expect(built);
-                    stream(&net.prepare(precision).expect(built), &xs, seconds, start)
-                }
+                let threads = Threads::new(threads).expect("threads to be had");
+                threads.install(|| {
+                    if self.id.starts_with("W10") {
+                        let net = Network::builder(self.d).layer(spec).linear(1).seed(1).build().expect(built);
+                        stream(&net.prepare(precision).expect(built), &xs, seconds, start)
+                    } else {
+                        let net = Stacked::repeat(self.d, self.l, &spec, 1).expect(built);
+                        stream(&net.prepare(precision).expect(built), &xs, seconds, start)
+                    }
+                })
             }
             Kind::Forward => {
                 let net = Stacked::repeat(self.d, self.l, &spec, 1).expect(built);

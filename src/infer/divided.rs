@@ -37,12 +37,14 @@ impl<F: Float, P: RowCell> PreparedGated<F, P> {
 
     /// The step in so many parts; whether they went together.
     fn parts<'a, W: Stored<F>>(&'a self, step: StepOf<'a, F, P, W>, parts: usize) -> bool {
+        let all = step.units.div_ceil(BLOCK);
+        let parts = parts.min(all);
         if parts < 2 {
             self.part(step);
             return true;
         }
         let left = parts / 2;
-        let blocks = step.units.div_ceil(BLOCK) * left / parts;
+        let blocks = all * left / parts;
         let (step, others) = self.cut(step, blocks);
         let start = Instant::now();
         let ((here, well), well_there) = rayon::join(
@@ -89,5 +91,70 @@ impl<F: Float, P: RowCell> PreparedGated<F, P> {
     #[inline(never)]
     fn part<'a, W: Stored<F>>(&'a self, step: StepOf<'a, F, P, W>) {
         self.gates.step(step);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cells::{GatedSpec, Gru, Lstm, Rnn};
+    use crate::gates::Pointwise;
+    use crate::infer::gated::Form;
+    use crate::infer::operands::Operands;
+    use crate::infer::{Precision, Prepare};
+    use crate::kernel::stream::StepInput;
+    use crate::kernel::threads::Threads;
+    use crate::kernel::views::flat_mut;
+    use crate::{Causal, Init, Recurrent};
+
+    fn numbers<F: Float>(n: usize) -> Vec<F> {
+        (0..n).map(|i| F::from_f64(((i * 7919 + 13) % 1000) as f64 / 500.0 - 1.0)).collect()
+    }
+
+    /// A step in so many parts, whether it pays or not.
+    fn in_parts<F: Float, P: Pointwise>(
+        packed: &PreparedGated<F, P>,
+        x: &[F],
+        y: &mut [F],
+        state: &mut <PreparedGated<F, P> as Recurrent>::State,
+        parts: usize,
+    ) {
+        let Form::ByUnit { operands: Operands::Full([w_x, w_h]), b, b_h, weights } = &packed.form else {
+            unreachable!("a plain cell in full precision")
+        };
+        let mut lanes = <P::State<F> as Lanes<F>>::slices(state);
+        let h = std::mem::take(&mut lanes.as_mut()[0]);
+        let (b, b_h, weights, x) = (b.get(), b_h.get(), weights.get(), StepInput::Rows(x));
+        packed.parts(Step { units: y.len(), first: 0, w_x, w_h, b, b_h, weights, x, h, y, state: lanes }, parts);
+        flat_mut(&mut state.as_mut()[0]).copy_from_slice(y);
+    }
+
+    /// Some steps on a pool of threads and without one.
+    fn same_bits<F: Float, P: Pointwise>(spec: impl Fn(usize) -> GatedSpec<F, P>) {
+        for units in [1, 16, 17, 40, 100] {
+            let cell = spec(units).build(3, &mut Init::seeded(units as u64)).unwrap();
+            let packed = cell.prepare(Precision::Full).unwrap();
+            let x = numbers::<F>(3);
+            let (mut state, mut expected) = (packed.zero_state(1), vec![F::zero(); units]);
+            (0..5).for_each(|_| packed.step_clean(&x, &mut expected, &mut state));
+            for parts in 1..5 {
+                let steps = || {
+                    let (mut state, mut y) = (packed.zero_state(1), vec![F::zero(); units]);
+                    (0..5).for_each(|_| in_parts(&packed, &x, &mut y, &mut state, parts));
+                    (y, state.as_ref().to_vec())
+                };
+                for (y, lanes) in [steps(), Threads::new(2).unwrap().install(steps)] {
+                    assert!(y == expected && lanes == state.as_ref(), "{units} units in {parts} parts");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn parts_of_a_step_have_the_bits_of_the_whole() {
+        same_bits::<f32, _>(Lstm::spec);
+        same_bits::<f64, _>(Lstm::spec);
+        same_bits::<f32, _>(Gru::spec);
+        same_bits::<f32, _>(Rnn::spec);
     }
 }

@@ -19,7 +19,7 @@ pub struct PreparedGated<F, P> {
     inputs: usize,
     units: usize,
     outputs: usize,
-    form: Form<F>,
+    pub(super) form: Form<F>,
     /// The cell without its weights: sizes, vectors, gates.
     options: Vec<String>,
     weights: Vec<Vec<F>>,
@@ -28,7 +28,7 @@ pub struct PreparedGated<F, P> {
 }
 
 /// The weights, for either way.
-enum Form<F> {
+pub(super) enum Form<F> {
     /// `w_x` and `w_h`, unit after unit in blocks.
     ByUnit { operands: Operands<F, 2>, b: Aligned<F>, b_h: Aligned<F>, weights: Aligned<F> },
     /// `w_x`, the columns of `w_h` that multiply h, those after a gate, and `w_p`; the last two may have no columns.

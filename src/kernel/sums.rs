@@ -165,7 +165,7 @@ pub fn dot<F: Float>(x: &[F], y: &[F]) -> F {
 
 /// By halves.
 #[inline(always)]
-pub(super) fn total<F: Float>(mut sums: [F; ABREAST]) -> F {
+fn total<F: Float>(mut sums: [F; ABREAST]) -> F {
     let mut width = ABREAST / 2;
     while width > 0 {
         for i in 0..width {
