@@ -83,45 +83,71 @@ impl<'a, F: Float, P: PerUnit, S: AsMut<[&'a mut [F]]>, W: Stored<F>> Job for Ru
 }
 
 impl<'a, F: Float, P: PerUnit, S: AsMut<[&'a mut [F]]>, W: Stored<F>> At<'_, 'a, F, P, S, W> {
-    /// `MOST` rows of a block at a time; of the rows that are left over, `MOST` blocks at a time.
+    /// `MOST` rows of a block at a time; of the rows that are left over, up to `MOST` blocks at a time: the sums of one wait for
+    /// each other.
     #[inline(always)]
     fn blocks<const MOST: usize, const FUSED: bool>(&mut self) {
         let (blocks, rows) = (self.step.units.div_ceil(BLOCK), rows_of(self.step.y.len(), self.step.units));
         let many = if MOST > 1 { rows / MOST * MOST } else { 0 };
-        if MOST > 1 && (many > 0 || MOST <= blocks) {
-            self.groups::<MOST, FUSED>(many, rows);
+        let single = MOST == 1 || blocks == 1;
+        if many > 0 || !single {
+            self.groups::<MOST, FUSED>(many, if single { many } else { rows });
         }
-        let first = if MOST > 1 { blocks / MOST * MOST } else { 0 };
-        for r in many..rows {
-            for q in first..blocks {
-                let [[sums]] = self.sums::<1, 1, FUSED>(r, q);
-                self.gates(&sums, r, q);
+        if single {
+            for r in many..rows {
+                for q in 0..blocks {
+                    let [[sums]] = self.sums::<1, 1, FUSED>(r, q);
+                    self.gates(&sums, r, q);
+                }
             }
         }
     }
 
-    /// The first `many` rows, all rows of a block while its weights are near; of the others the blocks that make up groups.
+    /// The first `many` rows together, all rows of a block while its weights are near, and the others up to `rows`.
     #[inline(always)]
     fn groups<const MOST: usize, const FUSED: bool>(&mut self, many: usize, rows: usize) {
         let blocks = self.step.units.div_ceil(BLOCK);
-        let high = many / MOST * blocks;
-        let wide = (rows - many) * (blocks / MOST);
         let mut sums = [(P::X::<F>::block(), P::H::<F>::block()); MOST];
-        for tile in 0..high + wide {
-            let (r, q, width) = if tile < high {
-                let (q, r) = (tile / (many / MOST), tile % (many / MOST) * MOST);
+        let (mut r, mut q) = (0, 0);
+        while r < rows {
+            let high = r < many;
+            let width = if high {
                 for (to, [from]) in sums.iter_mut().zip(self.sums::<MOST, 1, FUSED>(r, q)) {
                     *to = from;
                 }
-                (r, q, 1)
+                MOST
             } else {
-                let (r, q) = ((tile - high) / (blocks / MOST), (tile - high) % (blocks / MOST) * MOST);
-                [sums] = self.sums::<1, MOST, FUSED>(many + r, q);
-                (many + r, q, MOST)
+                let width = MOST.min(blocks - q);
+                macro_rules! fill {
+                    ($($wide:literal)*) => { match width {
+                        $( $wide if $wide <= MOST => {
+                            let [wide] = self.sums::<1, $wide, FUSED>(r, q);
+                            sums[..$wide].copy_from_slice(&wide);
+                        } )*
+                        _ => unreachable!("a group has 1 to 4 blocks"),
+                    } };
+                }
+                fill!(1 2 3 4);
+                width
             };
-            // The gates are here once and not in each of the two: they are most of the code.
-            for (i, sums) in sums.iter().enumerate() {
-                self.gates(sums, r + i / width, q + i % width);
+            // The gates are here once and not in each way: they are most of the code.
+            for (i, sums) in sums[..width].iter().enumerate() {
+                let (row, block) = if high { (r + i, q) } else { (r, q + i) };
+                self.gates(sums, row, block);
+            }
+            // Without divisions, which take as long as a gate.
+            if high {
+                r += MOST;
+                if r == many && q + 1 < blocks {
+                    (r, q) = (0, q + 1);
+                } else if r == many {
+                    q = 0;
+                }
+            } else {
+                q += width;
+                if q == blocks {
+                    (r, q) = (r + 1, 0);
+                }
             }
         }
     }
