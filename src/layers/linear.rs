@@ -35,7 +35,8 @@ pub(super) use ragged::{gather, valid};
 /// # Memory
 /// The tape keeps nothing: x is in the hands of the caller.
 /// # Sums
-/// Gradients are summed row after row, last to first; in a call of more than 2¹⁴ rows (T·B) in blocks of 2¹¹, counted from its end,
+/// The terms of x·w are added one after the other, with up to four outputs in eight partial sums side by side: the same bits for a step, a sequence, packed, and
+/// any number of threads. Gradients are summed row after row, last to first; in a call of more than 2¹⁴ rows (T·B) in blocks of 2¹¹, counted from its end,
 /// which loses nothing in `f32` over millions of rows. Pieces of such a call sum to other last digits than the whole.
 #[derive(Clone)]
 pub struct Linear<F> {
