@@ -10,8 +10,9 @@ from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 BEGIN, END = "<!-- ratios: begin (written by benches/chart.py) -->", "<!-- ratios: end -->"
-COLOURS = {"PyTorch": "#d55e00", "ONNX Runtime": "#0072b2", "JAX": "#9a5ba5", "MXNet": "#009e73", "burn": "#4d4d4d"}
-LANE, GAP, TOP, LEFT, PANEL, BETWEEN = 15, 12, 84, 52, 400, 44  # pixels
+COLOURS = {"PyTorch": "#d55e00", "ONNX Runtime": "#0072b2", "JAX": "#9a5ba5", "MXNet": "#009e73", "burn": "#4d4d4d",
+           "RTNeural": "#c2a300"}
+LANE, GAP, TOP, LEFT, PANEL, BETWEEN = 15, 12, 84, 96, 400, 44  # pixels
 
 
 def colour(peer):

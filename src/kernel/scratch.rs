@@ -96,8 +96,10 @@ fn whole_lines<F>(len: usize) -> usize {
 
 /// Bytes of the memory that [`with_each`] of these lengths takes.
 pub(crate) fn bytes<F, const N: usize>(lengths: [usize; N]) -> usize {
+    // Its place in the list of buffers, which has up to twice as many.
+    const LISTED: usize = 2 * size_of::<Vec<f64>>();
     let numbers = lengths.into_iter().fold(0_usize, |sum, len| sum.saturating_add(whole_lines::<F>(len)));
-    numbers.saturating_mul(size_of::<F>()).saturating_add(LINE)
+    numbers.saturating_mul(size_of::<F>()).saturating_add(LINE + LISTED)
 }
 
 /// Working memory that belongs to no thread: whoever runs takes a set of buffers, so they do not gather on every thread
