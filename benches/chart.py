@@ -102,8 +102,9 @@ def table(rows):
     """The rows of a processor as Markdown: what was run where, speeds and ratios, memory of W5."""
     threads = sorted({row["threads"] for row in rows})
     order = peers_of(rows)
-    number = lambda row: int(re.search(r"\d+", row["workload"])[0])
-    groups = sorted(rows, key=lambda row: (number(row), row["workload"], order.index(row["peer"]), row["threads"]))
+    numbers = lambda row: [int(number) for number in re.findall(r"\d+", row["workload"])]
+    kind = lambda row: (numbers(row)[0], re.sub(r"\d+", "", row["workload"]), numbers(row))
+    groups = sorted(rows, key=lambda row: (kind(row), order.index(row["peer"]), row["threads"]))
     pairs, seconds = min(len(row["ratios"]) for row in rows), unique(format(row["seconds"], "g") for row in rows)
     versions = unique(row["version"] for row in sorted(rows, key=lambda row: order.index(row["peer"])))
     out = [", ".join(unique(row[name] for row in rows) + unit for name, unit in (("cores", " cores"), ("date", "")))

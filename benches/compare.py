@@ -53,7 +53,7 @@ def cpu():
         one = lambda name: re.search(rf"^{name}\s*:\s*(.*)", text, re.M)[1].strip()
         flags = set(one("flags").split())
         wide = [name for flag, name in (("amx_tile", "AMX"), ("avx512f", "AVX-512"), ("avx2", "AVX2")) if flag in flags]
-        return f"{re.sub(r'[(](R|TM)[)]', '', one('model name'))}, model {one('model')}, {' '.join(wide[:2])}"
+        return f"{re.sub(r'[(](R|TM)[)]', '', one('model name'))}, model {one('model')}, {' '.join(wide[:1])}"
     except (OSError, TypeError):
         return "unknown"
 
@@ -88,7 +88,9 @@ def main():
     args = parser.parse_args()
     executable = args.ours or ours()
     rows = [json.loads(line) for line in args.out.read_text().splitlines()] if args.out.exists() else []
-    key = lambda row: (row["cpu"], int(re.search(r"\d+", row["workload"])[0]), row["workload"], row["threads"], row["peer"])
+    def key(row):
+        kind, *sizes = re.sub(r"\d+", "", row["workload"]), *map(int, re.findall(r"\d+", row["workload"]))
+        return row["cpu"], sizes[0], kind, sizes, row["threads"], row["peer"]
     todo = [(workload, int(threads), peer) for peer in json.loads(args.settings.read_text())
             for workload in peer["workloads"] for threads in args.threads.split(",")
             if (not args.peers or peer["name"] in args.peers.split(","))
