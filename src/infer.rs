@@ -36,7 +36,7 @@
 //!
 //! A step runs on the thread that calls it. Of large cells a loop of steps inside [`Threads::install`](crate::cpu::Threads::install)
 //! divides the units over the threads, each of which then reads its part of the weights from its own cache: where a step has one row and the
-//! weights of a layer are 512 KiB or more for each thread. It is the same bits. Threads that come late, since their cores are taken, are
+//! weights of a layer are 512 KiB or more for each thread. The results are the same bits. Threads that come late, since their cores are taken, are
 //! left out for a while. For sound, where no step may ever be late, stay outside.
 //!
 //! # Which networks
@@ -88,7 +88,8 @@ use std::str::FromStr;
 
 use crate::{Error, Recurrent};
 
-/// The form in which a prepared network keeps its weights. Biases, states and sums have the network's own type always.
+/// The form in which a prepared network keeps its weights. Biases, states and sums have the network's own type always; of a
+/// [`Linear`](crate::layers::Linear) layer of up to four outputs, the rounded weights too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Precision {

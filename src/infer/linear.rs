@@ -11,7 +11,8 @@ use crate::kernel::stream::{Affine, Aligned, Operand, StepInput, columns, rows_o
 use crate::kernel::views::flat;
 use crate::{Causal, Context, Describe, Error, Float, Input, Linear, Recurrent, Run};
 
-/// A [`Linear`] layer packed for inference.
+/// A [`Linear`] layer packed for inference. Of up to four outputs each weight is kept as a number of the network's type, rounded to
+/// its precision.
 pub struct PreparedLinear<F> {
     inputs: usize,
     outputs: usize,

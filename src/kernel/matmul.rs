@@ -69,16 +69,16 @@ fn packed_left_len(m: usize, k: usize) -> usize {
 
 // Compiled here, once for each type, and not again in every crate that uses a cell.
 fn product_f32(product: Product<'_, f32>) {
-    dispatch(product);
+    dispatch(AtLevel(product));
 }
 fn product_f64(product: Product<'_, f64>) {
-    dispatch(product);
+    dispatch(AtLevel(product));
 }
 fn transposed_f32(product: Transposed<'_, f32>) {
-    dispatch(product);
+    dispatch(AtLevel(product));
 }
 fn transposed_f64(product: Transposed<'_, f64>) {
-    dispatch(product);
+    dispatch(AtLevel(product));
 }
 fn rows_f32(rows: Rows<'_, f32>) {
     dispatch(rows);
@@ -135,25 +135,35 @@ impl<'a, F: Float> Product<'a, F> {
     }
 }
 
-impl<F: Float> Job for Product<'_, F> {
+/// What is done by tiles, of a size that suits the level.
+trait Tiled {
+    type Elem;
+    /// `COLS` columns of a panel's `WIDTH`, up to `ROWS` rows.
+    fn tiled<const COLS: usize, const WIDTH: usize, const ROWS: usize, const FUSED: bool>(self);
+}
+
+struct AtLevel<T>(T);
+
+impl<T: Tiled> Job for AtLevel<T> {
     type Output = ();
     #[inline(always)]
     fn run<const FUSED: bool, const WIDE: bool>(self) {
         // Columns of a tile: 4 registers of 64 bytes, 2 of 32, or 2 of 16.
-        match (size_of::<F>(), WIDE, FUSED) {
-            (4, true, _) => self.blocks::<64, 64, 6, FUSED>(),
-            (4, false, true) => self.blocks::<16, 64, 6, FUSED>(),
-            (4, false, false) => self.blocks::<8, 64, 4, FUSED>(),
-            (_, true, _) => self.blocks::<32, 32, 6, FUSED>(),
-            (_, false, true) => self.blocks::<8, 32, 6, FUSED>(),
-            (_, false, false) => self.blocks::<4, 32, 4, FUSED>(),
+        match (size_of::<T::Elem>(), WIDE, FUSED) {
+            (4, true, _) => self.0.tiled::<64, 64, 6, FUSED>(),
+            (4, false, true) => self.0.tiled::<16, 64, 6, FUSED>(),
+            (4, false, false) => self.0.tiled::<8, 64, 4, FUSED>(),
+            (_, true, _) => self.0.tiled::<32, 32, 6, FUSED>(),
+            (_, false, true) => self.0.tiled::<8, 32, 6, FUSED>(),
+            (_, false, false) => self.0.tiled::<4, 32, 4, FUSED>(),
         }
     }
 }
 
-impl<F: Float> Product<'_, F> {
+impl<F: Float> Tiled for Product<'_, F> {
+    type Elem = F;
     #[inline(always)]
-    fn blocks<const COLS: usize, const WIDTH: usize, const ROWS: usize, const FUSED: bool>(self) {
+    fn tiled<const COLS: usize, const WIDTH: usize, const ROWS: usize, const FUSED: bool>(self) {
         let Product { start: given, c, ldc, a, lda, m, b: Packed { first: start, k, height, n, panels } } = self;
         if m == 1 && k <= DEPTH {
             if let Some(given) = given {
@@ -169,26 +179,12 @@ impl<F: Float> Product<'_, F> {
     }
 }
 
-impl<F: Float> Job for Transposed<'_, F> {
-    type Output = ();
-    #[inline(always)]
-    fn run<const FUSED: bool, const WIDE: bool>(self) {
-        match (size_of::<F>(), WIDE, FUSED) {
-            (4, true, _) => self.blocks::<64, 64, 6, FUSED>(),
-            (4, false, true) => self.blocks::<16, 64, 6, FUSED>(),
-            (4, false, false) => self.blocks::<8, 64, 4, FUSED>(),
-            (_, true, _) => self.blocks::<32, 32, 6, FUSED>(),
-            (_, false, true) => self.blocks::<8, 32, 6, FUSED>(),
-            (_, false, false) => self.blocks::<4, 32, 4, FUSED>(),
-        }
-    }
-}
-
-impl<F: Float> Transposed<'_, F> {
+impl<F: Float> Tiled for Transposed<'_, F> {
+    type Elem = F;
     /// A transposed operand's numbers lie as far apart as its rows are long: of 1024 columns, all in the same few lines of L1. So it is
     /// packed, as many rows as stay in L2.
     #[inline(always)]
-    fn blocks<const COLS: usize, const WIDTH: usize, const ROWS: usize, const FUSED: bool>(self) {
+    fn tiled<const COLS: usize, const WIDTH: usize, const ROWS: usize, const FUSED: bool>(self) {
         let Transposed(Product { c, ldc, a, lda, m, b: Packed { first: start, k, height, n, panels }, .. }, memory) =
             self;
         for top in (0..m).step_by(PACKED_ROWS) {

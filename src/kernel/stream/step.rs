@@ -135,7 +135,7 @@ impl<'a, F: Float, P: PerUnit, S: AsMut<[&'a mut [F]]>, W: Stored<F>> At<'_, 'a,
                 let (row, block) = if high { (r + i, q) } else { (r, q + i) };
                 self.gates(sums, row, block);
             }
-            // Without divisions, which take as long as a gate.
+            // Counted on: some processors take long for a division.
             if high {
                 r += MOST;
                 if r == many && q + 1 < blocks {
