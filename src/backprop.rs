@@ -14,7 +14,8 @@ use std::fmt;
 use ndarray::{ArrayView3, ArrayViewMut3};
 
 use crate::optim::same_arrays;
-use crate::{AsInput, Context, Error, Input, Loss, LossSum, PassSize, SeqLayer, State, Targets, Threads};
+use crate::precision::{Precision, Products};
+use crate::{AsInput, Context, Error, Float, Input, Loss, LossSum, PassSize, SeqLayer, State, Targets, Threads};
 use pass::Pass;
 
 /// Runs a network forward and backward over a window and gives its gradients: plain, within a memory budget, in shards over threads,
@@ -89,6 +90,24 @@ impl<L: SeqLayer> Backprop<L> {
         }
         self.budget = Some(bytes);
         Ok(self)
+    }
+
+    /// Rounds the operands of products, as [`BpttBuilder::matmul_precision`](crate::train::BpttBuilder::matmul_precision).
+    ///
+    /// # Errors
+    /// If it is neither full nor bf16, or bf16 and the network's numbers are not `f32`.
+    pub fn with_matmul_precision(mut self, precision: Precision) -> Result<Self, Error> {
+        if precision == Precision::Bf16 && L::Elem::NAME != "f32" {
+            let expected = format!("full, as the network's numbers are {} (bf16 is for f32)", L::Elem::NAME);
+            return Err(Error::value("matmul_precision", expected, precision));
+        }
+        self.threads = self.threads.matmul_precision(precision)?;
+        Ok(self)
+    }
+
+    /// How products are made.
+    pub(crate) fn products(&self) -> Products {
+        Products::of(self.threads.operands())
     }
 
     pub(crate) fn budget(&self) -> Option<usize> {

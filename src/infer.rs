@@ -73,6 +73,7 @@ mod tied;
 mod unprepared;
 
 pub use crate::layers::Causal;
+pub use crate::precision::Precision;
 pub use boxed::PreparedBox;
 pub use gated::PreparedGated;
 pub use language::PreparedLanguageModel;
@@ -83,47 +84,7 @@ pub use stacked::{PreparedNetwork, PreparedStack};
 pub use tied::PreparedTied;
 pub use unprepared::Unprepared;
 
-use std::fmt;
-use std::str::FromStr;
-
 use crate::{Error, Recurrent};
-
-/// The form in which a prepared network keeps its weights. Biases, states and sums have the network's own type always; of a
-/// [`Linear`](crate::layers::Linear) layer of up to four outputs, the rounded weights too.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Precision {
-    /// As they are: the same bits as the network itself.
-    #[default]
-    Full,
-    /// The nearest bfloat16 number, 2 bytes; relative error at most 2⁻⁸. The results are the same bits as those of a network
-    /// with such weights.
-    Bf16,
-    /// w ≈ scale · q with a whole number |q| ≤ 127, 1 byte; one scale for each column of a weight, the largest |w| of the
-    /// column over 127. The error of a weight is at most half a scale.
-    Int8,
-}
-
-impl fmt::Display for Precision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Precision::Full => "full",
-            Precision::Bf16 => "bf16",
-            Precision::Int8 => "int8",
-        })
-    }
-}
-
-impl FromStr for Precision {
-    type Err = Error;
-    /// By the name it is displayed with.
-    fn from_str(name: &str) -> Result<Self, Error> {
-        let all = [Precision::Full, Precision::Bf16, Precision::Int8];
-        all.into_iter()
-            .find(|p| p.to_string() == name)
-            .ok_or_else(|| Error::value("precision", "full, bf16, int8", name))
-    }
-}
 
 /// What can be packed for inference.
 #[diagnostic::on_unimplemented(

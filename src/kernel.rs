@@ -8,6 +8,7 @@
 pub(crate) mod dispatch;
 pub(crate) mod matmul;
 pub(crate) mod narrow;
+pub(crate) mod operands;
 pub(crate) mod pace;
 pub(crate) mod pack;
 pub(crate) mod row_cells;

@@ -64,6 +64,7 @@
 //!
 //! Kernels are compiled for AVX-512, AVX2 with FMA, and a baseline that runs anywhere; the best one the processor has is taken
 //! at run time ([`simd_level`](cpu::simd_level); the variable `DEEP_RNN_SIMD` lowers it). No compiler flag is needed. On one machine results are the same bits for any number of threads.
+//! [Products of bf16 operands](train::BpttBuilder::matmul_precision) are the same bits on any.
 //!
 //! # Numbers near 0
 //!
@@ -108,6 +109,7 @@
 //! | `serde` | descriptions of networks as JSON, TOML and the like | `serde` |
 //! | `audio` | JSON of RTNeural, AIDA-X, GuitarML, NAM | `serde_json`, `serde` |
 //! | `onnx` | ONNX files | `prost`, `half` |
+//! | `amx` | [products of bf16 operands](train::BpttBuilder::matmul_precision) by the matrix unit of Intel processors that have one | `deep-rnn-amx` (the one with `unsafe`), `libc` |
 //! | `relatives` | the relatives of cells (peepholes, coupled gates, other activations, clips) from files and descriptions; as long to compile as the cells | |
 //! | `compiled-f64` | a debug build that is fast in `f64` | |
 //!
@@ -156,6 +158,7 @@ pub mod optim;
 mod params;
 mod part;
 mod philox;
+mod precision;
 pub mod prelude;
 mod record;
 mod spec;

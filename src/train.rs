@@ -3,4 +3,5 @@
 pub use crate::backprop::Backprop;
 pub use crate::batch::Batch;
 pub use crate::bptt::{Bptt, BpttBuilder, Report};
+pub use crate::precision::Products;
 pub use crate::targets::{Sequence, Targets};

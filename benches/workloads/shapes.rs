@@ -44,22 +44,27 @@ pub(crate) struct Workload {
     boxed: bool,
     /// Rows of several lengths, uniform from 1 to T; only their own steps count.
     ragged: bool,
+    /// Of the operands of products.
+    precision: Precision,
     /// MiB that the engine may hold.
     budget: Option<usize>,
 }
 
 const fn workload(id: &'static str, cell: Cell, kind: Kind, [l, h, d, b, t]: [usize; 5]) -> Workload {
-    Workload { id, cell, kind, l, h, d, b, t, both_ways: false, boxed: false, ragged: false, budget: None }
+    let precision = Precision::Full;
+    Workload { id, cell, kind, l, h, d, b, t, both_ways: false, boxed: false, ragged: false, precision, budget: None }
 }
 
 pub(crate) const WORKLOADS: &[Workload] = &[
     workload("W1", Cell::Lstm, Kind::Train, [2, 256, 28, 32, 35]),
+    Workload { precision: Precision::Bf16, ..workload("W1-bf16", Cell::Lstm, Kind::Train, [2, 256, 28, 32, 35]) },
     Workload { boxed: true, ..workload("W1-boxed", Cell::Lstm, Kind::Train, [2, 256, 28, 32, 35]) },
     Workload { ragged: true, ..workload("W1-ragged", Cell::Lstm, Kind::Train, [2, 256, 28, 32, 35]) },
     workload("W2", Cell::Gru, Kind::Train, [2, 256, 28, 32, 35]),
     Workload { ragged: true, ..workload("W2-ragged", Cell::Gru, Kind::Train, [2, 256, 28, 32, 35]) },
     workload("W3", Cell::Rnn, Kind::Train, [2, 256, 28, 32, 35]),
     workload("W4", Cell::Lstm, Kind::Both, [2, 1024, 512, 64, 64]),
+    Workload { precision: Precision::Bf16, ..workload("W4-bf16", Cell::Lstm, Kind::Both, [2, 1024, 512, 64, 64]) },
     workload("W5", Cell::Lstm, Kind::Both, [2, 128, 64, 8, 2000]),
     Workload { budget: Some(38), ..workload("W5-budget", Cell::Lstm, Kind::Both, [2, 128, 64, 8, 2000]) },
     workload("W5-100", Cell::Lstm, Kind::Both, [2, 128, 64, 8, 100]),
@@ -71,9 +76,15 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     workload("W6-cell", Cell::Lstm, Kind::Step, [2, 256, 28, 1, 1]),
     workload("W7", Cell::Lstm, Kind::Forward, [2, 256, 28, 1, 1000]),
     Workload { both_ways: true, ..workload("W8", Cell::Lstm, Kind::Both, [2, 256, 128, 32, 100]) },
+    Workload {
+        both_ways: true,
+        precision: Precision::Bf16,
+        ..workload("W8-bf16", Cell::Lstm, Kind::Both, [2, 256, 128, 32, 100])
+    },
     Workload { both_ways: true, boxed: true, ..workload("W8-boxed", Cell::Lstm, Kind::Both, [2, 256, 128, 32, 100]) },
     Workload { both_ways: true, ragged: true, ..workload("W8-ragged", Cell::Lstm, Kind::Both, [2, 256, 128, 32, 100]) },
     workload("W9", Cell::Gru, Kind::Both, [4, 512, 512, 128, 50]),
+    Workload { precision: Precision::Bf16, ..workload("W9-bf16", Cell::Gru, Kind::Both, [4, 512, 512, 128, 50]) },
     workload("W10-lstm-8", Cell::Lstm, Kind::Stream(Precision::Full), [1, 8, 1, 1, 1]),
     workload("W10-lstm-16", Cell::Lstm, Kind::Stream(Precision::Full), [1, 16, 1, 1, 1]),
     workload("W10-lstm-32", Cell::Lstm, Kind::Stream(Precision::Full), [1, 32, 1, 1, 1]),
@@ -228,6 +239,7 @@ impl Workload {
         let built = "a workload's sizes are good";
         let model = LanguageModel::new(net, 1).expect(built);
         let bptt = Bptt::builder(model).optimizer(Sgd::new(1.0)).clip_norm(1.0).threads(threads);
+        let bptt = bptt.matmul_precision(self.precision);
         let mut bptt = bptt.build().expect(built);
         let batches = pattern(self.d, self.b, self.t, 40);
         if let Some(lengths) = self.lengths() {
@@ -254,7 +266,8 @@ impl Workload {
         let (mut ys, mut d_ys, mut d_xs) = (Array3::zeros(shape), Array3::zeros(shape), Array3::zeros(xs.raw_dim()));
         let mut grads = net.zeros_like();
         let mut tape = N::Tape::default();
-        let threads = Threads::new(threads).expect("threads to be had");
+        let threads = Threads::new(threads).and_then(|threads| threads.matmul_precision(self.precision));
+        let threads = threads.expect("threads to be had");
         let lengths = self.lengths();
         let cx = lengths.as_ref().map_or(Context::default(), |lengths| Context::default().with_lengths(lengths));
         let mut both = |ys: ArrayViewMut3<'_, f32>, d_ys: ArrayViewMut3<'_, f32>| {

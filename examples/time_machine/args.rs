@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Parser, ValueEnum};
+use deep_rnn::prelude::Precision;
 use deep_rnn::text::Cleaning;
 
 /// Trains a deep recurrent network on the characters of a text and lets it go on from a prefix.
@@ -24,7 +25,7 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = Cell::Lstm)]
     pub(crate) cell: Cell,
     /// Layers
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = at_least_1)]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = layers)]
     pub(crate) layers: usize,
     /// Units of each layer
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = at_least_1)]
@@ -56,6 +57,12 @@ pub(crate) struct Args {
     /// Threads; the results do not depend on them [default: as many as the machine has]
     #[arg(long, value_name = "N", default_value_t = cores(), hide_default_value = true, value_parser = at_least_1)]
     pub(crate) threads: usize,
+    /// Precision of what matrix products are made of: full, bf16
+    #[arg(long, value_name = "PRECISION", default_value_t = Precision::Full)]
+    pub(crate) precision: Precision,
+    /// Leave out numbers between layers with this probability, in training
+    #[arg(long, value_name = "RATE", default_value_t = 0.0, value_parser = rate)]
+    pub(crate) dropout: f64,
     /// Hold out this part of the text, from its end, and report the perplexity on it
     #[arg(long, value_name = "FRACTION", value_parser = fraction)]
     pub(crate) validation: Option<f64>,
@@ -116,12 +123,20 @@ fn at_least_1(text: &str) -> Result<usize, String> {
     parse(text, "a whole number, at least 1", |n| *n >= 1)
 }
 
+fn layers(text: &str) -> Result<usize, String> {
+    parse(text, "a whole number, 1 to 1000", |n| (1..=1000).contains(n))
+}
+
 fn above_0(text: &str) -> Result<f64, String> {
     parse(text, "a finite number above 0", |x: &f64| *x > 0.0 && x.is_finite())
 }
 
 fn from_0(text: &str) -> Result<f64, String> {
     parse(text, "a finite number, at least 0", |x: &f64| *x >= 0.0 && x.is_finite())
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    parse(text, "a number from 0, below 1", |x: &f64| (0.0..1.0).contains(x))
 }
 
 fn fraction(text: &str) -> Result<f64, String> {

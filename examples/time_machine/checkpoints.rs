@@ -73,8 +73,10 @@ struct Settings(String);
 
 impl Settings {
     fn of(args: &Args) -> Self {
-        let Args { lr, clip, validation, .. } = args;
-        Settings(format!("--lr {lr} --clip {clip} --validation {validation:?}"))
+        let Args { lr, clip, validation, precision, dropout, .. } = args;
+        Settings(format!(
+            "--lr {lr} --clip {clip} --validation {validation:?} --precision {precision} --dropout {dropout}"
+        ))
     }
 }
 

@@ -64,6 +64,7 @@ pub(crate) fn json(out: &mut impl Write, args: &Args, outcome: &Outcome) -> io::
         "lr": args.lr,
         "seed": args.seed,
         "threads": args.threads,
+        "precision": args.precision.to_string(),
         "perplexity": last.perplexity,
         "validation_perplexity": last.held_out,
         "tokens_per_second": last.tokens_per_second,

@@ -44,13 +44,18 @@ impl Outcome {
 
 /// The layers that were asked for; two biases each, as in PyTorch: with one, each step of the descent is another.
 fn network(args: &Args, vocabulary: usize) -> Result<Network<f32>, deep_rnn::Error> {
-    let builder = Network::builder(vocabulary).seed(args.seed);
-    match args.cell {
-        Cell::Rnn => builder.repeat(args.layers, Rnn::spec(args.hidden).bias(Bias::Two)),
-        Cell::Gru => builder.repeat(args.layers, Gru::spec(args.hidden).bias(Bias::Two)),
-        Cell::Lstm => builder.repeat(args.layers, Lstm::spec(args.hidden).bias(Bias::Two)),
+    let mut builder = Network::builder(vocabulary).seed(args.seed);
+    for _ in 0..args.layers {
+        builder = match args.cell {
+            Cell::Rnn => builder.layer(Rnn::spec(args.hidden).bias(Bias::Two)),
+            Cell::Gru => builder.layer(Gru::spec(args.hidden).bias(Bias::Two)),
+            Cell::Lstm => builder.layer(Lstm::spec(args.hidden).bias(Bias::Two)),
+        };
+        if args.dropout > 0.0 {
+            builder = builder.dropout(args.dropout);
+        }
     }
-    .build()
+    builder.build()
 }
 
 /// What came out; nothing, if it was stopped before the end.
@@ -70,7 +75,8 @@ pub(crate) fn run(args: &Args, corpus: &Corpus) -> Result<Option<Outcome>, Box<d
     let vocab = corpus.vocab();
     let model = LanguageModel::new(network(args, vocab.len())?, args.seed)?;
     let parameters = model.num_params();
-    let mut engine = Bptt::builder(model).optimizer(Sgd::new(args.lr)).threads(args.threads);
+    let mut engine = Bptt::builder(model).optimizer(Sgd::new(args.lr)).seed(args.seed);
+    engine = engine.threads(args.threads).matmul_precision(args.precision);
     if args.clip > 0.0 {
         engine = engine.clip_norm(args.clip);
     }

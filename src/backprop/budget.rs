@@ -150,13 +150,16 @@ impl<L: SeqLayer> Backprop<L> {
     fn segment(&self, net: &L, steps: usize, shape: Shape) -> Option<usize> {
         let (threads, block) = (self.threads.number(), self.block(net, shape));
         let Shape { batch, rows_in, .. } = shape;
+        let pass = |threads: usize, rows: usize| {
+            let tell = || with_available(threads, || Self::memory(net, steps, rows, block, rows_in));
+            self.threads.operands().with(tell)
+        };
         if net.splits_itself() {
-            let memory = with_available(threads, || Self::memory(net, steps, batch, block, rows_in))?;
+            let memory = pass(threads, batch)?;
             return Some(memory.tape.saturating_add(memory.forward.or(memory.backward).bytes_over(threads)));
         }
         let (shards, rest) = (batch / SHARD, batch % SHARD);
-        let of = |rows: usize| with_available(1, || Self::memory(net, steps, rows, block, rows_in));
-        let (full, last) = (of(SHARD)?, of(rest)?);
+        let (full, last) = (pass(1, SHARD)?, pass(1, rest)?);
         let tapes = full.tape.saturating_mul(shards).saturating_add(if rest > 0 { last.tape } else { 0 });
         let work = |memory: Memory| memory.forward.or(memory.backward).bytes();
         let last_at_work = if rest > 0 && threads > shards { work(last) } else { 0 };

@@ -7,6 +7,7 @@ use ndarray::{ArrayRef3, ArrayView3, ArrayViewMut3};
 use super::{Bptt, Hook, Schedule};
 use crate::loss::{Loss, loss_fn};
 use crate::optim::{Clip, Optimizer};
+use crate::precision::Precision;
 use crate::{Backprop, CrossEntropy, Error, SeqLayer, Sgd};
 
 /// Collects the parts of a [`Bptt`] engine; everything is checked by [`build`](BpttBuilder::build).
@@ -21,6 +22,7 @@ pub struct BpttBuilder<N, L, O> {
     schedule: Option<Schedule<O>>,
     on_gradients: Option<Hook<N>>,
     threads: usize,
+    precision: Precision,
     budget: Option<usize>,
 }
 
@@ -37,6 +39,7 @@ impl<N: SeqLayer> BpttBuilder<N, CrossEntropy, Sgd> {
             schedule: None,
             on_gradients: None,
             threads: 1,
+            precision: Precision::Full,
             budget: None,
         }
     }
@@ -46,8 +49,21 @@ impl<N: SeqLayer, L, O> BpttBuilder<N, L, O> {
     /// The loss: one of the crate's or one's own; of closures over numbers see [`loss_fn`](BpttBuilder::loss_fn).
     pub fn loss<M>(self, loss: M) -> BpttBuilder<N, M, O> {
         let BpttBuilder { model, optimizer, clip, window, accumulate, seed, .. } = self;
-        let BpttBuilder { schedule, on_gradients, threads, budget, .. } = self;
-        BpttBuilder { model, loss, optimizer, clip, window, accumulate, seed, schedule, on_gradients, threads, budget }
+        let BpttBuilder { schedule, on_gradients, threads, precision, budget, .. } = self;
+        BpttBuilder {
+            model,
+            loss,
+            optimizer,
+            clip,
+            window,
+            accumulate,
+            seed,
+            schedule,
+            on_gradients,
+            threads,
+            precision,
+            budget,
+        }
     }
 
     /// A loss of one's own over numbers: `loss(ys, targets, d_ys)` gives the mean over all rows that count and sets `d_ys` to its
@@ -82,9 +98,22 @@ impl<N: SeqLayer, L, O> BpttBuilder<N, L, O> {
 
     /// The optimiser. A [schedule](BpttBuilder::schedule) belongs to it and comes after it.
     pub fn optimizer<P: Optimizer<N>>(self, optimizer: P) -> BpttBuilder<N, L, P> {
-        let BpttBuilder { model, loss, clip, window, accumulate, seed, on_gradients, threads, budget, .. } = self;
-        let schedule = None;
-        BpttBuilder { model, loss, optimizer, clip, window, accumulate, seed, schedule, on_gradients, threads, budget }
+        let BpttBuilder { model, loss, clip, window, accumulate, seed, .. } = self;
+        let BpttBuilder { on_gradients, threads, precision, budget, .. } = self;
+        BpttBuilder {
+            model,
+            loss,
+            optimizer,
+            clip,
+            window,
+            accumulate,
+            seed,
+            schedule: None,
+            on_gradients,
+            threads,
+            precision,
+            budget,
+        }
     }
 
     /// Changes the optimiser before each update: `set` gets the number of updates made so far and the optimiser. It comes before the
@@ -158,6 +187,34 @@ impl<N: SeqLayer, L, O> BpttBuilder<N, L, O> {
         self
     }
 
+    /// The precision of the operands of matrix products, of the passes forward and backward and of
+    /// [`predict`](Bptt::predict): [`Bf16`](Precision::Bf16) rounds them to the nearest bfloat16 number as they are packed. It is there
+    /// for processors that multiply such numbers faster; [`Report::products`](crate::train::Report::products) names the way they were made.
+    ///
+    /// Weights, states, gates, sums, gradients and what the optimiser keeps stay `f32`, so there is nothing to scale: bfloat16 has the
+    /// exponents of `f32`, and gradients that `f32` can hold do not vanish. Operands below 2⁻⁵⁵ (2.8·10⁻¹⁷) count as 0. Rounded are the products
+    /// of [`Gated`](crate::cells::Gated) cells, of [`Linear`](crate::layers::Linear) layers of more than four outputs and of
+    /// [`Tied`](crate::layers::Tied); a cell of one's own that makes its products itself is left alone.
+    ///
+    /// The results are the same bits for any number of threads and on every instruction set. Under a
+    /// [memory budget](BpttBuilder::memory_budget) they are others than without: terms are summed in groups of 32.
+    ///
+    /// ```
+    /// use deep_rnn::prelude::*;
+    ///
+    /// let net = Network::<f32>::builder(28).lstm(32).linear(28).seed(1).build()?;
+    /// let mut bptt = Bptt::builder(net).matmul_precision(Precision::Bf16).build()?;
+    /// # let tokens = ndarray::Array2::from_shape_fn((20, 4), |(t, b)| (3 * t + b) % 28);
+    /// let report = bptt.train(&tokens, &tokens)?;
+    /// assert!(report.products.to_string().starts_with("bf16"));
+    /// # Ok::<(), deep_rnn::Error>(())
+    /// ```
+    #[must_use]
+    pub fn matmul_precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self
+    }
+
     /// Keeps what the engine holds ([`memory_estimate`](Bptt::memory_estimate) says what is counted) within so many bytes:
     /// where the tape of a window would not fit, states are stored at some places of the window, and on the way back
     /// the steps between are run again (Chen et al. 2016, Gruslys et al. 2016). What to store is chosen so that the fewest
@@ -174,14 +231,14 @@ impl<N: SeqLayer, L, O> BpttBuilder<N, L, O> {
     ///
     /// # Errors
     /// If the learning rate, another setting of the optimiser or the clip is not usable; if a group of the optimiser has no array of
-    /// the model, or its moments are of other arrays; if the window is 0, or there are no threads to be had; or there is a memory budget and the model cannot be run in pieces, since outputs depend on later
+    /// the model, or its moments are of other arrays; if the [precision](BpttBuilder::matmul_precision) is not one of products of the model's numbers; if the window is 0, or there are no threads to be had; or there is a memory budget and the model cannot be run in pieces, since outputs depend on later
     /// inputs, or does not tell its memory.
     pub fn build(self) -> Result<Bptt<N, L, O>, Error>
     where
         O: Optimizer<N>,
     {
         let BpttBuilder { model, loss, optimizer, clip, window, accumulate, seed, .. } = self;
-        let BpttBuilder { schedule, on_gradients, threads, budget, .. } = self;
+        let BpttBuilder { schedule, on_gradients, threads, precision, budget, .. } = self;
         optimizer.check(&model)?;
         clip.check::<N::Elem>()?;
         for (name, steps) in [("window", window), ("accumulate", Some(accumulate))] {
@@ -189,7 +246,7 @@ impl<N: SeqLayer, L, O> BpttBuilder<N, L, O> {
                 return Err(Error::value(name, "at least 1", 0));
             }
         }
-        let mut backprop = Backprop::new(threads)?;
+        let mut backprop = Backprop::new(threads)?.with_matmul_precision(precision)?;
         if let Some(bytes) = budget {
             backprop = backprop.with_memory_budget(&model, bytes)?;
         }

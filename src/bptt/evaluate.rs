@@ -109,7 +109,7 @@ impl<N: SeqLayer, L, O: Optimizer<N>> Bptt<N, L, O> {
             backprop.forward_checked(Window { net: &*model, cx, xs: xs.reborrow(), plan }, state, false);
             let loss = backprop.value(cx, loss, targets);
             finite("loss", loss.mean())?;
-            Ok(Report::evaluated(loss, cx.tokens(t, b)))
+            Ok(Report::evaluated(loss, cx.tokens(t, b), backprop.products()))
         }));
         evaluated.unwrap_or_else(|panic| {
             self.forget_window();

@@ -1,6 +1,7 @@
 //! What an epoch has shown.
 
 use crate::LossSum;
+use crate::precision::Products;
 
 /// Sums over the windows of an epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -18,6 +19,8 @@ pub struct Report {
     pub norm_sum: f64,
     /// The largest of them.
     pub largest_norm: f64,
+    /// How the matrix products of the last window were made.
+    pub products: Products,
     /// Wall time: batches, forward, loss, backward, clip, update.
     pub seconds: f64,
     /// The mean norm, for where the sum is too large to be a number.
@@ -26,8 +29,8 @@ pub struct Report {
 
 impl Report {
     /// Of one window that was not trained on.
-    pub(super) fn evaluated(losses: LossSum, tokens: usize) -> Self {
-        Report { losses, tokens, ..Report::default() }
+    pub(super) fn evaluated(losses: LossSum, tokens: usize, products: Products) -> Self {
+        Report { losses, tokens, products, ..Report::default() }
     }
 
     /// With one update.
@@ -74,6 +77,9 @@ impl Report {
     }
 
     pub(super) fn add(&mut self, other: &Report) {
+        if other.tokens > 0 {
+            self.products = other.products;
+        }
         self.seconds += other.seconds;
         // Of two means, as shares of the whole, which stay in range where a sum does not.
         let all = (self.updates + other.updates).max(1) as f64;

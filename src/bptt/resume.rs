@@ -115,6 +115,7 @@ impl Resume for Report {
 
     fn restore(&mut self, part: &Part) -> Result<(), Error> {
         *self = Report {
+            products: self.products,
             losses: LossSum::of_parts(part.get("loss sum")?, part.get("loss weight")?, part.get("loss mean")?),
             tokens: part.get("tokens")?,
             updates: part.get("updates")?,

@@ -115,7 +115,7 @@ impl<N: SeqLayer, L, O: Optimizer<N>> Bptt<N, L, O> {
         }
         self.weight += loss.weight;
         self.waiting += 1;
-        let report = Report::evaluated(loss, tokens);
+        let report = Report::evaluated(loss, tokens, backprop.products());
         let report = if self.waiting < self.accumulate { report } else { self.update(report)? };
         std::mem::swap(&mut self.state, &mut self.next);
         Ok(report)

@@ -9,6 +9,7 @@ use super::Gated;
 use crate::blocks::{COPIES, in_blocks};
 use crate::gates::{Lanes, RowCell};
 use crate::kernel::matmul::matmul_transposed_bytes;
+use crate::kernel::operands::Operands;
 use crate::kernel::pack::{Columns, packed_len};
 use crate::kernel::scratch::{self, buffers};
 use crate::kernel::threads;
@@ -20,8 +21,6 @@ use crate::{Float, Input, Memory, Params, PassSize, Work};
 const ROWS: usize = 512;
 /// A whole sequence of fewer rows than this is not worth packing a weight for.
 pub(super) const WORTH_PACKING: usize = 12;
-/// Multiply-adds below which another thread costs more than it brings.
-const WORTH_A_THREAD: usize = 1 << 20;
 
 /// Whether pieces may have to be copied, because they are no runs of numbers or have some that are too near 0.
 pub(super) fn is_rows<F>(input: &Input<'_, F>) -> bool {
@@ -179,8 +178,7 @@ impl<F: Float, P: RowCell> Gated<F, P> {
 
     /// How many parts the work over `rows` rows is worth.
     pub(super) fn parts(&self, rows: usize) -> usize {
-        let work = rows.saturating_mul(self.w_x.len() + self.w_h.len());
-        threads::available().min(1 + work / WORTH_A_THREAD)
+        threads::parts_of_steps(rows, self.w_x.len() + self.w_h.len())
     }
 
     pub(super) fn forward_lengths(&self, steps: usize, batch: usize, rows_in: bool) -> ForwardLengths {
@@ -230,14 +228,24 @@ impl<F: Float, P: RowCell> Gated<F, P> {
         }
     }
 
-    /// What a sequence takes, from rows or from tokens.
+    /// What a sequence takes, from rows or from tokens, and shorter ones after it.
     #[inline(never)]
     pub(super) fn sequence_memory(&self, size: PassSize) -> Memory {
-        let PassSize { steps, batch, tokens, d_x } = size;
-        let rows_in = !tokens;
+        let PassSize { steps, batch, .. } = size;
         if steps == 0 || batch == 0 {
             return Memory::default();
         }
+        let step = batch.saturating_mul(self.w_x.len() + self.w_h.len());
+        threads::steps_in_fewer_parts(steps, step).fold(self.memory_of(size), |all, steps| {
+            let Memory { forward, backward, .. } = self.memory_of(size.with_steps(steps));
+            Memory { forward: all.forward.or(forward), backward: all.backward.or(backward), ..all }
+        })
+    }
+
+    /// What a sequence of just so many steps takes.
+    fn memory_of(&self, size: PassSize) -> Memory {
+        let PassSize { steps, batch, tokens, d_x } = size;
+        let rows_in = !tokens;
         let rows = steps.saturating_mul(batch);
         let Widths { units, input, out, x, u, more, saved, unprojected, clipped, before, .. } = self.widths();
         let frames = 4 * size_of::<(usize, usize)>(); // the least that a Vec of them takes
@@ -252,7 +260,7 @@ impl<F: Float, P: RowCell> Gated<F, P> {
             self.forward_lengths(steps, batch, rows_in).bytes::<F>().saturating_add(spare)
         };
         let mut forward = Work::of(part(0)).divided(parts, part);
-        if rows >= WORTH_PACKING || before > 0 {
+        if rows >= WORTH_PACKING || before > 0 || !Operands::of::<F>().is_full() {
             let w_h = if before > 0 {
                 packed_len::<F>(out, before) + packed_len::<F>(out, x - before)
             } else {

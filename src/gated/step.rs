@@ -5,6 +5,7 @@ use super::sequence::{WORTH_PACKING, Widths};
 use super::tape::TapeStep;
 use crate::gates::RowCell;
 use crate::kernel::matmul::{matmul, matmul_apart, matmul_from, matmul_unpacked};
+use crate::kernel::operands::Operands;
 use crate::kernel::pack::{Columns, Packed, pack, pack_columns, packed_len};
 use crate::kernel::views::flat;
 use crate::kernel::{rows, scratch};
@@ -105,7 +106,7 @@ impl<F: Float, P: RowCell> Gated<F, P> {
         let plain = Weight::Plain { w: w_x, k: d, n: x };
         let plain_p = self.w_p.as_ref().map(|w| Weight::Plain { w: flat(w), k: units, n: out });
         let (steps, batch) = input.dim();
-        if steps * batch < WORTH_PACKING && before == 0 {
+        if steps * batch < WORTH_PACKING && before == 0 && Operands::of::<F>().is_full() {
             let h = Recurrent::Whole(Weight::Plain { w: w_h, k: out, n: u });
             return f(Weights { x: plain, h, p: plain_p });
         }

@@ -71,6 +71,12 @@ fn level() -> Level {
     *LEVEL.get_or_init(|| best().min(allowed(std::env::var("DEEP_RNN_SIMD").ok().as_deref())))
 }
 
+/// Whether a lower level was asked for than the best there is.
+#[cfg(feature = "amx")]
+pub(crate) fn is_lowered() -> bool {
+    level() < best()
+}
+
 fn best() -> Level {
     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
     {

@@ -6,6 +6,10 @@
 
 mod blocks;
 mod few_rows;
+#[cfg(feature = "amx")]
+mod paired;
+mod rounded;
+mod terms;
 mod tile;
 
 use bytemuck::{cast_slice, cast_slice_mut};
@@ -13,6 +17,7 @@ use bytemuck::{cast_slice, cast_slice_mut};
 use self::blocks::{DEPTH, Left, PACKED_ROWS, Right, block, pack_left};
 use self::few_rows::{Rows, one_row};
 use super::dispatch::{Job, dispatch};
+use super::operands::Operands;
 use super::pack::Packed;
 use super::scratch;
 use crate::Float;
@@ -87,6 +92,32 @@ fn rows_f64(rows: Rows<'_, f64>) {
     dispatch(rows);
 }
 
+fn rounded_product(product: Product<'_, f32>) {
+    match product.b.operands {
+        #[cfg(feature = "amx")]
+        Operands::Paired(amx) => paired::product(amx, product),
+        _ => rounded::product(product),
+    }
+}
+fn rounded_transposed(product: Transposed<'_, f32>) {
+    match product.0.b.operands {
+        #[cfg(feature = "amx")]
+        Operands::Paired(amx) => paired::transposed(amx, product),
+        _ => rounded::transposed(product),
+    }
+}
+
+/// Makes the panels of `k` rows what these operands are.
+pub(super) fn round<F: Float>(operands: Operands, panels: &mut [F], k: usize) {
+    match operands {
+        Operands::Full => {}
+        Operands::Rounded => rounded::round_all(cast_slice_mut(panels)),
+        #[cfg(feature = "amx")]
+        Operands::Paired(_) => paired::pair_up(cast_slice_mut(panels), k),
+    }
+    let _ = k;
+}
+
 struct Product<'a, F> {
     start: Option<&'a [F]>,
     c: &'a mut [F],
@@ -108,6 +139,7 @@ impl<'a, F: Float> Product<'a, F> {
     fn run(self) {
         match size_of::<F>() {
             _ if self.is_empty() => {}
+            4 if !self.b.operands.is_full() => rounded_product(self.cast()),
             4 => product_f32(self.cast()),
             _ => product_f64(self.cast()),
         }
@@ -119,6 +151,7 @@ impl<'a, F: Float> Product<'a, F> {
         }
         // Here and not inside, where it would not be compiled for the level.
         scratch::with(packed_left_len(self.m, self.b.k), |memory: &mut [F]| match size_of::<F>() {
+            4 if !self.b.operands.is_full() => rounded_transposed(Transposed(self.cast(), cast_slice_mut(memory))),
             4 => transposed_f32(Transposed(self.cast(), cast_slice_mut(memory))),
             _ => transposed_f64(Transposed(self.cast(), cast_slice_mut(memory))),
         });
@@ -129,8 +162,8 @@ impl<'a, F: Float> Product<'a, F> {
     where
         'a: 'b,
     {
-        let Product { start, c, ldc, a, lda, m, b: Packed { first, k, height, n, panels } } = self;
-        let b = Packed { first, k, height, n, panels: cast_slice(panels) };
+        let Product { start, c, ldc, a, lda, m, b: Packed { first, k, height, n, panels, operands } } = self;
+        let b = Packed { first, k, height, n, panels: cast_slice(panels), operands };
         Product { start: start.map(cast_slice), c: cast_slice_mut(c), ldc, a: cast_slice(a), lda, m, b }
     }
 }
@@ -164,7 +197,7 @@ impl<F: Float> Tiled for Product<'_, F> {
     type Elem = F;
     #[inline(always)]
     fn tiled<const COLS: usize, const WIDTH: usize, const ROWS: usize, const FUSED: bool>(self) {
-        let Product { start: given, c, ldc, a, lda, m, b: Packed { first: start, k, height, n, panels } } = self;
+        let Product { start: given, c, ldc, a, lda, m, b: Packed { first: start, k, height, n, panels, .. } } = self;
         if m == 1 && k <= DEPTH {
             if let Some(given) = given {
                 c[..n].copy_from_slice(&given[..n]);
@@ -185,7 +218,7 @@ impl<F: Float> Tiled for Transposed<'_, F> {
     /// packed, as many rows as stay in L2.
     #[inline(always)]
     fn tiled<const COLS: usize, const WIDTH: usize, const ROWS: usize, const FUSED: bool>(self) {
-        let Transposed(Product { c, ldc, a, lda, m, b: Packed { first: start, k, height, n, panels }, .. }, memory) =
+        let Transposed(Product { c, ldc, a, lda, m, b: Packed { first: start, k, height, n, panels, .. }, .. }, memory) =
             self;
         for top in (0..m).step_by(PACKED_ROWS) {
             let (m, c) = (PACKED_ROWS.min(m - top), &mut c[top * ldc..]);

@@ -3,6 +3,8 @@
 use std::ops::Range;
 
 use super::dispatch::{Job, dispatch};
+use super::matmul::round;
+use super::operands::Operands;
 use super::threads::{self, Divisible, divide};
 use crate::Float;
 
@@ -26,6 +28,8 @@ pub(crate) struct Packed<'a, F> {
     pub(super) height: usize,
     pub(super) n: usize,
     pub(super) panels: &'a [F],
+    /// What the numbers are, and with them what they are multiplied by.
+    pub(super) operands: Operands,
 }
 
 impl<F> Packed<'_, F> {
@@ -59,18 +63,22 @@ pub(crate) fn pack_adding<'a, F: Float>(
     memory: &'a mut [F],
     sums: [Option<&mut [F]>; 2],
 ) -> Packed<'a, F> {
-    let panels = &mut memory[..packed_len::<F>(k, n)];
+    let (panels, operands) = (&mut memory[..packed_len::<F>(k, n)], Operands::of::<F>());
     if k > 0 && n > 0 {
         let all = Panels { first: 0, height: k, numbers: &mut *panels, sums: sums.map(|sum| sum.unwrap_or_default()) };
-        divide(all, parts(k * n), 1, &|panels| dispatch(Pack { b, n, panels }));
+        divide(all, parts(k * n), 1, &|panels| {
+            let mut pack = Pack { b, n, panels };
+            dispatch(&mut pack);
+            round(operands, pack.panels.numbers, k);
+        });
     }
-    Packed { first: 0, k, height: k, n, panels }
+    Packed { first: 0, k, height: k, n, panels, operands }
 }
 
 /// Packs the transpose of `w [n, k]` (row-major): an operand `[k, n]`.
 pub(crate) fn pack_transposed<'a, F: Float>(w: &[F], k: usize, n: usize, memory: &'a mut [F]) -> Packed<'a, F> {
     const BLOCK: usize = 16; // rows of `w` read side by side: their lines stay in L1 while columns are written
-    let width = panel_width::<F>();
+    let (width, operands) = (panel_width::<F>(), Operands::of::<F>());
     let panels = &mut memory[..packed_len::<F>(k, n)];
     if k > 0 && n > 0 {
         let all = Panels { first: 0, height: k, numbers: &mut *panels, sums: Default::default() };
@@ -89,10 +97,11 @@ pub(crate) fn pack_transposed<'a, F: Float>(w: &[F], k: usize, n: usize, memory:
                         }
                     }
                 }
+                round(operands, panel, k);
             }
         });
     }
-    Packed { first: 0, k, height: k, n, panels }
+    Packed { first: 0, k, height: k, n, panels, operands }
 }
 
 /// Some columns of each of several blocks of columns: the gates of some units.
@@ -130,7 +139,9 @@ pub(crate) fn pack_columns<'a, F: Float>(b: &[F], k: usize, columns: Columns, me
             }
         }
     }
-    Packed { first: 0, k, height: k, n, panels }
+    let operands = Operands::of::<F>();
+    round(operands, panels, k);
+    Packed { first: 0, k, height: k, n, panels, operands }
 }
 
 /// How many parts the packing of `len` numbers is worth.
@@ -170,7 +181,7 @@ struct Pack<'a, F> {
     panels: Panels<'a, F>,
 }
 
-impl<F: Float> Job for Pack<'_, F> {
+impl<F: Float> Job for &mut Pack<'_, F> {
     type Output = ();
     #[inline(always)]
     fn run<const FUSED: bool, const WIDE: bool>(self) {
@@ -180,13 +191,14 @@ impl<F: Float> Job for Pack<'_, F> {
 
 impl<F: Float> Pack<'_, F> {
     #[inline(always)]
-    fn fill<const WIDTH: usize>(self) {
-        let Pack { b, n, panels: Panels { first, height, numbers, mut sums } } = self;
+    fn fill<const WIDTH: usize>(&mut self) {
+        let Pack { b, n, panels: Panels { first, height, numbers, sums } } = self;
+        let (b, n, first, height) = (*b, *n, *first, *height);
         for (j, panel) in numbers.chunks_exact_mut(height * WIDTH).enumerate() {
             let column = (first + j) * WIDTH;
             let used = WIDTH.min(n - column);
             let mut totals = [[F::zero(); WIDTH]; 2];
-            for (total, sum) in totals.iter_mut().zip(&sums) {
+            for (total, sum) in totals.iter_mut().zip(&*sums) {
                 if !sum.is_empty() {
                     total[..used].copy_from_slice(&sum[j * WIDTH..][..used]);
                 }
@@ -199,7 +211,7 @@ impl<F: Float> Pack<'_, F> {
                     to[..used].copy_from_slice(row);
                     to[used..].fill(F::zero());
                 }
-                for (total, sum) in totals.iter_mut().zip(&sums) {
+                for (total, sum) in totals.iter_mut().zip(&*sums) {
                     if !sum.is_empty() {
                         for i in 0..WIDTH {
                             total[i] += to[i];
@@ -207,7 +219,7 @@ impl<F: Float> Pack<'_, F> {
                     }
                 }
             }
-            for (total, sum) in totals.iter().zip(&mut sums) {
+            for (total, sum) in totals.iter().zip(&mut *sums) {
                 if !sum.is_empty() {
                     sum[j * WIDTH..][..used].copy_from_slice(&total[..used]);
                 }

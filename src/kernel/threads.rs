@@ -6,8 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, TryLockError};
 use std::thread;
 
+use super::operands::Operands;
 use super::scratch::BufferPool;
 use crate::Error;
+use crate::precision::Precision;
+
+/// Multiply-adds below which another thread costs more than it brings.
+const WORTH_A_THREAD: usize = 1 << 20;
 
 thread_local! {
     static AVAILABLE: Cell<usize> = const { Cell::new(1) };
@@ -52,6 +57,8 @@ pub struct Threads {
     number: usize,
     pool: Option<Arc<Pool>>,
     buffer_pool: BufferPool,
+    /// Of the products of calls.
+    operands: Operands,
 }
 
 /// Threads, and whose turn it is. A worker that waits for a part of a call takes up whatever else there is in its pool. With one
@@ -80,7 +87,7 @@ impl Threads {
             let workers = pool.build().map_err(|e| Error::value("threads", "a number the system can start", e))?;
             Some(Arc::new(Pool { workers, turn: Mutex::new(()) }))
         };
-        Ok(Threads { number, pool, buffer_pool: BufferPool::default() })
+        Ok(Threads { number, pool, buffer_pool: BufferPool::default(), operands: Operands::Full })
     }
 
     /// How many.
@@ -89,8 +96,28 @@ impl Threads {
         self.number
     }
 
+    /// The precision of the operands of matrix products in what is [installed](Threads::install), where they are `f32`: what
+    /// [`BpttBuilder::matmul_precision`](crate::train::BpttBuilder::matmul_precision) says of an engine's.
+    ///
+    /// # Errors
+    /// If it is neither full nor bf16.
+    pub fn matmul_precision(self, precision: Precision) -> Result<Self, Error> {
+        match precision {
+            Precision::Full => Ok(Threads { operands: Operands::Full, ..self }),
+            Precision::Bf16 => Ok(Threads { operands: Operands::bf16(), ..self }),
+            other => Err(Error::value("matmul_precision", "full or bf16", other)),
+        }
+    }
+
+    /// Of the products of calls.
+    pub(crate) fn operands(&self) -> Operands {
+        self.operands
+    }
+
     /// Calls `f` with the available threads.
     pub fn install<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
+        let operands = if self.operands.is_full() { Operands::of_pass() } else { self.operands };
+        let f = move || operands.with(f);
         if let Some(Pool { workers, .. }) = self.pool.as_deref()
             && workers.current_thread_index().is_some()
         {
@@ -171,7 +198,9 @@ pub(crate) fn both<A: Send, B: Send>(a: impl FnOnce() -> A + Send, b: impl FnOnc
     let [first, second] = halves();
     // Also where no other thread comes for it: so the buffers there are do not depend on who does what.
     let buffer_pool = BufferPool::installed().beyond(first);
-    rayon::join(|| with_available(first, a), || buffer_pool.install(|| with_available(second, b)))
+    let operands = Operands::of_pass();
+    let b = || buffer_pool.install(|| operands.with(|| with_available(second, b)));
+    rayon::join(|| with_available(first, a), b)
 }
 
 /// Work over `len` equal places that can be cut in two.
@@ -191,11 +220,24 @@ pub(crate) fn divide<W: Divisible>(work: W, parts: usize, grain: usize, f: &(imp
     let left = parts / 2;
     let at = (blocks * left / parts) * grain;
     let (first, second) = work.cut(at);
-    let buffer_pool = BufferPool::installed().beyond(left);
+    let (buffer_pool, operands) = (BufferPool::installed().beyond(left), Operands::of_pass());
     rayon::join(
         || alone(|| divide(first, left, grain, f)),
-        || buffer_pool.install(|| alone(|| divide(second, parts - left, grain, f))),
+        || buffer_pool.install(|| operands.with(|| alone(|| divide(second, parts - left, grain, f)))),
     );
+}
+
+/// How many parts the work of some steps is worth, each step being worth `step` multiply-adds.
+pub(crate) fn parts_of_steps(steps: usize, step: usize) -> usize {
+    available().min(1 + steps.saturating_mul(step) / WORTH_A_THREAD)
+}
+
+/// The most steps for each smaller number of parts than this many are worth: divided less, the parts may be larger.
+pub(crate) fn steps_in_fewer_parts(steps: usize, step: usize) -> impl Iterator<Item = usize> {
+    // With more parts the next number makes no difference to speak of.
+    const MOST: usize = 16;
+    let fewer = 1..parts_of_steps(steps, step).min(MOST);
+    fewer.map(move |parts| (parts * WORTH_A_THREAD - 1) / step).filter(|steps| *steps > 0)
 }
 
 /// How much of `len` places falls to part `k` of `parts`, as [`divide`] cuts them.
@@ -222,6 +264,22 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
+
+    #[test]
+    fn fewer_parts_have_the_most_steps_that_are_worth_no_more() {
+        with_available(5, || {
+            for step in [1, 7, 6144, 1 << 20, 1 << 30] {
+                let steps = 4 * WORTH_A_THREAD / step + 1;
+                let fewer: Vec<usize> = steps_in_fewer_parts(steps, step).collect();
+                for (parts, steps) in (1..).zip(&fewer).filter(|_| step < WORTH_A_THREAD) {
+                    assert_eq!([*steps, steps + 1].map(|steps| parts_of_steps(steps, step)), [parts, parts + 1]);
+                }
+                assert_eq!(fewer.len(), if step < WORTH_A_THREAD { 4 } else { fewer.len() });
+                assert!(fewer.iter().all(|fewer| *fewer < steps), "{step}");
+            }
+        });
+        assert_eq!(with_available(1, || steps_in_fewer_parts(1 << 40, 1 << 20).count()), 0);
+    }
 
     #[test]
     fn parts_are_as_long_as_is_told() {

@@ -57,12 +57,20 @@ pub struct LinearSpec<F> {
 
 /// Rows packed together for the weights' gradient: working memory does not grow with T.
 pub(super) const ROWS: usize = 512;
-/// Multiply-adds below which another thread costs more than it brings.
-const WORTH_A_THREAD: usize = 1 << 20;
 
 /// How many parts the product of so many rows and a weight of `len` numbers is worth.
 pub(super) fn parts(rows: usize, len: usize) -> usize {
-    threads::available().min(1 + rows.saturating_mul(len) / WORTH_A_THREAD)
+    threads::parts_of_steps(rows, len)
+}
+
+/// What the parts pack that add aᵀ·b to a weight of `len` numbers, `a` having so many columns and at most so many rows.
+pub(super) fn product_work<F>(columns: usize, rows: usize, len: usize, most: usize) -> Work {
+    let work = |rows: usize| {
+        let parts = parts(rows, len);
+        let share = |k| matmul_transposed_bytes::<F>(threads::part_of(columns, parts, k).min(most), rows);
+        Work::of(share(0)).divided(parts, share)
+    };
+    threads::steps_in_fewer_parts(rows, len).map(work).fold(work(rows), Work::or)
 }
 
 impl<F: Float> Linear<F> {
@@ -171,10 +179,8 @@ impl<F: Float> Recurrent for Linear<F> {
         }
         let forward = Work::of(scratch::bytes::<F, 3>(self.forward_lengths(rows)));
         let backward = scratch::bytes::<F, 5>(self.backward_lengths(rows, d_x)).saturating_add(block);
-        // What the parts of a product pack.
-        let (piece, parts) = (rows.min(ROWS), parts(rows.min(ROWS), self.w.len()));
-        let share = |k| matmul_transposed_bytes::<F>(threads::part_of(self.w.nrows(), parts, k), piece);
-        let backward = Work::of(share(0)).divided(parts, share).inside(backward);
+        let products = product_work::<F>(self.w.nrows(), rows.min(ROWS), self.w.len(), usize::MAX);
+        let backward = products.inside(backward);
         Some(Memory { tape: 0, forward, backward })
     }
     fn describe(&self) -> Describe {

@@ -130,6 +130,11 @@ fn dense<S: Spec<Layer: RnnCell>>(worst: &mut Worst, name: &str, spec: &S, layer
 
 /// Language models under budgets.
 fn tokens<N: SeqLayer<Elem = f32>>(worst: &mut Worst, name: &str, net: impl Fn() -> N) {
+    tokens_at(worst, name, net, Precision::Full);
+}
+
+/// The same, with products of this precision.
+fn tokens_at<N: SeqLayer<Elem = f32>>(worst: &mut Worst, name: &str, net: impl Fn() -> N, precision: Precision) {
     let vocabulary = net().input_size();
     for &(t, b, threads) in deep(&[(35, 32, 4), (211, 3, 1), (211, 3, 2)][..], &[(35, 32, 4), (71, 3, 2)]) {
         // The temporary arrays of a cell's own step are there for each thread at work, of which there are no more than cores.
@@ -139,7 +144,7 @@ fn tokens<N: SeqLayer<Elem = f32>>(worst: &mut Worst, name: &str, net: impl Fn()
         let xs = batch_first.t();
         let build = |budget: Option<usize>| {
             let builder = Bptt::builder(LanguageModel::new(net(), 1).unwrap()).optimizer(Adam::new(1e-3));
-            let builder = builder.clip_norm(1.0).threads(threads);
+            let builder = builder.clip_norm(1.0).threads(threads).matmul_precision(precision);
             match budget {
                 Some(budget) => builder.memory_budget(budget).build().unwrap(),
                 None => builder.build().unwrap(),
@@ -163,6 +168,7 @@ fn the_peak_is_what_was_said() {
     dense(&mut worst, "projection", &Lstm::<f32>::spec(48).projection(24).projection_clip(1.0), 2);
     let stack = |layers, units| Stacked::repeat(28, layers, &Lstm::<f32>::spec(units), 0).unwrap();
     tokens(&mut worst, "LSTM", || stack(2, 64));
+    tokens_at(&mut worst, "LSTM, bf16", || stack(2, 64), Precision::Bf16);
     tokens(&mut worst, "GRU, wide", || Stacked::repeat(300, 1, &Gru::<f32>::spec(32), 0).unwrap());
     tokens(&mut worst, "RNN", || Stacked::repeat(28, 4, &Rnn::<f32>::spec(32), 0).unwrap());
     tokens(&mut worst, "LSTM, one", || stack(1, 48));

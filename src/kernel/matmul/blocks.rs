@@ -27,7 +27,7 @@ pub(super) struct Right<'a, F> {
 
 /// Rows of tile number `tile`: of nearly equal height, 32 rows as 6 6 5 5 5 5 and not 6 6 6 6 6 2.
 #[inline(always)]
-fn rows_of_tile(m: usize, tiles: usize, tile: usize) -> usize {
+pub(super) fn rows_of_tile(m: usize, tiles: usize, tile: usize) -> usize {
     m / tiles + usize::from(tile < m % tiles)
 }
 

@@ -6,13 +6,13 @@ use ndarray::{Array2, ArrayView2, ArrayView3, Axis, s};
 
 use super::table::Table;
 use crate::blocks::blocks;
-use crate::kernel::matmul::{matmul_transposed, matmul_transposed_bytes};
+use crate::kernel::matmul::matmul_transposed;
 use crate::kernel::pack::{Packed, pack, packed_len};
 use crate::kernel::scratch;
 use crate::kernel::sums::{add_rows, scatter};
-use crate::kernel::threads::{self, divide};
+use crate::kernel::threads::divide;
 use crate::kernel::views::{CleanRows, Rows, flat_mut};
-use crate::layers::linear::{ROWS, copied, gather, parts, valid};
+use crate::layers::linear::{self, ROWS, copied, gather, parts, valid};
 use crate::{Context, Float, Input, Work};
 
 /// Both uses of the weight in a pass, `[T, B, _]`: x became e by it, and h became y.
@@ -48,9 +48,7 @@ pub(super) fn lengths<F>(dim: (usize, usize), (v, e): (usize, usize), rows_in: b
 /// Working memory of the products inside.
 pub(super) fn product_work<F>((t, b): (usize, usize), (v, e): (usize, usize)) -> Work {
     let [most, _] = together((t, b), (v, e)).map(|steps| steps.saturating_mul(b));
-    let parts = parts(most, v.saturating_mul(e));
-    let share = |k| matmul_transposed_bytes::<F>(threads::part_of(v, parts, k).min(together_in_cache(e)), most);
-    Work::of(share(0)).divided(parts, share)
+    linear::product_work::<F>(v, most, v.saturating_mul(e), together_in_cache(e))
 }
 
 /// Adds the gradients of weight and bias. Steps are added last to first, and of each the rows of the head before those of the lookup,
