@@ -75,7 +75,6 @@ impl Amx {
     ///
     /// # Panics
     /// If a number that is meant does not exist.
-    #[expect(clippy::too_many_arguments, reason = "a product's operands and where they lie")]
     pub fn add(
         self,
         c: &mut [f32],

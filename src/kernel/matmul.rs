@@ -108,6 +108,7 @@ fn rounded_transposed(product: Transposed<'_, f32>) {
 }
 
 /// Makes the panels of `k` rows what these operands are.
+#[cfg_attr(not(feature = "amx"), expect(unused_variables, reason = "only pairs have to know it"))]
 pub(super) fn round<F: Float>(operands: Operands, panels: &mut [F], k: usize) {
     match operands {
         Operands::Full => {}
@@ -115,7 +116,6 @@ pub(super) fn round<F: Float>(operands: Operands, panels: &mut [F], k: usize) {
         #[cfg(feature = "amx")]
         Operands::Paired(_) => paired::pair_up(cast_slice_mut(panels), k),
     }
-    let _ = k;
 }
 
 struct Product<'a, F> {

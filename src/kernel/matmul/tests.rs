@@ -156,12 +156,18 @@ fn in_blocks(
     from_the_end: bool,
 ) -> Vec<f32> {
     let (start, end) = (from - from % 2, from + k + (from + k) % 2);
-    let block = |row: usize| if from_the_end { (end - 1 - row) / 32 } else { (row - start) / 32 };
+    let block = |number: usize| {
+        if from_the_end {
+            (end - 32 * number).saturating_sub(32)..end - 32 * number
+        } else {
+            start + 32 * number..start + 32 * number + 32
+        }
+    };
     let mut sums = c.to_vec();
     for (x, sum) in sums.iter_mut().enumerate() {
-        for number in 0..(end - start).div_ceil(32) {
+        for rows in (0..(end - start).div_ceil(32)).map(block) {
             let of = |odd: usize| {
-                let rows = (from..from + k).filter(|row| block(*row) == number && row % 2 == odd);
+                let rows = (rows.start.max(from)..rows.end.min(from + k)).filter(|row| row % 2 == odd);
                 let term = |row: usize| bf16(a[x / n * k + row - from]) * bf16(b[row * n + x % n]);
                 rows.map(term).fold(0.0, |sum, term| sum + term)
             };
