@@ -66,6 +66,7 @@ pub(crate) fn json(out: &mut impl Write, args: &Args, outcome: &Outcome) -> io::
         "threads": args.threads,
         "precision": args.precision.to_string(),
         "perplexity": last.perplexity,
+        "perplexities": outcome.epochs.iter().map(|epoch| epoch.perplexity).collect::<Vec<_>>(),
         "validation_perplexity": last.held_out,
         "tokens_per_second": last.tokens_per_second,
         "median_tokens_per_second": median_speed(outcome),

@@ -72,9 +72,10 @@ where
 
     let mut predicted = 0;
     if !budget {
+        settle();
         let bptt = build();
         let mut state = bptt.model().zero_state(xs.as_input().dim().1);
-        start();
+        ALLOCATOR.reset_peak_usage();
         let outputs = bptt.predict_with(deep_rnn::Context::default(), xs, &mut state).unwrap();
         predicted = peak() - outputs.len() * size_of::<N::Elem>();
     }
