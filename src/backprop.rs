@@ -107,7 +107,7 @@ impl<L: SeqLayer> Backprop<L> {
 
     /// How products are made.
     pub(crate) fn products(&self) -> Products {
-        Products::of(self.threads.operands())
+        self.threads.operands().products()
     }
 
     pub(crate) fn budget(&self) -> Option<usize> {

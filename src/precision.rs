@@ -4,7 +4,6 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::Error;
-use crate::kernel::operands::Operands;
 
 /// The form in which a [prepared](crate::infer::Prepare) network keeps its weights, or that of the operands of an engine's
 /// [products](crate::train::BpttBuilder::matmul_precision) (full or bf16). Biases, states and sums have the network's own type always; of a
@@ -55,18 +54,6 @@ pub enum Products {
     Bf16Plain,
     /// The same by the matrix unit of an Intel processor (AMX), with the feature `amx`: the same bits.
     Bf16Amx,
-}
-
-impl Products {
-    /// Those of such operands.
-    pub(crate) fn of(operands: Operands) -> Self {
-        match operands {
-            Operands::Full => Products::Full,
-            Operands::Rounded => Products::Bf16Plain,
-            #[cfg(feature = "amx")]
-            Operands::Paired(_) => Products::Bf16Amx,
-        }
-    }
 }
 
 impl fmt::Display for Products {

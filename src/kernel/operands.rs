@@ -5,6 +5,8 @@ use std::cell::Cell;
 #[cfg(feature = "amx")]
 use deep_rnn_amx::Amx;
 
+use crate::precision::Products;
+
 /// What packed operands are, and with them what they are multiplied by.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) enum Operands {
@@ -26,7 +28,9 @@ impl Operands {
     /// Rounded ones, in the form that this machine is fastest with.
     pub(crate) fn bf16() -> Self {
         #[cfg(feature = "amx")]
-        if let Some(amx) = Amx::request().filter(|_| !super::dispatch::is_lowered()) {
+        if !super::dispatch::is_lowered()
+            && let Some(amx) = Amx::request()
+        {
             return Operands::Paired(amx);
         }
         Operands::Rounded
@@ -34,6 +38,16 @@ impl Operands {
 
     pub(crate) fn is_full(self) -> bool {
         matches!(self, Operands::Full)
+    }
+
+    /// The name of the products that are made of these.
+    pub(crate) fn products(self) -> Products {
+        match self {
+            Operands::Full => Products::Full,
+            Operands::Rounded => Products::Bf16Plain,
+            #[cfg(feature = "amx")]
+            Operands::Paired(_) => Products::Bf16Amx,
+        }
     }
 
     /// Those of the pass that is running on this thread.
