@@ -220,7 +220,8 @@ impl<N: SeqLayer, L, O> BpttBuilder<N, L, O> {
     /// Keeps what the engine holds ([`memory_estimate`](Bptt::memory_estimate) says what is counted) within so many bytes:
     /// where the tape of a window would not fit, states are stored at some places of the window, and on the way back
     /// the steps between are run again (Chen et al. 2016, Gruslys et al. 2016). What to store is chosen so that the fewest
-    /// steps are run again; with room for all nothing is. Weights, losses and gradients are the same bits as without.
+    /// steps are run again; with room for all nothing is. Weights, losses and gradients are the same bits as without, but for
+    /// [bf16 products](BpttBuilder::matmul_precision), whose weight gradients have other last digits.
     ///
     /// A window of more steps or of another number of rows than any before frees what the engine held and is planned anew.
     #[must_use]

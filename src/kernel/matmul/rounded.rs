@@ -10,7 +10,7 @@ use super::super::pack::Packed;
 use super::blocks::{DEPTH, PACKED_ROWS, pack_left, rows_of_tile};
 use super::terms::{Block, Blocks, TERMS};
 use super::tile::prefetch;
-use super::{Product, Transposed};
+use super::{AtLevel, Product, Tiled, Transposed};
 use crate::Float;
 
 /// Rows of a tile: two sums for each number of the result have to stay in registers.
@@ -53,36 +53,20 @@ pub(super) fn round_all(numbers: &mut [f32]) {
 }
 
 pub(super) fn product(product: Product<'_, f32>) {
-    dispatch(Rounded(product));
+    dispatch(AtLevel(Rounded(product)));
 }
 
 pub(super) fn transposed(product: Transposed<'_, f32>) {
-    dispatch(Rounded(product));
-}
-
-/// A product, to be made in tiles of so many columns.
-trait Tiled {
-    fn tiled<const COLS: usize, const FUSED: bool>(self);
+    dispatch(AtLevel(Rounded(product)));
 }
 
 struct Rounded<T>(T);
 
-impl<T: Tiled> Job for Rounded<T> {
-    type Output = ();
+impl Tiled for Rounded<Product<'_, f32>> {
+    type Elem = f32;
     #[inline(always)]
-    fn run<const FUSED: bool, const WIDE: bool>(self) {
-        match (WIDE, FUSED) {
-            (true, _) => self.0.tiled::<64, FUSED>(),
-            (_, true) => self.0.tiled::<16, FUSED>(),
-            (_, false) => self.0.tiled::<8, FUSED>(),
-        }
-    }
-}
-
-impl Tiled for Product<'_, f32> {
-    #[inline(always)]
-    fn tiled<const COLS: usize, const FUSED: bool>(self) {
-        let Product { start, c, ldc, a, lda, m, b } = self;
+    fn tiled<const COLS: usize, const W: usize, const R: usize, const FUSED: bool>(self) {
+        let Product { start, c, ldc, a, lda, m, b } = self.0;
         // All rows panel by panel, since a panel fits L2 and all of them may not.
         for column in (0..b.n).step_by(WIDTH) {
             let used = WIDTH.min(b.n - column);
@@ -101,11 +85,12 @@ impl Tiled for Product<'_, f32> {
     }
 }
 
-impl Tiled for Transposed<'_, f32> {
+impl Tiled for Rounded<Transposed<'_, f32>> {
+    type Elem = f32;
     /// The terms are taken from the end, 32 by 32.
     #[inline(always)]
-    fn tiled<const COLS: usize, const FUSED: bool>(self) {
-        let Transposed(Product { c, ldc, a, lda, m, b, .. }, memory) = self;
+    fn tiled<const COLS: usize, const W: usize, const R: usize, const FUSED: bool>(self) {
+        let Transposed(Product { c, ldc, a, lda, m, b, .. }, memory) = self.0;
         for top in (0..m).step_by(PACKED_ROWS) {
             let m = PACKED_ROWS.min(m - top);
             let mut end = b.k;
