@@ -121,8 +121,10 @@
 //! are written as literals and taken apart by their fields, which stay the ones they are; a literal of
 //! [`gradcheck::Options`] ends with `..Options::default()`.
 
+mod average;
 mod backprop;
 mod batch;
+mod best;
 mod blocks;
 mod boxed;
 mod bptt;

@@ -4,11 +4,13 @@ mod adam;
 mod arrays;
 mod groups;
 mod room;
+mod schedule;
 mod sgd;
 mod walk;
 
 pub use adam::Adam;
 pub(crate) use arrays::{difference, same_arrays};
+pub use schedule::Schedule;
 pub use sgd::Sgd;
 
 use ndarray::ArrayViewMutD;

@@ -45,13 +45,17 @@ pub trait Lanes<F: Float>: Copy + Debug + Send + Sync + sealed::Sealed {
     /// The first `at` numbers of each, and the others.
     #[doc(hidden)]
     fn cut(slices: Self::Slices<'_>, at: usize) -> (Self::Slices<'_>, Self::Slices<'_>);
-    /// `sums += x · w` for weight number `ROW` of each word.
+    /// `sums += x · w` of the first `WIDTH` units for weight number `ROW` of each word.
     #[doc(hidden)]
     #[expect(private_bounds, reason = "for kernels only")]
-    fn multiply_add<W: Stored<F>, const ROW: usize, const FUSED: bool>(sums: &mut Self::Block, x: F, words: &[W]);
-    /// `sums += own · scales`.
+    fn multiply_add<W: Stored<F>, const ROW: usize, const WIDTH: usize, const FUSED: bool>(
+        sums: &mut Self::Block,
+        x: F,
+        words: &[W],
+    );
+    /// `sums += own · scales` of the first `width` units.
     #[doc(hidden)]
-    fn add_scaled(sums: &mut Self::Block, own: &Self::Block, scales: &[F]);
+    fn add_scaled(sums: &mut Self::Block, own: &Self::Block, scales: &[F], width: usize);
 }
 
 impl<F: Float, const N: usize> Lanes<F> for [F; N] {
@@ -100,31 +104,37 @@ impl<F: Float, const N: usize> Lanes<F> for [F; N] {
     }
     #[inline(always)]
     #[expect(private_bounds, reason = "for kernels only")]
-    fn multiply_add<W: Stored<F>, const ROW: usize, const FUSED: bool>(sums: &mut Self::Block, x: F, words: &[W]) {
+    fn multiply_add<W: Stored<F>, const ROW: usize, const WIDTH: usize, const FUSED: bool>(
+        sums: &mut Self::Block,
+        x: F,
+        words: &[W],
+    ) {
         // A lane goes through `of_lane` by value: in a loop over `sums` itself it would not become vector code.
         #[inline(always)]
-        fn of_lane<F: Float, W: Stored<F>, const ROW: usize, const FUSED: bool>(
-            mut sums: [F; BLOCK],
+        fn of_lane<F: Float, W: Stored<F>, const ROW: usize, const WIDTH: usize, const FUSED: bool>(
+            mut sums: [F; WIDTH],
             x: F,
-            words: &[W; BLOCK],
-        ) -> [F; BLOCK] {
-            for i in 0..BLOCK {
+            words: &[W; WIDTH],
+        ) -> [F; WIDTH] {
+            for i in 0..WIDTH {
                 sums[i] = x.mul_add_if::<FUSED>(words[i].load::<ROW>(), sums[i]);
             }
             sums
         }
-        let (words, _) = words.as_chunks::<BLOCK>();
+        let (words, _) = words.as_chunks::<WIDTH>();
         let words = &words[..N];
         for lane in 0..N {
-            sums[lane] = of_lane::<F, W, ROW, FUSED>(sums[lane], x, &words[lane]);
+            if let Some(sums) = sums[lane].first_chunk_mut::<WIDTH>() {
+                *sums = of_lane::<F, W, ROW, WIDTH, FUSED>(*sums, x, &words[lane]);
+            }
         }
     }
     #[inline(always)]
-    fn add_scaled(sums: &mut Self::Block, own: &Self::Block, scales: &[F]) {
-        let scales = &scales[..N * BLOCK];
+    fn add_scaled(sums: &mut Self::Block, own: &Self::Block, scales: &[F], width: usize) {
+        let scales = &scales[..N * width];
         for lane in 0..N {
-            for i in 0..BLOCK {
-                sums[lane][i] += own[lane][i] * scales[lane * BLOCK + i];
+            for i in 0..width {
+                sums[lane][i] += own[lane][i] * scales[lane * width + i];
             }
         }
     }

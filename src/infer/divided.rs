@@ -7,7 +7,7 @@ use crate::Float;
 use crate::gates::{BLOCK, Lanes, RowCell};
 use crate::kernel::pace::Pace;
 use crate::kernel::stored::Stored;
-use crate::kernel::stream::Step;
+use crate::kernel::stream::{Step, padded};
 use crate::kernel::threads;
 
 /// Bytes of weights below which another thread costs more than it brings.
@@ -66,7 +66,7 @@ impl<F: Float, P: RowCell> PreparedGated<F, P> {
         let Step { units, first, w_x, w_h, b, b_h, weights, x, h, y, state } = step;
         let at = blocks * BLOCK;
         // Columns of these blocks, of those that are there.
-        let columns = |numbers: &'a [F]| numbers.split_at(numbers.len() / units.div_ceil(BLOCK) * blocks);
+        let columns = |numbers: &'a [F]| numbers.split_at(numbers.len() / padded(units) * at);
         let ((b, b_more), (b_h, b_h_more), (weights, weights_more)) = (columns(b), columns(b_h), columns(weights));
         let (y, y_more) = y.split_at_mut(at);
         let (state, state_more) = P::State::cut(state, at);

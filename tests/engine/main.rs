@@ -1,6 +1,7 @@
 //! The engine: where the past is cut, what is carried, what evaluation leaves alone, clips and reports, optimisers, threads,
 //! generation, and the training runs of PyTorch.
 
+mod averages;
 #[path = "../support/bits.rs"]
 mod bits;
 mod clips;
@@ -15,6 +16,7 @@ mod moments;
 mod optimisers;
 mod pytorch_runs;
 mod report;
+mod schedules;
 mod small_model;
 mod training;
 mod weights;

@@ -38,7 +38,8 @@ impl Check for Bits {
 }
 
 fn every_network<F: Float>() {
-    for &h in deep(&[1, 8, 16, 17, 33][..], &[1, 16, 17]) {
+    // Of blocks of 16 units and halves: a half, one, one and a half, two and a half, three.
+    for &h in deep(&[1, 8, 12, 17, 40, 48][..], &[1, 12, 40]) {
         for &d in deep(&[1, 7][..], &[7]) {
             for &b in deep(&[0, 1, 3, 5][..], &[0, 1, 5]) {
                 each_packed::<F>(d, h, (h + d) as u64, &mut Bits { t: 40, b });

@@ -86,7 +86,7 @@ fn epsilon<F: Float>() -> f64 {
 const INT8_ROUNDINGS: f64 = 16.0;
 
 fn every_network<F: Float>(check: &mut impl Check) {
-    for &h in deep(&[1, 8, 17, 33][..], &[1, 17]) {
+    for &h in deep(&[1, 8, 17, 40][..], &[1, 40]) {
         for &d in deep(&[1, 2, 7][..], &[2, 7]) {
             each_packed::<F>(d, h, (h + d) as u64, check);
         }

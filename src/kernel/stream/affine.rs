@@ -1,6 +1,6 @@
 //! An affine map of few rows.
 
-use super::{Operand, StepInput, add, copy};
+use super::{Operand, StepInput, add, copy, padded, width};
 use crate::Float;
 use crate::gates::BLOCK;
 use crate::kernel::dispatch::{Job, dispatch};
@@ -32,19 +32,22 @@ impl<F: Float, W: Stored<F>> Job for Run<'_, '_, F, W> {
     fn run<const FUSED: bool, const WIDE: bool>(self) {
         let affine = self.0;
         let rows = if affine.y.len() == affine.ld { 1 } else { affine.y.len().div_ceil(affine.ld) };
-        let blocks = affine.n.div_ceil(BLOCK);
+        let whole = padded(affine.n) / BLOCK;
         for r in 0..rows {
             let mut q = 0;
-            while q + 4 <= blocks {
-                affine.tile::<4, FUSED>(r, q);
+            while q + 4 <= whole {
+                affine.tile::<4, false, FUSED>(r, q);
                 q += 4;
             }
-            if q + 2 <= blocks {
-                affine.tile::<2, FUSED>(r, q);
+            if q + 2 <= whole {
+                affine.tile::<2, false, FUSED>(r, q);
                 q += 2;
             }
-            if q < blocks {
-                affine.tile::<1, FUSED>(r, q);
+            if q < whole {
+                affine.tile::<1, false, FUSED>(r, q);
+            }
+            if whole * BLOCK < affine.n {
+                affine.tile::<1, true, FUSED>(r, whole);
             }
         }
     }
@@ -52,12 +55,13 @@ impl<F: Float, W: Stored<F>> Job for Run<'_, '_, F, W> {
 
 impl<F: Float, W: Stored<F>> Affine<'_, F, W> {
     #[inline(always)]
-    fn tile<const A: usize, const FUSED: bool>(&mut self, r: usize, q: usize) {
+    fn tile<const A: usize, const HALVED: bool, const FUSED: bool>(&mut self, r: usize, q: usize) {
         let mut sums = [[[[F::zero(); BLOCK]; 1]; A]; 1];
         match self.b {
             Some(b) => {
                 let numbers = sums.as_flattened_mut().as_flattened_mut().as_flattened_mut();
-                numbers.copy_from_slice(&b[q * BLOCK..][..A * BLOCK]);
+                let wide = (A - 1) * BLOCK + width::<A, HALVED>(A - 1);
+                numbers[..wide].copy_from_slice(&b[q * BLOCK..][..wide]);
             }
             None => {
                 for (i, [sums]) in sums[0].iter_mut().enumerate() {
@@ -66,7 +70,7 @@ impl<F: Float, W: Stored<F>> Affine<'_, F, W> {
                 }
             }
         }
-        add::<F, W, [F; 1], 1, A, FUSED>(&mut sums, self.x.rows(r, self.w.k), self.w, q);
+        add::<F, W, [F; 1], 1, A, HALVED, FUSED>(&mut sums, self.x.rows(r, self.w.k), self.w, q);
         for (i, [sums]) in sums[0].iter().enumerate() {
             let unit = (q + i) * BLOCK;
             copy(&mut self.y[r * self.ld + unit..], sums, BLOCK.min(self.n - unit));

@@ -1,12 +1,12 @@
 //! A step of a gated cell, from its operands to its next state.
 
-use super::{Operand, StepInput, Terms, add, array, copy, rows_of};
+use super::{HALF, Operand, StepInput, Terms, add, array, copy, padded, rows_of, width, width_of};
 use crate::Float;
 use crate::gates::{BLOCK, Lanes, PerUnit};
 use crate::kernel::dispatch::{Job, dispatch};
 use crate::kernel::stored::Stored;
 
-/// How many blocks' sums the registers hold beside each other, for so many lanes: 4, 2 or 1.
+/// How many rows' sums of a block the registers hold beside each other, for so many lanes: 4, 2 or 1.
 const fn abreast<F>(lanes: usize, fused: bool, wide: bool) -> usize {
     let register = if wide {
         64
@@ -25,8 +25,10 @@ const fn abreast<F>(lanes: usize, fused: bool, wide: bool) -> usize {
     }
 }
 
-/// The sums of a block: x·w_x + b, or all of it where the gates only use the sum, and h·w_h + b_h.
-type Sums<F, P> = (<<P as PerUnit>::X<F> as Lanes<F>>::Block, <<P as PerUnit>::H<F> as Lanes<F>>::Block);
+/// The sums of `A` blocks of `R` rows: x·w_x + b, or all of it where the gates only use the sum, and h·w_h + b_h.
+type Sums<F, P, const R: usize, const A: usize> = ([[XBlock<F, P>; A]; R], [[HBlock<F, P>; A]; R]);
+type XBlock<F, P> = <<P as PerUnit>::X<F> as Lanes<F>>::Block;
+type HBlock<F, P> = <<P as PerUnit>::H<F> as Lanes<F>>::Block;
 
 /// A step of a gated cell: both products, and the gates; `S` is the lanes of its state. Or of one row a part of it, some blocks of
 /// units.
@@ -83,121 +85,129 @@ impl<'a, F: Float, P: PerUnit, S: AsMut<[&'a mut [F]]>, W: Stored<F>> Job for Ru
 }
 
 impl<'a, F: Float, P: PerUnit, S: AsMut<[&'a mut [F]]>, W: Stored<F>> At<'_, 'a, F, P, S, W> {
-    /// `MOST` rows of a block at a time; of the rows that are left over, up to `MOST` blocks at a time: the sums of one wait for
-    /// each other.
+    /// `MOST` rows of a block at a time; of the rows that are left over, some blocks at a time: the sums of one wait for each other.
     #[inline(always)]
     fn blocks<const MOST: usize, const FUSED: bool>(&mut self) {
-        let (blocks, rows) = (self.step.units.div_ceil(BLOCK), rows_of(self.step.y.len(), self.step.units));
+        let rows = rows_of(self.step.y.len(), self.step.units);
         let many = if MOST > 1 { rows / MOST * MOST } else { 0 };
-        let single = MOST == 1 || blocks == 1;
-        if many > 0 || !single {
-            self.groups::<MOST, FUSED>(many, if single { many } else { rows });
+        if many > 0 {
+            self.together::<MOST, FUSED>(many);
         }
-        if single {
-            for r in many..rows {
-                for q in 0..blocks {
-                    let [[sums]] = self.sums::<1, 1, FUSED>(r, q);
-                    self.gates(&sums, r, q);
+        for r in many..rows {
+            match self.step.units {
+                ..=BLOCK => self.block::<FUSED>(r),
+                _ => self.row::<MOST, FUSED>(r),
+            }
+        }
+    }
+
+    /// Row `r`, where there is one block: its sums never leave the registers.
+    #[inline(always)]
+    fn block<const FUSED: bool>(&mut self, r: usize) {
+        let ([[x]], [[u]]) = match self.step.units {
+            ..=HALF => self.sums::<1, 1, true, FUSED>(r, 0),
+            _ => self.sums::<1, 1, false, FUSED>(r, 0),
+        };
+        self.gates(&x, &u, r, 0);
+    }
+
+    /// The first `many` rows, all of them for a block while its weights are near.
+    #[inline(always)]
+    fn together<const R: usize, const FUSED: bool>(&mut self, many: usize) {
+        let (blocks, whole) = (self.step.units.div_ceil(BLOCK), padded(self.step.units) / BLOCK);
+        for q in 0..blocks {
+            for r in (0..many).step_by(R) {
+                let (xs, us) = match q < whole {
+                    true => self.sums::<R, 1, false, FUSED>(r, q),
+                    false => self.sums::<R, 1, true, FUSED>(r, q),
+                };
+                for i in 0..R {
+                    self.gates(&xs[i][0], &us[i][0], r + i, q);
                 }
             }
         }
     }
 
-    /// The first `many` rows together, all rows of a block while its weights are near, and the others up to `rows`.
+    /// Row `r`, up to `MOST` or 3 blocks at a time.
     #[inline(always)]
-    fn groups<const MOST: usize, const FUSED: bool>(&mut self, many: usize, rows: usize) {
-        let blocks = self.step.units.div_ceil(BLOCK);
-        let mut sums = [(P::X::<F>::block(), P::H::<F>::block()); MOST];
-        let (mut r, mut q) = (0, 0);
-        while r < rows {
-            let high = r < many;
-            let width = if high {
-                for (to, [from]) in sums.iter_mut().zip(self.sums::<MOST, 1, FUSED>(r, q)) {
-                    *to = from;
-                }
-                MOST
-            } else {
-                let width = MOST.min(blocks - q);
-                macro_rules! fill {
-                    ($($wide:literal)*) => { match width {
-                        $( $wide if $wide <= MOST => {
-                            let [wide] = self.sums::<1, $wide, FUSED>(r, q);
-                            sums[..$wide].copy_from_slice(&wide);
-                        } )*
-                        _ => unreachable!("a group has 1 to 4 blocks"),
-                    } };
-                }
-                fill!(1 2 3 4);
-                width
+    fn row<const MOST: usize, const FUSED: bool>(&mut self, r: usize) {
+        let (blocks, whole) = (self.step.units.div_ceil(BLOCK), padded(self.step.units) / BLOCK);
+        let (mut xs, mut us) = ([P::X::<F>::block(); 3], [P::H::<F>::block(); 3]);
+        let mut q = 0;
+        while q < blocks {
+            macro_rules! sums {
+                ($count:literal, $halved:literal) => {{
+                    let ([x], [u]) = self.sums::<1, $count, $halved, FUSED>(r, q);
+                    xs[..$count].copy_from_slice(&x);
+                    if !P::SUMMED {
+                        us[..$count].copy_from_slice(&u);
+                    }
+                    $count
+                }};
+            }
+            let count = match (whole.saturating_sub(q), blocks > whole) {
+                (0, _) => sums!(1, true),
+                (1, true) if MOST > 1 => sums!(2, true),
+                (2, true) if MOST > 1 && <P::X<F> as Lanes<F>>::N < 4 => sums!(3, true),
+                (2.., _) if MOST > 1 => sums!(2, false),
+                _ => sums!(1, false),
             };
-            // The gates are here once and not in each way: they are most of the code.
-            for (i, sums) in sums[..width].iter().enumerate() {
-                let (row, block) = if high { (r + i, q) } else { (r, q + i) };
-                self.gates(sums, row, block);
+            for i in 0..count {
+                self.gates(&xs[i], &us[i], r, q + i);
             }
-            // Counted on: some processors take long for a division.
-            if high {
-                r += MOST;
-                if r == many && q + 1 < blocks {
-                    (r, q) = (0, q + 1);
-                } else if r == many {
-                    q = 0;
-                }
-            } else {
-                q += width;
-                if q == blocks {
-                    (r, q) = (r + 1, 0);
-                }
-            }
+            q += count;
         }
     }
 
     /// The sums of `R` rows from `r` on, of `A` blocks from `q` on.
     #[inline(always)]
-    fn sums<const R: usize, const A: usize, const FUSED: bool>(&mut self, r: usize, q: usize) -> [[Sums<F, P>; A]; R] {
-        let (n_x, n_h) = (<P::X<F> as Lanes<F>>::N * BLOCK, <P::H<F> as Lanes<F>>::N * BLOCK);
+    fn sums<const R: usize, const A: usize, const HALVED: bool, const FUSED: bool>(
+        &mut self,
+        r: usize,
+        q: usize,
+    ) -> Sums<F, P, R, A> {
         let mut xs = [[P::X::<F>::block(); A]; R];
         let mut us = [[P::H::<F>::block(); A]; R];
         for i in 0..A {
+            let width = width::<A, HALVED>(i);
             for row in 0..R {
-                xs[row][i].as_mut().as_flattened_mut().copy_from_slice(&self.step.b[(q + i) * n_x..][..n_x]);
+                start(xs[row][i].as_mut(), self.step.b, q + i, width);
                 if !P::SUMMED {
-                    us[row][i].as_mut().as_flattened_mut().copy_from_slice(&self.step.b_h[(q + i) * n_h..][..n_h]);
+                    start(us[row][i].as_mut(), self.step.b_h, q + i, width);
                 }
             }
         }
         let Step { w_x, w_h, x, h, first, .. } = *self.step;
-        add::<F, W, P::X<F>, R, A, FUSED>(&mut xs, x.rows(r, w_x.k), w_x, first + q);
-        let h = Terms::All(array(&[], |row| &h[(r + row) * w_h.k..][..w_h.k]));
+        add::<F, W, P::X<F>, R, A, HALVED, FUSED>(&mut xs, x.rows(r, w_x.k), w_x, first + q);
+        let h = Terms::All(array![&[][..]; R; row => &h[(r + row) * w_h.k..][..w_h.k]]);
         if P::SUMMED {
-            add::<F, W, P::X<F>, R, A, FUSED>(&mut xs, h, w_h, first + q);
+            add::<F, W, P::X<F>, R, A, HALVED, FUSED>(&mut xs, h, w_h, first + q);
         } else if <P::H<F> as Lanes<F>>::N > 0 {
-            add::<F, W, P::H<F>, R, A, FUSED>(&mut us, h, w_h, first + q);
+            add::<F, W, P::H<F>, R, A, HALVED, FUSED>(&mut us, h, w_h, first + q);
         }
-        let mut sums = [[(P::X::<F>::block(), P::H::<F>::block()); A]; R];
-        for row in 0..R {
-            for i in 0..A {
-                sums[row][i] = (xs[row][i], us[row][i]);
-            }
-        }
-        sums
+        (xs, us)
     }
 
     /// The gates of block `q` of row `r`.
     #[inline(always)]
-    fn gates(&mut self, (xs, us): &Sums<F, P>, r: usize, q: usize) {
+    fn gates(&mut self, xs: &XBlock<F, P>, us: &HBlock<F, P>, r: usize, q: usize) {
+        let zeros = P::H::<F>::block();
+        let us = if P::SUMMED { &zeros } else { us };
         let (units, state) = (self.step.units, self.step.state.as_mut());
         let width = BLOCK.min(units - q * BLOCK);
         let at = r * units + q * BLOCK;
         let (mut block, mut saved) = (P::State::<F>::block(), P::Saved::<F>::block());
         let (first, others) = block.as_mut().split_at_mut(1);
-        copy(&mut first[0], &self.step.h[r * self.step.w_h.k + (self.step.first + q) * BLOCK..], width);
-        for (to, from) in others.iter_mut().zip(&state[1..]) {
-            copy(to, &from[at..], width);
+        if !P::PROJECTABLE {
+            copy(&mut first[0], &self.step.h[r * self.step.w_h.k + (self.step.first + q) * BLOCK..], width);
+        }
+        for lane in 0..others.len() {
+            copy(&mut others[lane], &state[lane + 1][at..], width);
         }
         let mut weights = P::Weights::<F>::block();
-        let lanes = <P::Weights<F> as Lanes<F>>::N * BLOCK;
-        weights.as_mut().as_flattened_mut().copy_from_slice(&self.step.weights[q * lanes..][..lanes]);
+        if <P::Weights<F> as Lanes<F>>::N > 0 {
+            start(weights.as_mut(), self.step.weights, q, width_of(units, q));
+        }
         self.gates.forward_block::<F>(&weights, xs, us, &mut block, &mut saved);
         for lane in block.as_mut() {
             for x in lane {
@@ -205,8 +215,18 @@ impl<'a, F: Float, P: PerUnit, S: AsMut<[&'a mut [F]]>, W: Stored<F>> At<'_, 'a,
             }
         }
         copy(&mut self.step.y[at..], &block.as_ref()[0], width);
-        for (from, to) in block.as_ref().iter().zip(state).skip(1) {
-            copy(&mut to[at..], from, width);
+        let block = block.as_ref();
+        for lane in 1..block.len() {
+            copy(&mut state[lane][at..], &block[lane], width);
         }
+    }
+}
+
+/// Block `q` of [`columns`](super::columns).
+#[inline(always)]
+fn start<F: Float>(block: &mut [[F; BLOCK]], columns: &[F], q: usize, width: usize) {
+    let columns = &columns[q * block.len() * BLOCK..][..block.len() * width];
+    for lane in 0..block.len() {
+        block[lane][..width].copy_from_slice(&columns[lane * width..][..width]);
     }
 }
