@@ -1,7 +1,8 @@
 //! The numbers the crate computes with: `f32` and `f64`.
 //!
 //! `exp`, `exp_m1`, `tanh` and `sigmoid` are polynomials in plain arithmetic without branches, so a loop over them becomes
-//! vector code at any instruction set, and without fused multiply-adds, so they are the same bits at each.
+//! vector code at any instruction set, and without fused multiply-adds, so they are the same bits at each. Forms of tanh and
+//! sigmoid with fused ones are for the processors that have them; the crate's own cells use those.
 //! They are monotone: of two numbers the larger never has the smaller value.
 
 use std::fmt::{Debug, Display, LowerExp};
@@ -81,6 +82,14 @@ pub trait Float:
     /// σ(x) = 1 / (1 + e⁻ˣ), within 2.5 units of the last place; 0 where the result would be below 2⁻¹²⁵·⁵ (`f32`, 1.7·10⁻³⁸) or 2⁻¹⁰²¹·⁵ (`f64`,
     /// 3.1·10⁻³⁰⁸); ½ at ±0, 0 and 1 at -∞ and ∞, NaN for NaN.
     fn sigmoid(self) -> Self;
+    /// [`tanh`](Float::tanh), of which products and sums are one operation where `FUSED`: other last digits, the same bounds. For gates that are
+    /// told whether the processor has the operation ([`Pointwise::forward_if`](crate::cells::Pointwise::forward_if)); where it has not, this is
+    /// a slow call.
+    #[must_use]
+    fn tanh_if<const FUSED: bool>(self) -> Self;
+    /// [`sigmoid`](Float::sigmoid), likewise.
+    #[must_use]
+    fn sigmoid_if<const FUSED: bool>(self) -> Self;
     /// a·b + c rounded once where `FUSED` (use it only where the processor has the instruction), else rounded twice.
     #[doc(hidden)]
     fn mul_add_if<const FUSED: bool>(self, b: Self, c: Self) -> Self;
@@ -145,19 +154,27 @@ macro_rules! float {
             }
             #[inline(always)]
             fn exp(self) -> Self {
-                gates::$f::exp(self)
+                gates::$f::exp::<false>(self)
             }
             #[inline(always)]
             fn exp_m1(self) -> Self {
-                gates::$f::exp_m1(self)
+                gates::$f::exp_m1::<false>(self)
             }
             #[inline(always)]
             fn tanh(self) -> Self {
-                gates::$f::tanh(self)
+                gates::$f::tanh::<false>(self)
             }
             #[inline(always)]
             fn sigmoid(self) -> Self {
-                gates::$f::sigmoid(self)
+                gates::$f::sigmoid::<false>(self)
+            }
+            #[inline(always)]
+            fn tanh_if<const FUSED: bool>(self) -> Self {
+                gates::$f::tanh::<FUSED>(self)
+            }
+            #[inline(always)]
+            fn sigmoid_if<const FUSED: bool>(self) -> Self {
+                gates::$f::sigmoid::<FUSED>(self)
             }
             #[inline(always)]
             fn mul_add_if<const FUSED: bool>(self, b: Self, c: Self) -> Self {

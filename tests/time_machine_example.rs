@@ -8,12 +8,25 @@ mod example;
 mod server;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use book::{Problem, Shelf};
-use example::{command, ended, folder, run};
+use example::{Output, ended};
 use server::{Answer, Server};
+
+fn folder(name: &str) -> PathBuf {
+    example::folder(&format!("time_machine_{name}"))
+}
+
+fn run(arguments: &[&str], folder: &Path) -> Output {
+    example::run("time_machine", arguments, folder)
+}
+
+fn command(arguments: &[&str], folder: &Path) -> Command {
+    example::command("time_machine", arguments, folder)
+}
 
 const TEXT: &[u8] = b"abc"; // FIPS 180's example, so its SHA-1 is known from elsewhere
 const SHA1: &str = "a9993e364706816aba3e25717850c26c9cd0d89d";
@@ -194,7 +207,7 @@ fn without_the_book_it_says_so_in_one_line_and_trains_on_cicero() {
 #[cfg(unix)]
 #[test]
 fn what_is_stopped_goes_on_with_the_same_bits() {
-    use std::process::{Command, Stdio};
+    use std::process::Stdio;
     let folder = folder("stopped");
     let text = text(&folder);
     let wanted: &[&str] = &["--text", &text, "--json", "--hidden", "16", "--batch-size", "2", "--num-steps", "5"];

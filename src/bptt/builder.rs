@@ -196,7 +196,7 @@ impl<N: SeqLayer, L, O> BpttBuilder<N, L, O> {
     /// of [`Gated`](crate::cells::Gated) cells, of [`Linear`](crate::layers::Linear) layers of more than four outputs and of
     /// [`Tied`](crate::layers::Tied); a cell of one's own that makes its products itself is left alone.
     ///
-    /// The results are the same bits for any number of threads and on every instruction set, by a plain loop and, with the feature `amx`, by
+    /// The results are the same bits for any number of threads, and the products on every instruction set too, by a plain loop and, with the feature `amx`, by
     /// the matrix unit of an Intel processor that has one. (Its permission is asked for here, once in a process. From then on the system
     /// refuses an alternate signal stack that is too small for the unit's numbers, about 12 KiB.) Under a
     /// [memory budget](BpttBuilder::memory_budget) they are others than without: terms are summed in groups of 32.

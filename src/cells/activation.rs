@@ -68,16 +68,22 @@ impl Activation {
     #[inline(always)]
     #[must_use]
     pub fn apply<F: Float>(self, a: F) -> (F, F) {
+        self.apply_if::<F, false>(a)
+    }
+
+    /// [`apply`](Activation::apply), by fused operations where `FUSED`.
+    #[inline(always)]
+    fn apply_if<F: Float, const FUSED: bool>(self, a: F) -> (F, F) {
         let (zero, one) = (F::zero(), F::one());
         match self {
             Activation::Tanh => {
-                let y = Float::tanh(a);
+                let y = a.tanh_if::<FUSED>();
                 (y, y.tanh_slope())
             }
             // NaN is not below 0, and stays.
             Activation::Relu => (if a < zero { zero } else { a }, if a > zero { one } else { zero }),
             Activation::Sigmoid => {
-                let y = a.sigmoid();
+                let y = a.sigmoid_if::<FUSED>();
                 (y, y.sigmoid_slope())
             }
             Activation::Identity => (a, one),
@@ -112,7 +118,7 @@ impl Activation {
             Activation::Affine(slope, offset) => (a * F::from_f64(slope) + F::from_f64(offset), F::from_f64(slope)),
             Activation::ScaledTanh(scale, slope) => {
                 let (scale, slope) = (F::from_f64(scale), F::from_f64(slope));
-                let y = Float::tanh(slope * a);
+                let y = (slope * a).tanh_if::<FUSED>();
                 (scale * y, scale * slope * y.tanh_slope())
             }
             Activation::ThresholdedRelu(threshold) => {
@@ -123,7 +129,7 @@ impl Activation {
             Activation::Softplus => {
                 let e = Float::exp(-a.abs()).as_f64();
                 let above = if a < zero { zero } else { a };
-                (above + F::from_f64(libm::log1p(e)), a.sigmoid())
+                (above + F::from_f64(libm::log1p(e)), a.sigmoid_if::<FUSED>())
             }
             Activation::Custom(_, function) => {
                 let (y, slope) = function(a.as_f64());
@@ -134,16 +140,16 @@ impl Activation {
 
     /// [`apply`](Activation::apply) to a clipped to ±`clip`; the slope is 0 where a is clipped.
     #[inline(always)]
-    pub(super) fn apply_clipped<F: Float>(self, a: F, clip: Option<f64>) -> (F, F) {
-        let Some(clip) = clip else { return self.apply(a) };
+    pub(super) fn apply_clipped<F: Float, const FUSED: bool>(self, a: F, clip: Option<f64>) -> (F, F) {
+        let Some(clip) = clip else { return self.apply_if::<F, FUSED>(a) };
         let clip = F::from_f64(clip);
-        let (y, slope) = self.apply(clipped(a, -clip, clip));
+        let (y, slope) = self.apply_if::<F, FUSED>(clipped(a, -clip, clip));
         (y, if a.abs() >= clip { F::zero() } else { slope })
     }
 
     /// The same for a block of units; of the functions that are given, and without a clip, in the caller's loop.
     #[inline(always)]
-    pub(super) fn apply_block<F: Float>(
+    pub(super) fn apply_block<F: Float, const FUSED: bool>(
         self,
         a: &[F; BLOCK],
         clip: Option<f64>,
@@ -152,16 +158,16 @@ impl Activation {
     ) {
         // A loop for each φ, so that the choice is made once for the block and the loop becomes vector code.
         match (self, clip) {
-            (Activation::Tanh, None) => Activation::Tanh.loop_over(a, ys, slopes),
-            (Activation::Relu, None) => Activation::Relu.loop_over(a, ys, slopes),
-            (Activation::Sigmoid, None) => Activation::Sigmoid.loop_over(a, ys, slopes),
+            (Activation::Tanh, None) => Activation::Tanh.loop_over::<F, FUSED>(a, ys, slopes),
+            (Activation::Relu, None) => Activation::Relu.loop_over::<F, FUSED>(a, ys, slopes),
+            (Activation::Sigmoid, None) => Activation::Sigmoid.loop_over::<F, FUSED>(a, ys, slopes),
             _ => rarer(Rarer { activation: self, clip, a, ys, slopes }),
         }
     }
 
     /// The same where σ is the usual one.
     #[inline(always)]
-    pub(super) fn apply_gate_block<F: Float>(
+    pub(super) fn apply_gate_block<F: Float, const FUSED: bool>(
         self,
         a: &[F; BLOCK],
         clip: Option<f64>,
@@ -169,14 +175,14 @@ impl Activation {
         slopes: &mut [F; BLOCK],
     ) {
         match (self, clip) {
-            (Activation::Sigmoid, None) => Activation::Sigmoid.loop_over(a, ys, slopes),
+            (Activation::Sigmoid, None) => Activation::Sigmoid.loop_over::<F, FUSED>(a, ys, slopes),
             _ => rarer(Rarer { activation: self, clip, a, ys, slopes }),
         }
     }
 
     /// The same where tanh is the usual one.
     #[inline(always)]
-    pub(super) fn apply_value_block<F: Float>(
+    pub(super) fn apply_value_block<F: Float, const FUSED: bool>(
         self,
         a: &[F; BLOCK],
         clip: Option<f64>,
@@ -184,15 +190,15 @@ impl Activation {
         slopes: &mut [F; BLOCK],
     ) {
         match (self, clip) {
-            (Activation::Tanh, None) => Activation::Tanh.loop_over(a, ys, slopes),
+            (Activation::Tanh, None) => Activation::Tanh.loop_over::<F, FUSED>(a, ys, slopes),
             _ => rarer(Rarer { activation: self, clip, a, ys, slopes }),
         }
     }
 
     #[inline(always)]
-    fn loop_over<F: Float>(self, a: &[F; BLOCK], ys: &mut [F; BLOCK], slopes: &mut [F; BLOCK]) {
+    fn loop_over<F: Float, const FUSED: bool>(self, a: &[F; BLOCK], ys: &mut [F; BLOCK], slopes: &mut [F; BLOCK]) {
         for unit in 0..BLOCK {
-            (ys[unit], slopes[unit]) = self.apply(a[unit]);
+            (ys[unit], slopes[unit]) = self.apply_if::<F, FUSED>(a[unit]);
         }
     }
 
@@ -318,7 +324,7 @@ impl<F: Float> Job for Rarer<'_, F> {
         macro_rules! one_loop_each {
             ($($activation:pat => $same:expr),* $(,)?) => { match activation {
                 $( $activation => for unit in 0..BLOCK {
-                    (ys[unit], slopes[unit]) = $same.apply(inside[unit]);
+                    (ys[unit], slopes[unit]) = $same.apply_if::<F, FUSED>(inside[unit]);
                 }, )*
             } };
         }

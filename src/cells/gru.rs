@@ -63,9 +63,14 @@ impl Pointwise for GruGates {
     const RECURRENT_BIAS: bool = true;
 
     #[inline(always)]
-    fn forward<F: Float>(&self, x: [F; 3], u: [F; 3], [h]: [F; 1]) -> ([F; 1], [F; 4]) {
-        let (r, z) = ((x[0] + u[0]).sigmoid(), (x[1] + u[1]).sigmoid());
-        let n = Float::tanh(x[2] + r * u[2]);
+    fn forward<F: Float>(&self, x: [F; 3], u: [F; 3], before: [F; 1]) -> ([F; 1], [F; 4]) {
+        self.forward_if::<F, false>(x, u, before)
+    }
+
+    #[inline(always)]
+    fn forward_if<F: Float, const FUSED: bool>(&self, x: [F; 3], u: [F; 3], [h]: [F; 1]) -> ([F; 1], [F; 4]) {
+        let (r, z) = ((x[0] + u[0]).sigmoid_if::<FUSED>(), (x[1] + u[1]).sigmoid_if::<FUSED>());
+        let n = (x[2] + r * u[2]).tanh_if::<FUSED>();
         ([(F::one() - z) * n + z * h], [r, z, n, u[2]])
     }
 
@@ -150,10 +155,15 @@ impl Pointwise for GruVariant {
     }
 
     #[inline(always)]
-    fn forward<F: Float>(&self, x: [F; 3], u: [F; 3], [h]: [F; 1]) -> ([F; 1], [F; 7]) {
-        let (r, s_r) = self.gate.apply_clipped(x[0] + u[0], self.clip);
-        let (z, s_z) = self.gate.apply_clipped(x[1] + u[1], self.clip);
-        let (n, s_n) = self.candidate.apply_clipped(x[2] + r * u[2], self.clip);
+    fn forward<F: Float>(&self, x: [F; 3], u: [F; 3], before: [F; 1]) -> ([F; 1], [F; 7]) {
+        self.forward_if::<F, false>(x, u, before)
+    }
+
+    #[inline(always)]
+    fn forward_if<F: Float, const FUSED: bool>(&self, x: [F; 3], u: [F; 3], [h]: [F; 1]) -> ([F; 1], [F; 7]) {
+        let (r, s_r) = self.gate.apply_clipped::<F, FUSED>(x[0] + u[0], self.clip);
+        let (z, s_z) = self.gate.apply_clipped::<F, FUSED>(x[1] + u[1], self.clip);
+        let (n, s_n) = self.candidate.apply_clipped::<F, FUSED>(x[2] + r * u[2], self.clip);
         ([(F::one() - z) * n + z * h], [r, z, n, s_r, s_z, s_n, u[2]])
     }
 

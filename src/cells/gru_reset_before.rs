@@ -177,14 +177,14 @@ impl PerUnit for GruResetBeforeVariant {
 
     #[inline(always)]
     fn operand<F: Float>(&self, x: [F; 3], [h]: [F; 1]) -> ([F; 3], F) {
-        (x, self.gate.apply_clipped(x[0], self.clip).0 * h)
+        (x, self.gate.apply_clipped::<F, false>(x[0], self.clip).0 * h)
     }
 
     #[inline(always)]
     fn forward<F: Float>(&self, _: [F; 0], x: [F; 3], _: [F; 3], [h]: [F; 1]) -> ([F; 1], [F; 6]) {
-        let (r, s_r) = self.gate.apply_clipped(x[0], self.clip);
-        let (z, s_z) = self.gate.apply_clipped(x[1], self.clip);
-        let (n, s_n) = self.candidate.apply_clipped(x[2], self.clip);
+        let (r, s_r) = self.gate.apply_clipped::<F, false>(x[0], self.clip);
+        let (z, s_z) = self.gate.apply_clipped::<F, false>(x[1], self.clip);
+        let (n, s_n) = self.candidate.apply_clipped::<F, false>(x[2], self.clip);
         ([(F::one() - z) * n + z * h], [r, z, n, s_r, s_z, s_n])
     }
 

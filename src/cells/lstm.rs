@@ -70,16 +70,31 @@ impl Pointwise for LstmGates {
     const PROJECTABLE: bool = true;
 
     #[inline(always)]
-    fn forward<F: Float>(&self, x: [F; 4], u: [F; 4], [_, c]: [F; 2]) -> ([F; 2], [F; 4]) {
-        let (i, f) = ((x[0] + u[0]).sigmoid(), (x[1] + u[1]).sigmoid());
-        let (g, o) = (Float::tanh(x[2] + u[2]), (x[3] + u[3]).sigmoid());
-        let c = f * c + i * g;
-        ([o * Float::tanh(c), c], [i, f, g, o])
+    fn forward<F: Float>(&self, x: [F; 4], u: [F; 4], before: [F; 2]) -> ([F; 2], [F; 4]) {
+        self.forward_if::<F, false>(x, u, before)
     }
 
     #[inline(always)]
-    fn backward<F: Float>(&self, [i, f, g, o]: [F; 4], [_, c]: [F; 2], [dh, dc]: [F; 2]) -> ([F; 4], [F; 4], [F; 2]) {
-        let tanh_c = Float::tanh(f * c + i * g);
+    fn forward_if<F: Float, const FUSED: bool>(&self, x: [F; 4], u: [F; 4], [_, c]: [F; 2]) -> ([F; 2], [F; 4]) {
+        let (i, f) = ((x[0] + u[0]).sigmoid_if::<FUSED>(), (x[1] + u[1]).sigmoid_if::<FUSED>());
+        let (g, o) = ((x[2] + u[2]).tanh_if::<FUSED>(), (x[3] + u[3]).sigmoid_if::<FUSED>());
+        let c = f * c + i * g;
+        ([o * c.tanh_if::<FUSED>(), c], [i, f, g, o])
+    }
+
+    #[inline(always)]
+    fn backward<F: Float>(&self, saved: [F; 4], before: [F; 2], d: [F; 2]) -> ([F; 4], [F; 4], [F; 2]) {
+        self.backward_if::<F, false>(saved, before, d)
+    }
+
+    #[inline(always)]
+    fn backward_if<F: Float, const FUSED: bool>(
+        &self,
+        [i, f, g, o]: [F; 4],
+        [_, c]: [F; 2],
+        [dh, dc]: [F; 2],
+    ) -> ([F; 4], [F; 4], [F; 2]) {
+        let tanh_c = (f * c + i * g).tanh_if::<FUSED>();
         let dc = dc + dh * o * tanh_c.tanh_slope();
         let da = [
             dc * g * i.sigmoid_slope(),

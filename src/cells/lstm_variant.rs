@@ -314,17 +314,21 @@ impl<K: LstmForm> PerUnit for LstmVariant<K> {
     fn forward<F: Float>(&self, weights: K::Weights<F>, x: K::X<F>, _: K::X<F>, [_, c]: [F; 2]) -> ([F; 2], [F; 10]) {
         let ([p_i, p_f, p_o], [a_i, a_f, a_g, a_o]) = (K::peepholes(weights), K::split(x));
         let ([of_gates, of_input, of_output], clip) = (self.activations, self.clip_gates);
-        let (i, s_i) = of_gates.apply_clipped(a_i + p_i * c, clip);
-        let (f, s_f) = if K::COUPLED { (F::one() - i, F::zero()) } else { of_gates.apply_clipped(a_f + p_f * c, clip) };
-        let (g, s_g) = of_input.apply_clipped(a_g, clip);
+        let (i, s_i) = of_gates.apply_clipped::<F, false>(a_i + p_i * c, clip);
+        let (f, s_f) = if K::COUPLED {
+            (F::one() - i, F::zero())
+        } else {
+            of_gates.apply_clipped::<F, false>(a_f + p_f * c, clip)
+        };
+        let (g, s_g) = of_input.apply_clipped::<F, false>(a_g, clip);
         let (c, _) = self.cell(f * c + i * g);
-        let (o, s_o) = of_gates.apply_clipped(a_o + p_o * c, clip);
+        let (o, s_o) = of_gates.apply_clipped::<F, false>(a_o + p_o * c, clip);
         let (t, s_t) = of_output.apply(c);
         ([o * t, c], [i, f, g, o, s_i, s_f, s_g, s_o, t, s_t])
     }
 
     #[inline(always)]
-    fn forward_block<F: Float>(
+    fn forward_block<F: Float, const FUSED: bool>(
         &self,
         weights: &<K::Weights<F> as Lanes<F>>::Block,
         x: &<K::X<F> as Lanes<F>>::Block,
@@ -346,23 +350,23 @@ impl<K: LstmForm> PerUnit for LstmVariant<K> {
             a_f[unit] += p_f[unit] * c[unit];
         }
         let [i, f, g, o, s_i, s_f, s_g, s_o, t, s_t] = saved;
-        of_gates.apply_gate_block(&a_i, clip, i, s_i);
+        of_gates.apply_gate_block::<F, FUSED>(&a_i, clip, i, s_i);
         if K::COUPLED {
             *s_f = [F::zero(); BLOCK];
             for unit in 0..BLOCK {
                 f[unit] = F::one() - i[unit];
             }
         } else {
-            of_gates.apply_gate_block(&a_f, clip, f, s_f);
+            of_gates.apply_gate_block::<F, FUSED>(&a_f, clip, f, s_f);
         }
-        of_input.apply_value_block(&a_g, clip, g, s_g);
+        of_input.apply_value_block::<F, FUSED>(&a_g, clip, g, s_g);
         let mut after = [F::zero(); BLOCK];
         for unit in 0..BLOCK {
             after[unit] = self.cell(f[unit] * c[unit] + i[unit] * g[unit]).0;
             a_o[unit] += p_o[unit] * after[unit];
         }
-        of_gates.apply_gate_block(&a_o, clip, o, s_o);
-        of_output.apply_value_block(&after, None, t, s_t);
+        of_gates.apply_gate_block::<F, FUSED>(&a_o, clip, o, s_o);
+        of_output.apply_value_block::<F, FUSED>(&after, None, t, s_t);
         for unit in 0..BLOCK {
             state[0][unit] = o[unit] * t[unit];
         }

@@ -90,12 +90,12 @@ impl Pointwise for RnnGates {
 
     #[inline(always)]
     fn forward<F: Float>(&self, [x]: [F; 1], [u]: [F; 1], _: [F; 1]) -> ([F; 1], [F; 1]) {
-        let (y, slope) = self.activation.apply_clipped(x + u, self.clip);
+        let (y, slope) = self.activation.apply_clipped::<F, false>(x + u, self.clip);
         ([y], [slope])
     }
 
     #[inline(always)]
-    fn forward_block<F: Float>(
+    fn forward_block<F: Float, const FUSED: bool>(
         &self,
         x: &[[F; 16]; 1],
         u: &[[F; 16]; 1],
@@ -106,7 +106,7 @@ impl Pointwise for RnnGates {
         for unit in 0..a.len() {
             a[unit] += u[0][unit];
         }
-        self.activation.apply_block(&a, self.clip, &mut state[0], &mut saved[0]);
+        self.activation.apply_block::<F, FUSED>(&a, self.clip, &mut state[0], &mut saved[0]);
     }
 
     #[inline(always)]

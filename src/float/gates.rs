@@ -1,6 +1,8 @@
 //! exp, exp_m1, sigmoid and tanh. How they come to be monotone, and their errors: `docs/derivations/gates.md`; `tests/gates`
 //! holds them to both.
 //!
+//! Where `FUSED`, a product and a sum are one operation, which the processor has to have; else the bits are the same on any.
+//!
 //! Common to all: adding `ROUND` rounds to an integer n and leaves n plus a bias in the low bits of the sum, which a shift
 //! turns into the number 2ⁿ (or 2ⁿ⁻¹, as the bias is chosen). Coefficients are minimax fits of the relative error of the result
 //! (Remez' exchange), by the program at the end of that page.
@@ -10,19 +12,21 @@
 macro_rules! polynomial {
     ($name:ident, $f:ident, [$c0:expr, $c1:expr, $c2:expr, $c3:expr, $c4:expr]) => {
         #[inline(always)]
-        fn $name(x: $f) -> $f {
+        fn $name<const FUSED: bool>(x: $f) -> $f {
             let x2 = x * x;
-            ($c0 + $c1 * x) + x2 * (($c2 + $c3 * x) + x2 * $c4)
+            let low = add::<FUSED>($c1, x, $c0);
+            add::<FUSED>(x2, add::<FUSED>(x2, $c4, add::<FUSED>($c3, x, $c2)), low)
         }
     };
     ($name:ident, $f:ident, [$c0:expr, $c1:expr, $c2:expr, $c3:expr, $c4:expr, $c5:expr, $c6:expr, $c7:expr, $c8:expr,
         $c9:expr]) => {
         #[inline(always)]
-        fn $name(x: $f) -> $f {
+        fn $name<const FUSED: bool>(x: $f) -> $f {
             let x2 = x * x;
             let x4 = x2 * x2;
-            (($c0 + $c1 * x) + x2 * ($c2 + $c3 * x))
-                + x4 * ((($c4 + $c5 * x) + x2 * ($c6 + $c7 * x)) + x4 * ($c8 + $c9 * x))
+            let low = add::<FUSED>(x2, add::<FUSED>($c3, x, $c2), add::<FUSED>($c1, x, $c0));
+            let middle = add::<FUSED>(x2, add::<FUSED>($c7, x, $c6), add::<FUSED>($c5, x, $c4));
+            add::<FUSED>(x4, add::<FUSED>(x4, add::<FUSED>($c9, x, $c8), middle), low)
         }
     };
 }
@@ -31,7 +35,7 @@ macro_rules! polynomial {
 macro_rules! horner {
     ($x:expr; $first:expr $(, $c:expr)*) => {{
         let mut p = $first;
-        $( p = p * $x + $c; )*
+        $( p = add::<FUSED>(p, $x, $c); )*
         p
     }};
 }
@@ -61,6 +65,12 @@ macro_rules! gates {
             polynomial!(p, $f, $p);
             const FIRST: $f = $first;
 
+            /// a·b + c, rounded once where `FUSED`.
+            #[inline(always)]
+            fn add<const FUSED: bool>(a: $f, b: $f, c: $f) -> $f {
+                if FUSED { a.mul_add(b, c) } else { a * b + c }
+            }
+
             #[inline(always)]
             fn power(z: $f) -> $f {
                 $f::from_bits(z.to_bits() << $mantissa)
@@ -75,65 +85,65 @@ macro_rules! gates {
             // With n = round(x / ln 2) and r = x - n ln 2: eˣ = 2ⁿ (1 + r + r² q(r)). Beyond the range n stays at its end: above,
             // r and with it the result grow beyond all bounds; below, 2ⁿ⁻¹ is 0.
             #[inline(always)]
-            pub(crate) fn exp(x: $f) -> $f {
+            pub(crate) fn exp<const FUSED: bool>(x: $f) -> $f {
                 const R: $f = ROUND + (BIAS - 1.0);
                 const TOP: $f = R + (BIAS + 1.0);
                 let x = if x < UNDER { UNDER } else { x };
-                let z = x * LOG2_E + R;
+                let z = add::<FUSED>(x, LOG2_E, R);
                 let z = if z > TOP { TOP } else { z };
                 let n = z - R;
-                let r = (x - n * HI) - n * LO;
+                let r = add::<FUSED>(n, -LO, add::<FUSED>(n, -HI, x));
                 let s = unless_small(x, r);
-                let p = r + s * s * q(s);
+                let p = add::<FUSED>(s * s, q::<FUSED>(s), r);
                 // Twice 2ⁿ⁻¹, since 2ⁿ may be too large; doubled first, so that nothing on the way is below the normal numbers.
                 (1.0 + p) * 2.0 * power(z)
             }
 
             // eˣ - 1 = 2ⁿ p + (2ⁿ - 1), halved on the way as there.
             #[inline(always)]
-            pub(crate) fn exp_m1(x: $f) -> $f {
+            pub(crate) fn exp_m1<const FUSED: bool>(x: $f) -> $f {
                 const R: $f = ROUND + (BIAS - 1.0);
                 const TOP: $f = R + (BIAS + 1.0);
                 let a = if x < UNDER { UNDER } else { x };
-                let z = a * LOG2_E + R;
+                let z = add::<FUSED>(a, LOG2_E, R);
                 let z = if z > TOP { TOP } else { z };
                 let n = z - R;
-                let r = (a - n * HI) - n * LO;
+                let r = add::<FUSED>(n, -LO, add::<FUSED>(n, -HI, a));
                 let s = unless_small(x, r);
-                let p = r + s * s * q(s);
+                let p = add::<FUSED>(s * s, q::<FUSED>(s), r);
                 let half = power(z);
-                ((half * p + (half - 0.5)) * 2.0).copysign(x)
+                (add::<FUSED>(half, p, half - 0.5) * 2.0).copysign(x)
             }
 
             // The same for e⁻ˣ. Above 64 σ is 1; where it would be no normal number the divisor becomes ∞ at once.
             #[inline(always)]
-            pub(crate) fn sigmoid(x: $f) -> $f {
+            pub(crate) fn sigmoid<const FUSED: bool>(x: $f) -> $f {
                 const R: $f = ROUND + BIAS;
                 const LAST: $f = R + (BIAS - 2.0);
                 let x = if x > 64.0 { 64.0 } else { x };
-                let z = x * -LOG2_E + R;
+                let z = add::<FUSED>(x, -LOG2_E, R);
                 let n = z - R;
-                let r = (n * -HI - x) - n * LO;
+                let r = add::<FUSED>(n, -LO, add::<FUSED>(n, -HI, -x));
                 let s = unless_small(x, r);
-                let p = r + s * s * q(s);
+                let p = add::<FUSED>(s * s, q::<FUSED>(s), r);
                 let scale = power(z);
-                let d = (1.0 + scale) + scale * p;
+                let d = add::<FUSED>(scale, p, 1.0 + scale);
                 1.0 / if z > LAST { $f::INFINITY } else { d }
             }
 
             // Below the seam tanh a = a - a³ / d(a²), above it 1 - 1 / ((e²ᵃ + 1) / 2) with e²ᵃ = 2ⁿ⁺ˢ; one division for both. A
             // NaN takes the first way.
             #[inline(always)]
-            pub(crate) fn tanh(x: $f) -> $f {
+            pub(crate) fn tanh<const FUSED: bool>(x: $f) -> $f {
                 const R: $f = ROUND + (BIAS - 1.0);
                 let a = x.abs();
                 let w = a * (2.0 * LOG2_E);
                 let w = if w > 60.0 { 60.0 } else { w };
                 let z = w + R;
                 let s = unless_small(a, w - (z - R));
-                let p = FIRST * s + s * s * p(s);
+                let p = add::<FUSED>(s * s, p::<FUSED>(s), FIRST * s);
                 let half = power(z);
-                let e = (half + 0.5) + half * p;
+                let e = add::<FUSED>(half, p, half + 0.5);
                 let b = unless_small(a, a);
                 let t = b * b;
                 let d = horner!(t; $($d),+);

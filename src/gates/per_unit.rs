@@ -124,9 +124,21 @@ pub trait PerUnit: Clone + Debug + Send + Sync {
         before: Self::State<F>,
     ) -> (Self::State<F>, Self::Saved<F>);
 
+    /// As [`Pointwise::forward_if`].
+    #[inline(always)]
+    fn forward_if<F: Float, const FUSED: bool>(
+        &self,
+        weights: Self::Weights<F>,
+        x: Self::X<F>,
+        u: Self::H<F>,
+        before: Self::State<F>,
+    ) -> (Self::State<F>, Self::Saved<F>) {
+        self.forward(weights, x, u, before)
+    }
+
     /// As [`Pointwise::forward_block`].
     #[inline(always)]
-    fn forward_block<F: Float>(
+    fn forward_block<F: Float, const FUSED: bool>(
         &self,
         weights: &<Self::Weights<F> as Lanes<F>>::Block,
         x: &<Self::X<F> as Lanes<F>>::Block,
@@ -136,7 +148,8 @@ pub trait PerUnit: Clone + Debug + Send + Sync {
     ) {
         for unit in 0..BLOCK {
             let (weights, before) = (Self::Weights::get(weights, unit), Self::State::get(state, unit));
-            let (after, keep) = self.forward(weights, Self::X::get(x, unit), Self::H::get(u, unit), before);
+            let (x, u) = (Self::X::get(x, unit), Self::H::get(u, unit));
+            let (after, keep) = self.forward_if::<F, FUSED>(weights, x, u, before);
             after.put(state, unit);
             keep.put(saved, unit);
         }
@@ -150,6 +163,18 @@ pub trait PerUnit: Clone + Debug + Send + Sync {
         before: Self::State<F>,
         d: Self::State<F>,
     ) -> PerUnitGrad<F, Self>;
+
+    /// As [`Pointwise::backward_if`].
+    #[inline(always)]
+    fn backward_if<F: Float, const FUSED: bool>(
+        &self,
+        weights: Self::Weights<F>,
+        saved: Self::Saved<F>,
+        before: Self::State<F>,
+        d: Self::State<F>,
+    ) -> PerUnitGrad<F, Self> {
+        self.backward(weights, saved, before, d)
+    }
 
     /// The lanes of x as `forward` shall get them, and v. The last [`AFTER`](PerUnit::AFTER) lanes are not summed yet: they
     /// are to be given back as they are.
@@ -198,7 +223,7 @@ impl<P: Pointwise> PerUnit for P {
         Pointwise::forward(self, x, u, before)
     }
     #[inline(always)]
-    fn forward_block<F: Float>(
+    fn forward_block<F: Float, const FUSED: bool>(
         &self,
         _: &[[F; BLOCK]; 0],
         x: &<P::X<F> as Lanes<F>>::Block,
@@ -206,7 +231,7 @@ impl<P: Pointwise> PerUnit for P {
         state: &mut <P::State<F> as Lanes<F>>::Block,
         saved: &mut <P::Saved<F> as Lanes<F>>::Block,
     ) {
-        Pointwise::forward_block(self, x, u, state, saved);
+        Pointwise::forward_block::<F, FUSED>(self, x, u, state, saved);
     }
     #[inline(always)]
     fn backward<F: Float>(
@@ -217,6 +242,17 @@ impl<P: Pointwise> PerUnit for P {
         d: P::State<F>,
     ) -> PerUnitGrad<F, Self> {
         let (x, u, before) = Pointwise::backward(self, saved, before, d);
+        PerUnitGrad { weights: [], x, u, before }
+    }
+    #[inline(always)]
+    fn backward_if<F: Float, const FUSED: bool>(
+        &self,
+        _: [F; 0],
+        saved: P::Saved<F>,
+        before: P::State<F>,
+        d: P::State<F>,
+    ) -> PerUnitGrad<F, Self> {
+        let (x, u, before) = Pointwise::backward_if::<F, FUSED>(self, saved, before, d);
         PerUnitGrad { weights: [], x, u, before }
     }
 }

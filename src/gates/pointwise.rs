@@ -104,10 +104,25 @@ pub trait Pointwise: Clone + Debug + Send + Sync {
         before: Self::State<F>,
     ) -> (Self::State<F>, Self::Saved<F>);
 
-    /// [`forward`](Pointwise::forward) for a block of units side by side. Override it only to take a choice that is the same
-    /// for all units out of the loop over them, as [`RnnGates`](crate::cells::RnnGates) does.
+    /// [`forward`](Pointwise::forward) for a processor that has, where `FUSED`, one operation for a product and a sum. The provided one is
+    /// `forward`. A cell that has its tanh and sigmoid by [`tanh_if`](Float::tanh_if) and [`sigmoid_if`](Float::sigmoid_if) here, and `forward` by
+    /// this with `false`, is some percent faster there; its last digits then depend on the processor. With it goes
+    /// [`backward_if`](Pointwise::backward_if), if backward computes such a function again.
     #[inline(always)]
-    fn forward_block<F: Float>(
+    fn forward_if<F: Float, const FUSED: bool>(
+        &self,
+        x: Self::X<F>,
+        u: Self::H<F>,
+        before: Self::State<F>,
+    ) -> (Self::State<F>, Self::Saved<F>) {
+        self.forward(x, u, before)
+    }
+
+    /// [`forward`](Pointwise::forward) for a block of units side by side. Override it only to take a choice that is the same
+    /// for all units out of the loop over them, as [`RnnGates`](crate::cells::RnnGates) does. `FUSED` says that the processor has an
+    /// operation for a product and a sum.
+    #[inline(always)]
+    fn forward_block<F: Float, const FUSED: bool>(
         &self,
         x: &<Self::X<F> as Lanes<F>>::Block,
         u: &<Self::H<F> as Lanes<F>>::Block,
@@ -116,7 +131,8 @@ pub trait Pointwise: Clone + Debug + Send + Sync {
     ) {
         for unit in 0..BLOCK {
             let before = Self::State::get(state, unit);
-            let (after, keep) = self.forward(Self::X::get(x, unit), Self::H::get(u, unit), before);
+            let (x, u) = (Self::X::get(x, unit), Self::H::get(u, unit));
+            let (after, keep) = self.forward_if::<F, FUSED>(x, u, before);
             after.put(state, unit);
             keep.put(saved, unit);
         }
@@ -130,4 +146,15 @@ pub trait Pointwise: Clone + Debug + Send + Sync {
         before: Self::State<F>,
         d: Self::State<F>,
     ) -> (Self::X<F>, Self::H<F>, Self::State<F>);
+
+    /// [`backward`](Pointwise::backward), as [`forward_if`](Pointwise::forward_if).
+    #[inline(always)]
+    fn backward_if<F: Float, const FUSED: bool>(
+        &self,
+        saved: Self::Saved<F>,
+        before: Self::State<F>,
+        d: Self::State<F>,
+    ) -> (Self::X<F>, Self::H<F>, Self::State<F>) {
+        self.backward(saved, before, d)
+    }
 }

@@ -117,7 +117,7 @@ impl<F: Float, P: PerUnit> Job for At<'_, P, Forward<'_, F>> {
                 if !before.is_empty() {
                     store(others, before, units, unit, width);
                 }
-                gates.forward_block::<F>(&w, &xs, &us, &mut state, &mut keep);
+                gates.forward_block::<F, FUSED>(&w, &xs, &us, &mut state, &mut keep);
                 // Unit by unit, as the gates are computed: lane by lane it would not become vector code here.
                 for i in 0..BLOCK {
                     P::State::get(&state, i).flush().put(&mut state, i);
@@ -205,7 +205,7 @@ impl<F: Float, P: PerUnit> Job for At<'_, P, Backward<'_, F>> {
                 for i in 0..BLOCK {
                     let d = P::State::get(&d_state, i).flush();
                     let (w, kept, state) = (P::Weights::get(&w, i), P::Saved::get(&kept, i), P::State::get(&state, i));
-                    let PerUnitGrad { weights, x, u, before } = gates.backward::<F>(w, kept, state, d);
+                    let PerUnitGrad { weights, x, u, before } = gates.backward_if::<F, FUSED>(w, kept, state, d);
                     weights.flush().put(&mut d_ws, i);
                     x.flush().put(&mut d_xs, i);
                     u.flush().put(&mut d_us, i);

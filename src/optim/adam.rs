@@ -18,6 +18,8 @@ use update::Settings;
 
 /// Adam: with m ← β₁m + (1-β₁)g and v ← β₂v + (1-β₂)g², p -= lr·m̂ / (√v̂ + ε), m̂ = m/(1-β₁ᵗ), v̂ = v/(1-β₂ᵗ).
 ///
+/// With a [weight decay](Adam::weight_decay) λ it is AdamW (Loshchilov and Hutter 2019): p -= lr·λ·p besides.
+///
 /// Kept are m and r = √v, which is made without squares that leave the range of the numbers: r ← √(β₂r² + (1-β₂)g²) as
 /// the long side of a right triangle. So any finite gradient does what the formula says.
 ///
@@ -75,7 +77,7 @@ impl<P: Params> Adam<P> {
     /// With this learning rate, β₁ = 0.9, β₂ = 0.999, ε = 10⁻⁸.
     #[must_use]
     pub fn new(lr: f64) -> Self {
-        let settings = Settings { lr, betas: (0.9, 0.999), epsilon: 1e-8 };
+        let settings = Settings { lr, betas: (0.9, 0.999), epsilon: 1e-8, weight_decay: 0.0 };
         Adam { settings, groups: Groups::default(), steps: 0, moments: None, room: Room::new() }
     }
 
@@ -101,6 +103,14 @@ impl<P: Params> Adam<P> {
     #[must_use]
     pub fn epsilon(mut self, epsilon: f64) -> Self {
         self.settings.epsilon = epsilon;
+        self
+    }
+
+    /// λ, from 0 on; 0 if not said. Each update takes lr·λ of every number off, beside what the gradients say, so it is not divided by √v̂
+    /// as a penalty in the loss would be. Of a [group](Adam::group) lr is that group's. lr·λ may not be above 1.
+    #[must_use]
+    pub fn weight_decay(mut self, lambda: f64) -> Self {
+        self.settings.weight_decay = lambda;
         self
     }
 
@@ -203,10 +213,11 @@ fn check_numbers<P: Params>(
 
 impl<P: Params> fmt::Debug for Adam<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Settings { lr, betas, epsilon } = &self.settings;
+        let Settings { lr, betas, epsilon, weight_decay } = &self.settings;
         let moments = self.mean().map_or(0, |mean| 2 * mean.num_params());
         let mut f = f.debug_struct("Adam");
-        f.field("lr", lr).field("betas", betas).field("epsilon", epsilon).field("groups", &self.groups);
+        f.field("lr", lr).field("betas", betas).field("epsilon", epsilon);
+        f.field("weight_decay", weight_decay).field("groups", &self.groups);
         f.field("steps", &self.steps).field("moments", &moments).finish_non_exhaustive()
     }
 }
@@ -222,6 +233,10 @@ impl<P: Params> Adam<P> {
             }
         }
         check_positive::<P::Elem>("epsilon", epsilon)?;
+        let decay = self.settings.weight_decay;
+        if !(decay >= 0.0 && decay.is_finite()) {
+            return Err(Error::value("weight_decay", "a finite number from 0 on", decay));
+        }
         self.groups.check(params, |name, factor| self.settings.check_rate::<P::Elem>(name, factor))
     }
 
@@ -266,9 +281,10 @@ impl<P: Params> Optimizer<P> for Adam<P> {
     }
 
     fn save(&self, part: &mut Part) -> Result<(), Error> {
-        let Settings { lr, betas, epsilon } = self.settings;
+        let Settings { lr, betas, epsilon, weight_decay } = self.settings;
         part.set("kind", "Adam");
-        for (name, value) in [("lr", lr), ("beta 1", betas.0), ("beta 2", betas.1), ("epsilon", epsilon)] {
+        let moments = [("beta 1", betas.0), ("beta 2", betas.1), ("epsilon", epsilon)];
+        for (name, value) in [("lr", lr), ("weight decay", weight_decay)].into_iter().chain(moments) {
             part.set(name, value);
         }
         self.groups.save(part);
@@ -284,7 +300,8 @@ impl<P: Params> Optimizer<P> for Adam<P> {
     fn restore(&mut self, params: &P, part: &Part) -> Result<(), Error> {
         expect_kind("Adam", part)?;
         let (lr, betas) = (part.get("lr")?, (part.get("beta 1")?, part.get("beta 2")?));
-        let settings = Settings { lr, betas, epsilon: part.get("epsilon")? };
+        let (epsilon, weight_decay) = (part.get("epsilon")?, part.get("weight decay")?);
+        let settings = Settings { lr, betas, epsilon, weight_decay };
         let (groups, steps) = (Groups::restored(part)?, part.get("steps")?);
         let mut adam = Adam { settings, groups, steps: 0, moments: None, room: Room::new() };
         if part.get("moments")? {

@@ -14,7 +14,7 @@ fn gradient(step: usize) -> Array1<f64> {
     array![0.5, -3.0, 2e-8, -1e-8, 4e-9, 0.0, 100.0] * (sign * (1.0 + 0.25 * step as f64))
 }
 
-fn adam(mut optimizer: Adam<Array1<f64>>, lr: f64, (beta_1, beta_2): (f64, f64), epsilon: f64) {
+fn adam(mut optimizer: Adam<Array1<f64>>, lr: f64, (beta_1, beta_2): (f64, f64), epsilon: f64, decay: f64) {
     let start = array![1.0, -1.0, 0.5, 0.25, 0.0, 2.0, -3.0];
     let (mut params, mut expected) = (start.clone(), start);
     let (mut m, mut v) = ([0.0; 7], [0.0; 7]);
@@ -25,6 +25,7 @@ fn adam(mut optimizer: Adam<Array1<f64>>, lr: f64, (beta_1, beta_2): (f64, f64),
             m[i] = beta_1 * m[i] + (1.0 - beta_1) * g[i];
             v[i] = beta_2 * v[i] + (1.0 - beta_2) * g[i] * g[i];
             let (m_hat, v_hat) = (m[i] / (1.0 - beta_1.powi(step as i32)), v[i] / (1.0 - beta_2.powi(step as i32)));
+            expected[i] -= lr * decay * expected[i];
             expected[i] -= lr * m_hat / (f64::sqrt(v_hat) + epsilon);
             assert_relative_eq!(params[i], expected[i], max_relative = 1e-11);
         }
@@ -33,9 +34,21 @@ fn adam(mut optimizer: Adam<Array1<f64>>, lr: f64, (beta_1, beta_2): (f64, f64),
 
 #[test]
 fn adam_by_its_equations() {
-    adam(Adam::new(0.01), 0.01, (0.9, 0.999), 1e-8);
-    adam(Adam::new(0.1).betas(0.8, 0.99).epsilon(1e-3), 0.1, (0.8, 0.99), 1e-3);
-    adam(Adam::new(0.1).betas(0.0, 0.0), 0.1, (0.0, 0.0), 1e-8);
+    adam(Adam::new(0.01), 0.01, (0.9, 0.999), 1e-8, 0.0);
+    adam(Adam::new(0.1).betas(0.8, 0.99).epsilon(1e-3), 0.1, (0.8, 0.99), 1e-3, 0.0);
+    adam(Adam::new(0.1).betas(0.0, 0.0), 0.1, (0.0, 0.0), 1e-8, 0.0);
+    adam(Adam::new(0.1).weight_decay(0.3), 0.1, (0.9, 0.999), 1e-8, 0.3);
+}
+
+/// `torch.optim.AdamW([p], lr=0.1, weight_decay=0.3)` of PyTorch 2.15, p = [1, -2] in `f64`, with the gradients [0.5, 1], [-0.25, 1], [0, 3].
+#[test]
+fn adam_with_weight_decay_as_pytorch() {
+    let mut params = array![1.0, -2.0];
+    let mut adam = Adam::new(0.1).weight_decay(0.3);
+    for gradient in [array![0.5, 1.0], array![-0.25, 1.0], array![0.0, 3.0]] {
+        adam.step(&mut params, &gradient).unwrap();
+    }
+    assert_relative_eq!(params, array![0.7721603799680328, -2.1071674635802626], max_relative = 1e-13);
 }
 
 #[test]
@@ -54,6 +67,8 @@ fn settings_at_their_bounds() {
     assert!(check(&Adam::new(1e-3).betas(0.0, 0.0)) && check(&Adam::new(1e-3).betas(0.999_999, 0.999_999)));
     assert!(!check(&Adam::new(1e-3).betas(1.0, 0.0)) && !check(&Adam::new(1e-3).betas(0.0, 1.0)));
     assert!(check(&Sgd::new(1e3)) && !check(&Sgd::new(0.0)));
+    assert!(check(&Adam::new(0.5).weight_decay(2.0)) && !check(&Adam::new(0.5).weight_decay(2.1)));
+    assert!(!check(&Adam::new(0.5).weight_decay(-0.1)) && !check(&Adam::new(0.5).weight_decay(f64::NAN)));
 }
 
 /// Where nothing is said: plain descent with rate 1, the mean cross-entropy, nothing clipped.

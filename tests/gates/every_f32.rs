@@ -8,11 +8,19 @@ use crate::{Gate, exponent, spacing};
 
 type Exact = fn(f64) -> f64;
 
-const GATES: [Gate<f32, Exact>; 4] = [
+const GATES: [Gate<f32, Exact>; 6] = [
     Gate { name: "exp", ours: Float::exp, exact: exp, allowed: 1.1, zero_below: 1.6625e-38 },
     Gate { name: "sigmoid", ours: Float::sigmoid, exact: sigmoid, allowed: 2.5, zero_below: 1.6625e-38 },
     Gate { name: "tanh", ours: Float::tanh, exact: tanh, allowed: 1.7, zero_below: 0.0 },
     Gate { name: "exp_m1", ours: Float::exp_m1, exact: exp_m1, allowed: 2.1, zero_below: 0.0 },
+    Gate {
+        name: "fused sigmoid",
+        ours: Float::sigmoid_if::<true>,
+        exact: sigmoid,
+        allowed: 2.5,
+        zero_below: 1.6625e-38,
+    },
+    Gate { name: "fused tanh", ours: Float::tanh_if::<true>, exact: tanh, allowed: 1.7, zero_below: 0.0 },
 ];
 
 // Most numbers are tiny or huge; for those the exact value is known without `libm`.
@@ -105,7 +113,9 @@ fn nan_and_odd(stride: usize) {
     }
     for i in (0..HALF).step_by(stride) {
         let x = f32::from_bits(i);
-        assert_eq!(Float::tanh(-x).to_bits(), (-Float::tanh(x)).to_bits(), "tanh of ±{x:e}");
+        for tanh in [Float::tanh, Float::tanh_if::<true>] {
+            assert_eq!(tanh(-x).to_bits(), (-tanh(x)).to_bits(), "tanh of ±{x:e}");
+        }
     }
 }
 

@@ -7,11 +7,19 @@ use crate::{Gate, exponent, spacing};
 
 type Exact = fn(f64) -> (Double, i32);
 
-const GATES: [Gate<f64, Exact>; 4] = [
+const GATES: [Gate<f64, Exact>; 6] = [
     Gate { name: "exp", ours: Float::exp, exact: double::exp, allowed: 1.1, zero_below: 3.147e-308 },
     Gate { name: "sigmoid", ours: Float::sigmoid, exact: double::sigmoid, allowed: 2.5, zero_below: 3.147e-308 },
     Gate { name: "tanh", ours: Float::tanh, exact: double::tanh, allowed: 1.7, zero_below: 0.0 },
     Gate { name: "exp_m1", ours: Float::exp_m1, exact: double::exp_m1, allowed: 2.1, zero_below: 0.0 },
+    Gate {
+        name: "fused sigmoid",
+        ours: Float::sigmoid_if::<true>,
+        exact: double::sigmoid,
+        allowed: 2.5,
+        zero_below: 3.147e-308,
+    },
+    Gate { name: "fused tanh", ours: Float::tanh_if::<true>, exact: double::tanh, allowed: 1.7, zero_below: 0.0 },
 ];
 
 /// Random numbers in 0..1.

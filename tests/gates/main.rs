@@ -37,7 +37,9 @@ fn corners<F: Float>() {
     for zero in [zero, -zero] {
         same(Float::exp(zero), one);
         same(zero.sigmoid(), F::from_f64(0.5));
+        same(zero.sigmoid_if::<true>(), F::from_f64(0.5));
         same(Float::tanh(zero), zero);
+        same(zero.tanh_if::<true>(), zero);
         same(Float::exp_m1(zero), zero);
     }
     same(Float::exp_m1(inf), inf);
@@ -46,16 +48,20 @@ fn corners<F: Float>() {
     same(Float::exp_m1(F::min_value()), -one);
     same(Float::exp(inf), inf);
     same(Float::exp(-inf), zero);
-    same(inf.sigmoid(), one);
-    same((-inf).sigmoid(), zero);
-    same(Float::tanh(inf), one);
-    same(Float::tanh(-inf), -one);
     same(Float::exp(F::max_value()), inf);
     same(Float::exp(F::min_value()), zero);
-    same(F::max_value().sigmoid(), one);
-    same(F::min_value().sigmoid(), zero);
-    same(Float::tanh(F::max_value()), one);
-    for f in [Float::exp, Float::exp_m1, Float::tanh, F::sigmoid] {
+    for (sigmoid, tanh) in
+        [(F::sigmoid_if::<true> as fn(F) -> F, F::tanh_if::<true> as fn(F) -> F), (F::sigmoid, Float::tanh)]
+    {
+        same(sigmoid(inf), one);
+        same(sigmoid(-inf), zero);
+        same(sigmoid(F::max_value()), one);
+        same(sigmoid(F::min_value()), zero);
+        same(tanh(inf), one);
+        same(tanh(-inf), -one);
+        same(tanh(F::max_value()), one);
+    }
+    for f in [Float::exp, Float::exp_m1, Float::tanh, F::sigmoid, Float::tanh_if::<true>, F::sigmoid_if::<true>] {
         assert!(f(F::nan()).is_nan() && f(-F::nan()).is_nan());
     }
 }

@@ -1,4 +1,4 @@
-//! Runs the example `time_machine` as a program.
+//! Runs an example as a program.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -14,7 +14,7 @@ pub(crate) struct Output {
 
 /// An empty folder of this test's own.
 pub(crate) fn folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("time_machine_{name}_{}", std::process::id()));
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}_{}", std::process::id()));
     if folder.exists() {
         fs::remove_dir_all(&folder).unwrap();
     }
@@ -22,9 +22,9 @@ pub(crate) fn folder(name: &str) -> PathBuf {
     folder
 }
 
-/// The program with these arguments, in `folder`, where it also keeps what it keeps.
-pub(crate) fn run(arguments: &[&str], folder: &Path) -> Output {
-    ended(command(arguments, folder).output().unwrap())
+/// The example with these arguments, in `folder`, where it also keeps what it keeps.
+pub(crate) fn run(example: &str, arguments: &[&str], folder: &Path) -> Output {
+    ended(command(example, arguments, folder).output().unwrap())
 }
 
 /// What a program that has ended left.
@@ -33,15 +33,15 @@ pub(crate) fn ended(output: std::process::Output) -> Output {
     Output { ok: output.status.success(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }
 
-/// The program, to be started.
-pub(crate) fn command(arguments: &[&str], folder: &Path) -> Command {
-    // target/debug/deps/this_test-… and target/debug/examples/time_machine.
+/// The example, to be started.
+pub(crate) fn command(example: &str, arguments: &[&str], folder: &Path) -> Command {
+    // target/debug/deps/this_test-… and target/debug/examples/….
     let this = env::current_exe().unwrap();
     let profile = this.ancestors().nth(2).unwrap();
-    let program = profile.join("examples").join(format!("time_machine{}", env::consts::EXE_SUFFIX));
+    let program = profile.join("examples").join(format!("{example}{}", env::consts::EXE_SUFFIX));
     assert!(
         program.exists(),
-        "{} is not there: run `cargo test` as a whole, or `cargo build --example time_machine` first",
+        "{} is not there: run `cargo test` as a whole, or `cargo build --example {example}` first",
         program.display()
     );
     let mut command = Command::new(program);

@@ -85,6 +85,9 @@ impl<'a, F: Float, P: PerUnit, S: AsMut<[&'a mut [F]]>, W: Stored<F>> Job for Ru
 }
 
 impl<'a, F: Float, P: PerUnit, S: AsMut<[&'a mut [F]]>, W: Stored<F>> At<'_, 'a, F, P, S, W> {
+    /// Full precision, which small cells stay with: what is there for their speed is not compiled for the others.
+    const WORDS_ARE_NUMBERS: bool = W::ROWS == 1 && !W::SCALED;
+
     /// `MOST` rows of a block at a time; of the rows that are left over, some blocks at a time: the sums of one wait for each other.
     #[inline(always)]
     fn blocks<const MOST: usize, const FUSED: bool>(&mut self) {
@@ -95,7 +98,7 @@ impl<'a, F: Float, P: PerUnit, S: AsMut<[&'a mut [F]]>, W: Stored<F>> At<'_, 'a,
         }
         for r in many..rows {
             match self.step.units {
-                ..=BLOCK => self.block::<FUSED>(r),
+                ..=BLOCK if Self::WORDS_ARE_NUMBERS => self.block::<FUSED>(r),
                 _ => self.row::<MOST, FUSED>(r),
             }
         }
@@ -108,7 +111,7 @@ impl<'a, F: Float, P: PerUnit, S: AsMut<[&'a mut [F]]>, W: Stored<F>> At<'_, 'a,
             ..=HALF => self.sums::<1, 1, true, FUSED>(r, 0),
             _ => self.sums::<1, 1, false, FUSED>(r, 0),
         };
-        self.gates(&x, &u, r, 0);
+        self.gates::<FUSED>(&x, &u, r, 0);
     }
 
     /// The first `many` rows, all of them for a block while its weights are near.
@@ -122,7 +125,7 @@ impl<'a, F: Float, P: PerUnit, S: AsMut<[&'a mut [F]]>, W: Stored<F>> At<'_, 'a,
                     false => self.sums::<R, 1, true, FUSED>(r, q),
                 };
                 for i in 0..R {
-                    self.gates(&xs[i][0], &us[i][0], r + i, q);
+                    self.gates::<FUSED>(&xs[i][0], &us[i][0], r + i, q);
                 }
             }
         }
@@ -147,13 +150,13 @@ impl<'a, F: Float, P: PerUnit, S: AsMut<[&'a mut [F]]>, W: Stored<F>> At<'_, 'a,
             }
             let count = match (whole.saturating_sub(q), blocks > whole) {
                 (0, _) => sums!(1, true),
-                (1, true) if MOST > 1 => sums!(2, true),
-                (2, true) if MOST > 1 && <P::X<F> as Lanes<F>>::N < 4 => sums!(3, true),
+                (1, true) if MOST > 1 && Self::WORDS_ARE_NUMBERS => sums!(2, true),
+                (2, true) if MOST > 1 && Self::WORDS_ARE_NUMBERS && <P::X<F> as Lanes<F>>::N < 4 => sums!(3, true),
                 (2.., _) if MOST > 1 => sums!(2, false),
                 _ => sums!(1, false),
             };
             for i in 0..count {
-                self.gates(&xs[i], &us[i], r, q + i);
+                self.gates::<FUSED>(&xs[i], &us[i], r, q + i);
             }
             q += count;
         }
@@ -190,7 +193,7 @@ impl<'a, F: Float, P: PerUnit, S: AsMut<[&'a mut [F]]>, W: Stored<F>> At<'_, 'a,
 
     /// The gates of block `q` of row `r`.
     #[inline(always)]
-    fn gates(&mut self, xs: &XBlock<F, P>, us: &HBlock<F, P>, r: usize, q: usize) {
+    fn gates<const FUSED: bool>(&mut self, xs: &XBlock<F, P>, us: &HBlock<F, P>, r: usize, q: usize) {
         let zeros = P::H::<F>::block();
         let us = if P::SUMMED { &zeros } else { us };
         let (units, state) = (self.step.units, self.step.state.as_mut());
@@ -208,7 +211,7 @@ impl<'a, F: Float, P: PerUnit, S: AsMut<[&'a mut [F]]>, W: Stored<F>> At<'_, 'a,
         if <P::Weights<F> as Lanes<F>>::N > 0 {
             start(weights.as_mut(), self.step.weights, q, width_of(units, q));
         }
-        self.gates.forward_block::<F>(&weights, xs, us, &mut block, &mut saved);
+        self.gates.forward_block::<F, FUSED>(&weights, xs, us, &mut block, &mut saved);
         for lane in block.as_mut() {
             for x in lane {
                 *x = x.flush();

@@ -10,6 +10,7 @@ pub(super) struct Settings {
     pub(super) lr: f64,
     pub(super) betas: (f64, f64),
     pub(super) epsilon: f64,
+    pub(super) weight_decay: f64,
 }
 
 impl Settings {
@@ -27,6 +28,7 @@ impl Settings {
             take: number(take_1),
             take_root: number(take_2.sqrt()),
             rate,
+            shrink: number(self.lr * factor * self.weight_decay),
             least: (F::min_positive_value() / rate).max(F::TINY),
             // Never 0, so that 0 over it is 0.
             epsilon: number(self.epsilon * correction).max(F::min_positive_value()),
@@ -37,6 +39,10 @@ impl Settings {
     pub(super) fn check_rate<F: Float>(&self, name: &str, factor: f64) -> Result<(), Error> {
         let rate = self.lr * factor;
         check_positive::<F>(name, rate)?;
+        if !(0.0..=1.0).contains(&(rate * self.weight_decay)) {
+            let expected = format!("a rate whose product with the weight decay {} is at most 1", self.weight_decay);
+            return Err(Error::value(name, expected, rate));
+        }
         // The first step divides the rate by 1 - β₁.
         if !F::from_f64(rate / (1.0 - self.betas.0)).is_finite() {
             return Err(Error::value(name, format!("a rate that over 1 - β₁ is finite in {}", F::NAME), rate));
@@ -75,6 +81,8 @@ pub(super) struct Numbers<F> {
     /// lr·√(1-β₂ᵗ)/(1-β₁ᵗ) and ε·√(1-β₂ᵗ).
     rate: F,
     epsilon: F,
+    /// lr·λ.
+    shrink: F,
     /// Quotients m/(r + ε) below this are 0.
     least: F,
 }
@@ -96,7 +104,7 @@ impl<F: Float> Update<F, 2> for Numbers<F> {
         let r = if r < floor { F::zero() } else { r };
         let bottom = r + self.epsilon;
         let top = if m.abs() < self.least * bottom { F::zero() } else { m };
-        ((p - self.rate * (top / bottom)).flush(), [m, r])
+        ((p - self.shrink * p - self.rate * (top / bottom)).flush(), [m, r])
     }
     fn bound(&self) -> F {
         harmless::<F>() / self.rate * self.epsilon

@@ -1,0 +1,91 @@
+//! The example `exercises`: that its runs go on where they were stopped, and that it says what it does.
+
+#[path = "support/example.rs"]
+mod example;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use example::{folder, run};
+
+/// Name and perplexity of each run that was kept.
+fn kept(folder: &Path) -> BTreeMap<String, String> {
+    let text = fs::read_to_string(folder.join("results.jsonl")).unwrap_or_default();
+    let lines = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    lines.map(|line| (line["name"].to_string(), line["result"]["perplexity"].to_string())).collect()
+}
+
+const SMALL: [&str; 9] = ["table", "--epochs", "12", "--hidden", "24", "--seeds", "1", "--threads", "1"];
+
+#[cfg(unix)]
+#[test]
+fn what_is_stopped_goes_on_with_the_same_bits() {
+    use std::process::{Command, Stdio};
+    use std::time::{Duration, Instant};
+
+    let folder = folder("exercises_stopped");
+    let arguments = |results| [&SMALL[..], &["--results", results]].concat();
+    let whole = run("exercises", &arguments("whole"), &folder);
+    assert!(whole.ok && whole.stdout.contains("| LSTM, 2 layers |"), "{whole:?}");
+    assert!(whole.stderr.contains("Cicero's De finibus"), "{whole:?}");
+    let expected = kept(&folder.join("whole/table"));
+    assert_eq!(expected.len(), 4);
+
+    let mut stopped = 0;
+    let in_parts = loop {
+        let child = example::command("exercises", &arguments("parts"), &folder);
+        let child = { child }.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // A little into a run, each time in another.
+        let results = folder.join("parts/table");
+        let (before, start) = (kept(&results).len(), Instant::now());
+        while kept(&results).len() == before && start.elapsed() < Duration::from_secs(60) && before < 4 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+        _ = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+        let output = example::ended(child.wait_with_output().unwrap());
+        if output.stdout.contains("| LSTM, 2 layers |") {
+            break output;
+        }
+        assert!(output.ok && output.stderr.contains("stopped; the same command goes on"), "{output:?}");
+        stopped += 1;
+    };
+    println!("stopped {stopped} times");
+    assert!(in_parts.ok, "{in_parts:?}");
+    assert_eq!(kept(&folder.join("parts/table")), expected);
+    // And now all are there: none is made again.
+    let again = run("exercises", &arguments("parts"), &folder);
+    assert!(again.ok && again.stderr.contains("4 of 4 runs in parts/table already"), "{again:?}");
+    let picture = fs::read_to_string(folder.join("parts/table/table.svg")).unwrap();
+    assert!(picture.starts_with("<svg") && picture.contains("</svg>"));
+}
+
+#[test]
+fn two_layers_from_scratch_learn_the_same() {
+    let folder = folder("exercises_scratch");
+    let output = run("exercises", &["scratch", "--epochs", "3", "--hidden", "16", "--results", "kept"], &folder);
+    assert!(output.ok, "{output:?}");
+    let apart = output.stdout.split("further apart than ").nth(1).and_then(|text| text.split(' ').next()).unwrap();
+    assert!(apart.parse::<f64>().unwrap() < 1e-9, "{}", output.stdout);
+    assert!(folder.join("kept/scratch/scratch.svg").exists());
+}
+
+#[test]
+fn bad_arguments_are_refused_with_a_message() {
+    let folder = folder("exercises_bad");
+    fs::write(folder.join("file"), "").unwrap();
+    let cases: &[(&[&str], &str)] = &[
+        (&["cells", "--texts", "no/such/folder"], "no/such/folder"),
+        (&["table", "--seeds", "0"], "--seeds"),
+        (&["table", "--epochs", "0"], "--epochs"),
+        (&["table", "--results", "file"], "file"),
+        (&["novels"], "novels"),
+        (&["table", "--threads", "99999", "--epochs", "1"], "threads"),
+    ];
+    for (arguments, words) in cases {
+        let output = run("exercises", arguments, &folder);
+        assert!(!output.ok && output.stderr.contains(words), "{arguments:?}: {output:?}");
+        assert!(!output.stderr.contains("panicked"), "{arguments:?}: {output:?}");
+    }
+}
