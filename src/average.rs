@@ -113,8 +113,11 @@ impl<P: Params> Average<P> {
     /// Puts the mean where `params` is and keeps those meanwhile; once more, and both are as before. Between the two nothing is to be added.
     ///
     /// # Errors
-    /// If they have other arrays; then nothing is changed.
+    /// If nothing was added yet, or they have other arrays; then nothing is changed.
     pub fn swap(&mut self, params: &mut P) -> Result<(), Error> {
+        if self.count == 0 {
+            return Err(Error::value("average", "one that something was added to", "one of nothing"));
+        }
         self.expect(params)?;
         std::mem::swap(&mut self.mean, params);
         Ok(())

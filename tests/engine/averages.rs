@@ -58,6 +58,9 @@ fn extremes() {
     average.add(&array![-f64::MAX, -f64::MAX, -1e-200, 3.0]).unwrap();
     assert!(average.params().iter().all(|x| x.is_finite()), "{}", average.params());
     assert_eq!(average.params().as_slice().unwrap()[1..], [-f64::MAX, 0.0, 3.0]);
+    let mut like = Array1::<f64>::zeros(4);
+    let error = Average::new(&like).swap(&mut like).unwrap_err();
+    assert_eq!(error.to_string(), "average: expected one that something was added to, got one of nothing");
     let before = average.params().clone();
     let error = average.add(&array![f64::NAN, 0.0, 0.0, 0.0]).unwrap_err();
     assert_eq!(error.to_string(), "params: expected finite numbers, got one that is not");

@@ -228,7 +228,7 @@ fn printed_without_its_numbers() {
     let printed = format!("{adam:?}");
     assert_eq!(
         printed,
-        "Adam { lr: 0.01, betas: (0.9, 0.999), epsilon: 1e-8, groups: {\"0\": 2.0, \"1\": 0.0}, steps: 1, moments: 6, .. }"
+        "Adam { lr: 0.01, betas: (0.9, 0.999), epsilon: 1e-8, weight_decay: 0.0, groups: {\"0\": 2.0, \"1\": 0.0}, steps: 1, moments: 6, .. }"
     );
     assert_eq!(format!("{:?}", Sgd::new(0.5).freeze("net")), "Sgd { lr: 0.5, groups: {\"net\": 0.0} }");
 }

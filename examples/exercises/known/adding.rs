@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use super::numbers::{Numbers, Rows};
 use super::training::Descent;
 use crate::args::Common;
-use crate::lab::{Lab, Outcome, Run, Watch, processor};
+use crate::lab::{Lab, Outcome, Run, Watch};
 use crate::learn::Kind;
 use crate::picture::{Curve, Titles, curves};
-use crate::table::{Table, median, spread};
+use crate::table::{Table, count, median, spread};
 
 /// Steps of the sequences that are trained on, and of longer ones that are not.
 const STEPS: usize = 100;
@@ -151,9 +151,8 @@ pub(crate) fn run(common: &Common) -> Outcome<()> {
 
     let seeds = results.len() / PUBLISHED.len();
     println!(
-        "The adding problem, root of the mean squared error on {TEST} new sequences (always 1: {CHANCE}); {TRAINING} sequences of {STEPS} steps, {epochs} epochs, {seeds} seeds, {} threads; {}\n",
-        common.threads,
-        processor()
+        "The adding problem, root of the mean squared error on {TEST} new sequences (always 1: {CHANCE}); {TRAINING} sequences of {STEPS} steps, {epochs} epochs, {}\n",
+        common.machine(seeds)
     );
     let [short, long] = [STEPS, LONGER].map(|steps| format!("{steps} steps"));
     let (short_known, long_known) = (format!("{short}, published"), format!("{long}, published"));
@@ -179,7 +178,7 @@ pub(crate) fn run(common: &Common) -> Outcome<()> {
     }
     println!("{table}");
     let picture = lab.file("adding.svg");
-    let title = format!("The adding problem over {STEPS} steps, median of {seeds} seeds");
+    let title = format!("The adding problem over {STEPS} steps, median of {}", count(seeds, "seed"));
     let titles = Titles { title: &title, x: "epoch", y: "root of the mean squared error, in training", log: true };
     curves(&picture, &titles, &learning)?;
     println!("picture: {}", picture.display());

@@ -11,10 +11,10 @@ use super::numbers::Numbers;
 use super::series::right;
 use super::training::Descent;
 use crate::args::Common;
-use crate::lab::{Lab, Outcome, Run, Watch, processor};
+use crate::lab::{Lab, Outcome, Run, Watch};
 use crate::learn::Kind;
 use crate::picture::{Curve, Titles, curves};
-use crate::table::{Table, median, spread};
+use crate::table::{Table, count, median, spread};
 
 /// How many symbols are to be said again, and of how many kinds.
 const SYMBOLS: usize = 10;
@@ -136,11 +136,7 @@ pub(crate) fn run(common: &Common) -> Outcome<()> {
     let Some(results) = lab.all(&runs)? else { return Ok(()) };
 
     let seeds = results.len() / PAUSES.len() / NETWORKS.len();
-    println!(
-        "Copying {SYMBOLS} symbols of {KINDS} kinds after a pause, {TEST} new rows; {seeds} seeds, {} threads; {}\n",
-        common.threads,
-        processor()
-    );
+    println!("Copying {SYMBOLS} symbols of {KINDS} kinds after a pause, {TEST} new rows; {}\n", common.machine(seeds));
     let head = [
         "",
         "pause",
@@ -175,7 +171,7 @@ pub(crate) fn run(common: &Common) -> Outcome<()> {
     let last = runs.iter().map(|run| run.descent.updates).max().unwrap_or(0);
     learning.push(Curve { name: "without memory".to_owned(), points: vec![(0.0, 1.0), (last as f64, 1.0)] });
     let picture = lab.file("copying.svg");
-    let title = format!("Copying {SYMBOLS} symbols, median of {seeds} seeds");
+    let title = format!("Copying {SYMBOLS} symbols, median of {}", count(seeds, "seed"));
     let titles = Titles { title: &title, x: "update", y: "loss, as a share of the loss without memory", log: true };
     curves(&picture, &titles, &learning)?;
     println!("picture: {}", picture.display());

@@ -11,7 +11,7 @@ use super::numbers::{Numbers, Rows};
 use super::series::{Series, right};
 use super::training::Descent;
 use crate::args::Common;
-use crate::lab::{Lab, Outcome, Run, Watch, processor};
+use crate::lab::{Lab, Outcome, Run, Watch};
 use crate::learn::Kind;
 use crate::picture::{Titles, dots};
 use crate::table::{Table, spread};
@@ -141,11 +141,10 @@ pub(crate) fn run(common: &Common) -> Outcome<()> {
 
     let seeds = results.len() / NETWORKS.len();
     println!(
-        "Digits, {} held out (every fifth of an order that is the same for all seeds), {} trained on for {epochs} epochs; {seeds} seeds, {} threads; {}\n",
+        "Digits, {} held out (every fifth of an order that is the same for all seeds), {} trained on for {epochs} epochs; {}\n",
         digits.held_out.len(),
         digits.training.len(),
-        common.threads,
-        processor()
+        common.machine(seeds)
     );
     let mut table =
         Table::new(["", "parameters", "simple classifiers, %", "held out right, %", "loss in training", "seconds"]);

@@ -11,7 +11,7 @@ use deep_rnn::train::{Average, Report};
 use serde_json::{Value, json};
 
 use crate::args::Common;
-use crate::lab::{Lab, Outcome, Run, Watch, duration, processor};
+use crate::lab::{Lab, Outcome, Run, Watch, duration};
 use crate::learn::{Engine, Model, perplexity};
 use crate::picture::{Curve, Titles, curves};
 use crate::table::{Table, spread};
@@ -185,12 +185,10 @@ pub(crate) fn run(common: &Common) -> Outcome<()> {
     let Some(results) = lab.all(&runs)? else { return Ok(()) };
 
     println!(
-        "Shakespeare, {} characters, {} held out, as one sequence; {} seeds, {} threads; {}\n",
+        "Shakespeare, {} characters, {} held out, as one sequence; {}\n",
         corpus.len(),
         held_out.len(),
-        results.len(),
-        common.threads,
-        processor()
+        common.machine(results.len())
     );
     let all = |name: &str| -> Vec<f64> { results.iter().filter_map(|result| result[name].as_f64()).collect() };
     let mut table =

@@ -11,7 +11,7 @@ use super::numbers::{Numbers, Rows};
 use super::series::{Series, right};
 use super::training::Descent;
 use crate::args::Common;
-use crate::lab::{Lab, Outcome, Run, Watch, processor};
+use crate::lab::{Lab, Outcome, Run, Watch};
 use crate::learn::Kind;
 use crate::picture::{Titles, dots};
 use crate::table::{Table, spread};
@@ -54,6 +54,11 @@ const FORMS: [Form; 4] = [
 impl Form {
     fn name(self) -> String {
         format!("{}, {} of the inputs hidden", self.kind.name(), self.hidden_inputs)
+    }
+
+    /// In a picture.
+    fn short_name(self) -> String {
+        format!("{}, {}", self.kind.name(), self.hidden_inputs)
     }
 
     fn net(self, units: usize, seed: u64) -> Result<Network<f32>, Error> {
@@ -227,12 +232,10 @@ pub(crate) fn run(common: &Common) -> Outcome<()> {
     let Some(results) = lab.all(&finals)? else { return Ok(()) };
 
     println!(
-        "Japanese vowels, {} utterances to train on for {epochs} epochs, {} to test; {} seeds, {} threads; {}\n",
+        "Japanese vowels, {} utterances to train on for {epochs} epochs, {} to test; {}\n",
         rows[0],
         rows[1],
-        results.len(),
-        common.threads,
-        processor()
+        common.machine(results.len())
     );
     println!("The choice, on the training set alone ({PARTS} parts, each left out once):\n");
     let mut table = Table::new(["", "parameters", "loss, mean", "right, %, mean", "right, %", "seconds"]);
@@ -261,11 +264,12 @@ pub(crate) fn run(common: &Common) -> Outcome<()> {
     ]);
     println!("{table}");
     let mut categories: Vec<(String, Vec<f64>)> =
-        FORMS.iter().zip(&of_form).map(|(form, results)| (form.name(), all(results, "accuracy"))).collect();
+        FORMS.iter().zip(&of_form).map(|(form, results)| (form.short_name(), all(results, "accuracy"))).collect();
     categories.push(("test set".to_owned(), all(&results, "accuracy")));
     let picture = lab.file("vowels.svg");
-    let title = format!("Speakers known by their vowels, a dot a part or a seed; test set: {}", FORMS[best].name());
-    let titles = Titles { title: &title, x: "", y: "right, %", log: false };
+    let title = format!("Speakers known by their vowels; test set: {}", FORMS[best].short_name());
+    let titles =
+        Titles { title: &title, x: "cell, dropout of the inputs; a dot a part, or a seed", y: "right, %", log: false };
     dots(&picture, &titles, &categories)?;
     println!("picture: {}", picture.display());
     Ok(())
