@@ -78,8 +78,10 @@ pub(crate) fn dots(path: &Path, titles: &Titles<'_>, categories: &[(String, Vec<
         };
         let mut chart = chart(area, titles).build_cartesian_2d(places, y_axis.range())?;
         let mut mesh = chart.configure_mesh();
+        // Many names have less room each.
+        let size = if categories.len() > 6 { 12 } else { 16 };
         mesh.x_desc(titles.x).y_desc(titles.y).axis_desc_style((FONT, 20).into_font().color(&INK));
-        mesh.label_style((FONT, 16).into_font().color(&INK)).axis_style(INK);
+        mesh.label_style((FONT, size).into_font().color(&INK)).axis_style(INK);
         mesh.bold_line_style(BLACK.mix(0.12)).light_line_style(TRANSPARENT);
         let name = |x: &f64| categories.get(x.round() as usize).map_or(String::new(), |(name, _)| name.clone());
         mesh.x_label_formatter(&name).y_label_formatter(&|y| number(y_axis.back(*y))).draw()?;
