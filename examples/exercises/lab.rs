@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -71,8 +71,11 @@ impl Lab {
         let mut results = BTreeMap::new();
         if path.exists() {
             let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+            // A line that was cut off by a kill is a run that has to be made again; the next one begins a line of its own.
+            if !text.is_empty() && !text.ends_with('\n') {
+                append(&path, "")?;
+            }
             for line in text.lines() {
-                // A line that was cut off by a kill is a run that has to be made again.
                 let Ok(value) = serde_json::from_str::<Value>(line) else { continue };
                 if let Some(name) = value["name"].as_str() {
                     results.insert(name.to_owned(), value.clone());
@@ -157,13 +160,17 @@ impl Lab {
     fn keep(&mut self, name: &str, seconds: f64, result: Value) -> Outcome<()> {
         let path = self.folder.join("results.jsonl");
         let line = json!({ "name": name, "seconds": seconds, "result": result });
-        let mut file: File = OpenOptions::new().create(true).append(true).open(&path)?;
-        writeln!(file, "{line}")
-            .and_then(|()| file.sync_all())
-            .map_err(|error| format!("{}: {error}", path.display()))?;
+        append(&path, &line.to_string())?;
         self.results.insert(name.to_owned(), line);
         Ok(())
     }
+}
+
+/// A line at the end of a file, which is there when this returns.
+fn append(path: &Path, line: &str) -> Outcome<()> {
+    let file = OpenOptions::new().create(true).append(true).open(path);
+    let written = file.and_then(|mut file| writeln!(file, "{line}").and_then(|()| file.sync_all()));
+    written.map_err(|error| format!("{}: {error}", path.display()).into())
 }
 
 /// A name that can be one of a folder.

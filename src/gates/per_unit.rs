@@ -223,6 +223,16 @@ impl<P: Pointwise> PerUnit for P {
         Pointwise::forward(self, x, u, before)
     }
     #[inline(always)]
+    fn forward_if<F: Float, const FUSED: bool>(
+        &self,
+        _: [F; 0],
+        x: P::X<F>,
+        u: P::H<F>,
+        before: P::State<F>,
+    ) -> (P::State<F>, P::Saved<F>) {
+        Pointwise::forward_if::<F, FUSED>(self, x, u, before)
+    }
+    #[inline(always)]
     fn forward_block<F: Float, const FUSED: bool>(
         &self,
         _: &[[F; BLOCK]; 0],
