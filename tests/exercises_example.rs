@@ -9,11 +9,36 @@ use std::path::Path;
 
 use example::{folder, run};
 
-/// Name and perplexity of each run that was kept.
+/// Name and figures of each run that was kept: those that do not tell times.
 fn kept(folder: &Path) -> BTreeMap<String, String> {
     let text = fs::read_to_string(folder.join("results.jsonl")).unwrap_or_default();
     let lines = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    lines.map(|line| (line["name"].to_string(), line["result"]["perplexity"].to_string())).collect()
+    let figures = ["perplexity", "validation", "test", "dynamic"];
+    lines
+        .map(|line| (line["name"].to_string(), figures.map(|name| line["result"][name].to_string()).join(" ")))
+        .collect()
+}
+
+#[cfg(unix)]
+fn interrupted(child: std::process::Child, after: std::time::Duration, when: impl Fn() -> bool) -> example::Output {
+    use std::process::Command;
+    use std::time::{Duration, Instant};
+
+    let start = Instant::now();
+    while !when() && start.elapsed() < after {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    std::thread::sleep(Duration::from_millis(50));
+    _ = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    example::ended(child.wait_with_output().unwrap())
+}
+
+#[cfg(unix)]
+fn started(arguments: &[&str], folder: &Path) -> std::process::Child {
+    use std::process::Stdio;
+
+    let mut command = example::command("exercises", arguments, folder);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 const SMALL: [&str; 9] = ["table", "--epochs", "12", "--hidden", "24", "--seeds", "1", "--threads", "1"];
@@ -21,8 +46,7 @@ const SMALL: [&str; 9] = ["table", "--epochs", "12", "--hidden", "24", "--seeds"
 #[cfg(unix)]
 #[test]
 fn what_is_stopped_goes_on_with_the_same_bits() {
-    use std::process::{Command, Stdio};
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     let folder = folder("exercises_stopped");
     let arguments = |results| [&SMALL[..], &["--results", results]].concat();
@@ -34,17 +58,11 @@ fn what_is_stopped_goes_on_with_the_same_bits() {
 
     let mut stopped = 0;
     let in_parts = loop {
-        let child = example::command("exercises", &arguments("parts"), &folder);
-        let child = { child }.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         // A little into a run, each time in another.
         let results = folder.join("parts/table");
-        let (before, start) = (kept(&results).len(), Instant::now());
-        while kept(&results).len() == before && start.elapsed() < Duration::from_secs(60) && before < 4 {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        std::thread::sleep(Duration::from_millis(50));
-        _ = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
-        let output = example::ended(child.wait_with_output().unwrap());
+        let before = kept(&results).len();
+        let child = started(&arguments("parts"), &folder);
+        let output = interrupted(child, Duration::from_secs(60), || before == 4 || kept(&results).len() > before);
         if output.stdout.contains("| LSTM, 2 layers |") {
             break output;
         }
@@ -66,6 +84,31 @@ fn what_is_stopped_goes_on_with_the_same_bits() {
     assert_eq!(kept(&folder.join("parts/table")), expected);
     let picture = fs::read_to_string(folder.join("parts/table/table.svg")).unwrap();
     assert!(picture.starts_with("<svg") && picture.contains("</svg>"));
+}
+
+#[cfg(unix)]
+#[test]
+fn means_of_weights_and_the_best_of_them_go_on_with_the_same_bits() {
+    use std::time::Duration;
+
+    let folder = folder("exercises_hour");
+    let arguments =
+        |results, threads| vec!["hour", "--epochs", "1", "--hidden", "8", "--results", results, "--threads", threads];
+    let whole = run("exercises", &arguments("whole", "2"), &folder);
+    assert!(whole.ok && whole.stdout.contains("| the mean of their probabilities "), "{whole:?}");
+    let expected = kept(&folder.join("whole/hour"));
+    assert_eq!(expected.len(), 1);
+
+    let mut stopped = 0;
+    while kept(&folder.join("parts/hour")).is_empty() {
+        // In the middle of a training first; later it gets the time to end.
+        let time = Duration::from_millis(1000 << stopped);
+        let output = interrupted(started(&arguments("parts", "1"), &folder), time, || false);
+        assert!(output.ok, "{output:?}");
+        stopped += usize::from(output.stderr.contains("stopped; the same command goes on"));
+    }
+    assert!(stopped > 0, "it was never stopped");
+    assert_eq!(kept(&folder.join("parts/hour")), expected);
 }
 
 #[test]

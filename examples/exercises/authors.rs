@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use crate::args::Common;
 use crate::lab::{Lab, Outcome, Run, Watch};
-use crate::learn::{Engine, Kind, Lesson, Measures, Method, Model, Recipe, learn, perplexity};
+use crate::learn::{Engine, Lesson, Measures, learn, perplexity};
 use crate::picture::{Titles, dots};
+use crate::recipe::{Kind, Method, Model, Recipe};
 use crate::table::{Table, spread};
 use crate::texts::Texts;
 
@@ -98,7 +99,7 @@ impl Run for One {
     }
     fn make(&self, watch: &Watch<'_>) -> Outcome<Option<Value>> {
         let held_out = self.authors.each_ref().map(|author| author.held_out.clone());
-        let measures = Measures { texts: held_out.to_vec(), every: self.epochs };
+        let measures = Measures { texts: held_out.to_vec(), every: self.epochs, choose: false };
         let (mut perplexities, mut models) = (Vec::new(), Vec::new());
         for (i, plan) in PLANS.into_iter().enumerate() {
             let part = watch.part(&i.to_string(), i as f64 / PLANS.len() as f64, 1.0 / PLANS.len() as f64);

@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use crate::args::Common;
 use crate::lab::{Lab, Outcome, Run, Watch};
-use crate::learn::{Kind, Learned, Lesson, Measures, Recipe, learn};
+use crate::learn::{Learned, Lesson, Measures, learn};
 use crate::picture::{Titles, dots};
+use crate::recipe::{Kind, Recipe};
 use crate::table::{Table, spread};
 use crate::texts::{BOOKS, Texts};
 

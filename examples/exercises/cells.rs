@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use crate::args::Common;
 use crate::lab::{Lab, Outcome, Run, Watch, duration};
-use crate::learn::{Kind, Learned, Lesson, Measures, Method, Recipe, learn};
+use crate::learn::{Learned, Lesson, Measures, learn};
 use crate::picture::{Curve, Titles, curves};
+use crate::recipe::{Kind, Method, Recipe};
 use crate::table::{Table, count, median, spread};
 use crate::texts::{BOOKS, Texts};
 
@@ -91,7 +92,7 @@ pub(crate) fn run(common: &Common) -> Outcome<()> {
                     }
                 };
                 let lesson = Lesson { text: text.clone(), epochs: common.epochs.unwrap_or(epochs) };
-                let measures = Measures { texts: on, every: every.min(lesson.epochs) };
+                let measures = Measures { texts: on, every: every.min(lesson.epochs), choose: false };
                 runs.push(One { aim, text: texts.all[0].name.clone(), recipe, lesson, measures });
             }
         }

@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 
 use crate::args::Common;
 use crate::lab::{Lab, Outcome, Run, Watch};
-use crate::learn::{Kind, Lesson, Measures, Method, Recipe, learn};
+use crate::learn::{Lesson, Measures, learn};
 use crate::picture::{Titles, dots};
+use crate::recipe::{Kind, Method, Recipe};
 use crate::table::{Table, spread};
 use crate::texts::{BOOKS, Texts};
 
@@ -80,7 +81,11 @@ pub(crate) fn run(common: &Common) -> Outcome<()> {
             let mut recipe = Recipe::of_the_book(Kind::Lstm, 2, 0.0, seed, common.threads);
             (recipe.method, recipe.dropout) = (Method::Adam { lr: 4e-3 }, 0.3);
             recipe.hidden = common.hidden.unwrap_or(recipe.hidden);
-            let measures = Measures { texts: vec![validation.clone(), test.clone()], every: all.div_ceil(MEASURED) };
+            let measures = Measures {
+                texts: vec![validation.clone(), test.clone()],
+                every: all.div_ceil(MEASURED),
+                choose: false,
+            };
             let (lessons, name) = (lessons.clone(), texts.all[0].name.clone());
             runs.push(One { books, characters: everything.len(), recipe, lessons, measures, name });
         }

@@ -1,7 +1,5 @@
 //! A language model that learns texts one after the other, and is measured on others.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use deep_rnn::checkpoint::{Checkpoints, Part, Resume, Snapshot};
@@ -9,117 +7,10 @@ use deep_rnn::ndarray::Array2;
 use deep_rnn::optim::{Optimizer, Schedule};
 use deep_rnn::prelude::*;
 use deep_rnn::text::{Corpus, Place};
-use deep_rnn::train::Report;
+use deep_rnn::train::{Average, Best, Report};
 
 use crate::lab::{Outcome, Watch};
-
-pub(crate) type Model = LanguageModel<Network<f32>>;
-
-/// The kinds of cell, as PyTorch has them: two biases each.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Kind {
-    Rnn,
-    Gru,
-    Lstm,
-}
-
-impl Kind {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Kind::Rnn => "RNN",
-            Kind::Gru => "GRU",
-            Kind::Lstm => "LSTM",
-        }
-    }
-}
-
-/// How the weights follow their gradients.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Method {
-    /// The book's.
-    Sgd { lr: f64 },
-    /// With a rate that falls to 0 along half a wave.
-    Adam { lr: f64 },
-}
-
-/// A network and the way it is trained.
-#[derive(Clone, Debug)]
-pub(crate) struct Recipe {
-    pub(crate) kind: Kind,
-    pub(crate) layers: usize,
-    pub(crate) hidden: usize,
-    pub(crate) dropout: f64,
-    pub(crate) method: Method,
-    pub(crate) rows: usize,
-    pub(crate) steps: usize,
-    pub(crate) seed: u64,
-    pub(crate) threads: usize,
-}
-
-impl Recipe {
-    /// As the book's, by SGD with this rate.
-    pub(crate) fn of_the_book(kind: Kind, layers: usize, lr: f64, seed: u64, threads: usize) -> Self {
-        Recipe {
-            kind,
-            layers,
-            hidden: 256,
-            dropout: 0.0,
-            method: Method::Sgd { lr },
-            rows: 32,
-            steps: 35,
-            seed,
-            threads,
-        }
-    }
-
-    /// The network in a few words.
-    pub(crate) fn network_name(&self) -> String {
-        format!("{} {} x {}", self.kind.name(), self.layers, self.hidden)
-    }
-
-    /// Threads change no result.
-    pub(crate) fn name(&self) -> String {
-        let Recipe { dropout, method, rows, steps, seed, .. } = self;
-        format!("{}, dropout {dropout}, {method:?}, {rows} x {steps}, seed {seed}", self.network_name())
-    }
-
-    fn model(&self, vocabulary: usize) -> Result<Model, Error> {
-        let mut builder = Network::builder(vocabulary).seed(self.seed);
-        for _ in 0..self.layers {
-            builder = match self.kind {
-                Kind::Rnn => builder.layer(Rnn::spec(self.hidden).bias(Bias::Two)),
-                Kind::Gru => builder.layer(Gru::spec(self.hidden).bias(Bias::Two)),
-                Kind::Lstm => builder.layer(Lstm::spec(self.hidden).bias(Bias::Two)),
-            };
-            if self.dropout > 0.0 {
-                builder = builder.dropout(self.dropout);
-            }
-        }
-        LanguageModel::new(builder.build()?, self.seed)
-    }
-
-    /// Seconds of a character in training, by a trial: one for all seeds.
-    pub(crate) fn seconds_a_token(&self, vocabulary: usize) -> Outcome<f64> {
-        static TRIED: Mutex<BTreeMap<String, f64>> = Mutex::new(BTreeMap::new());
-        let name = Recipe { seed: 0, ..self.clone() }.name();
-        if let Some(seconds) = TRIED.lock().unwrap_or_else(PoisonError::into_inner).get(&name) {
-            return Ok(*seconds);
-        }
-        let model = self.model(vocabulary)?;
-        let mut engine = Bptt::builder(model).optimizer(Sgd::new(0.01)).clip_norm(1.0).threads(self.threads).build()?;
-        let tokens = Array2::from_shape_fn((self.steps, self.rows), |(t, b)| (7 * t + 3 * b) % vocabulary);
-        engine.train(&tokens, &tokens)?;
-        let start = Instant::now();
-        let mut windows = 0;
-        while windows < 2 || start.elapsed() < Duration::from_millis(200) {
-            engine.train_next(&tokens, &tokens)?;
-            windows += 1;
-        }
-        let seconds = start.elapsed().as_secs_f64() / (windows * self.steps * self.rows) as f64;
-        TRIED.lock().unwrap_or_else(PoisonError::into_inner).insert(name, seconds);
-        Ok(seconds)
-    }
-}
+use crate::recipe::{Method, Model, Recipe};
 
 /// A text, and how often to go through it.
 #[derive(Clone)]
@@ -134,6 +25,8 @@ pub(crate) struct Measures {
     pub(crate) texts: Vec<Corpus>,
     /// Epochs between measurements; the last one is always followed by one.
     pub(crate) every: usize,
+    /// Whether the weights are to be those with the lowest perplexity on the first of the texts, instead of the last ones.
+    pub(crate) choose: bool,
 }
 
 /// After an epoch.
@@ -201,27 +94,33 @@ fn train<O: Optimizer<Model>>(
     watch: &Watch<'_>,
     mut engine: Engine<O>,
 ) -> Outcome<Option<Learned>> {
-    let mut so_far = SoFar::default();
+    let mut so_far = SoFar::new(recipe, measures, &engine)?;
     let mut kept = Checkpoints::open(&watch.folder)?.keep(1);
     if let Some(found) = kept.latest()? {
         found.restore("engine", &mut engine)?;
-        found.restore("place", &mut so_far.place)?;
-        found.restore("report", &mut so_far.report)?;
-        found.restore("curve", &mut so_far.curve)?;
+        so_far.restore(&found)?;
     }
     let all: usize = lessons.iter().map(|lesson| lesson.epochs).sum();
+    let tokens = |lessons: &[Lesson]| lessons.iter().map(|l| l.epochs * l.text.len()).sum::<usize>() as f64;
     let mut last_kept = Instant::now();
     let mut before = 0;
-    for lesson in lessons {
+    for (i, lesson) in lessons.iter().enumerate() {
         let mut batches = lesson.text.sequential(recipe.rows, recipe.steps, recipe.seed)?;
         let done = so_far.curve.0.len().saturating_sub(before).min(lesson.epochs);
         // Where it was stopped, it was in the middle of an epoch.
         let goes_on = so_far.report.tokens > 0 && done < lesson.epochs;
         let mut in_hand = if goes_on { Some(batches.from(&so_far.place)?) } else { None };
         for epoch in before + done..before + lesson.epochs {
+            let read = tokens(&lessons[..i]) + ((epoch - before) * lesson.text.len()) as f64;
             let mut windows = in_hand.take().unwrap_or_else(|| batches.epoch());
             while let Some(batch) = windows.next() {
                 so_far.report += engine.train_batch(&batch)?;
+                if let Some(average) = &mut so_far.average {
+                    average.add(engine.model())?;
+                }
+                watch.is_at((read + so_far.report.tokens as f64) / tokens(lessons), || {
+                    format!("epoch {} of {all}, perplexity {:.3}", epoch + 1, so_far.report.perplexity())
+                });
                 let stopped = watch.is_stopped();
                 if stopped || last_kept.elapsed() >= Duration::from_secs(60) {
                     so_far.place = windows.place();
@@ -232,56 +131,115 @@ fn train<O: Optimizer<Model>>(
                     return Ok(None);
                 }
             }
-            let report = std::mem::take(&mut so_far.report);
             let now = epoch + 1;
-            let measured = match now == all || now.is_multiple_of(measures.every.max(1)) {
-                true => measures.texts.iter().map(|text| perplexity(&mut engine, text)).collect::<Result<_, _>>()?,
-                false => Vec::new(),
-            };
-            let perplexity = report.perplexity();
-            let seconds = so_far.curve.0.last().map_or(0.0, |epoch| epoch.seconds) + report.seconds;
-            let tokens_per_second = report.tokens_per_second();
-            watch.is_at(now as f64 / all as f64, || format!("epoch {now} of {all}, perplexity {perplexity:.3}"));
-            so_far.curve.0.push(Epoch { perplexity, tokens_per_second, seconds, measured });
+            so_far.ends_epoch(&mut engine, measures, now == all || now.is_multiple_of(measures.every.max(1)))?;
         }
         before += lesson.epochs;
     }
     // So that the next parts of the run find it.
     so_far.keep(&engine, &mut kept)?;
-    Ok(Some(Learned { model: engine.into_model(), epochs: so_far.curve.0 }))
+    let model = match (so_far.best, so_far.average) {
+        (Some(best), _) => best.into_params(),
+        (None, Some(average)) => average.into_params(),
+        (None, None) => engine.into_model(),
+    };
+    Ok(Some(Learned { model, epochs: so_far.curve.0 }))
 }
 
 /// On a text as one sequence, its state carried from the first character to the last.
 pub(crate) fn perplexity<O: Optimizer<Model>>(engine: &mut Engine<O>, text: &Corpus) -> Result<f64, Error> {
-    Ok(engine.evaluate(windows(text.tokens()))?.perplexity())
+    Ok(engine.evaluate(windows(text.tokens(), 100))?.perplexity())
 }
 
 /// One row, in windows that go on from each other.
-fn windows(tokens: &[usize]) -> impl Iterator<Item = Batch<Array2<usize>, Array2<usize>>> {
+pub(crate) fn windows(tokens: &[usize], steps: usize) -> impl Iterator<Item = Batch<Array2<usize>, Array2<usize>>> {
     let column = |tokens: &[usize]| Array2::from_shape_fn((tokens.len(), 1), |(t, _)| tokens[t]);
     let last = tokens.len() - 1;
-    (0..last).step_by(100).map(move |from| {
-        let to = last.min(from + 100);
+    (0..last).step_by(steps).map(move |from| {
+        let to = last.min(from + steps);
         Batch::new(column(&tokens[from..to]), column(&tokens[from + 1..=to])).continues(from > 0)
     })
 }
 
 /// All of a training but the engine.
-#[derive(Default)]
 struct SoFar {
     place: Place,
+    /// Of the epoch in hand.
     report: Report,
     curve: Epochs,
+    average: Option<Average<Model>>,
+    best: Option<Best<Model>>,
 }
 
 impl SoFar {
+    fn new<O: Optimizer<Model>>(recipe: &Recipe, measures: &Measures, engine: &Engine<O>) -> Result<Self, Error> {
+        let model = engine.model();
+        let average = if recipe.average > 0.0 { Some(Average::exponential(model, recipe.average)?) } else { None };
+        Ok(SoFar {
+            place: Place::default(),
+            report: Report::default(),
+            curve: Epochs::default(),
+            average,
+            best: measures.choose.then(|| Best::new(model)),
+        })
+    }
+
     fn keep(&self, engine: &impl Resume, kept: &mut Checkpoints) -> Result<(), Error> {
         let mut snapshot = Snapshot::new();
         snapshot.add("engine", engine)?;
         snapshot.add("place", &self.place)?;
         snapshot.add("report", &self.report)?;
         snapshot.add("curve", &self.curve)?;
+        if let Some(average) = &self.average {
+            snapshot.add("average", average)?;
+        }
+        if let Some(best) = &self.best {
+            snapshot.add("best", best)?;
+        }
         kept.save(&snapshot)?;
+        Ok(())
+    }
+
+    fn restore(&mut self, found: &Snapshot) -> Result<(), Error> {
+        found.restore("place", &mut self.place)?;
+        found.restore("report", &mut self.report)?;
+        found.restore("curve", &mut self.curve)?;
+        if let Some(average) = &mut self.average {
+            found.restore("average", average)?;
+        }
+        if let Some(best) = &mut self.best {
+            found.restore("best", best)?;
+        }
+        Ok(())
+    }
+
+    fn ends_epoch<O: Optimizer<Model>>(
+        &mut self,
+        engine: &mut Engine<O>,
+        measures: &Measures,
+        measure: bool,
+    ) -> Result<(), Error> {
+        let report = std::mem::take(&mut self.report);
+        let mut measured = Vec::new();
+        if measure {
+            // On the mean of the weights, where there is one.
+            if let Some(average) = &mut self.average {
+                average.swap(engine.model_mut())?;
+            }
+            measured = measures.texts.iter().map(|text| perplexity(engine, text)).collect::<Result<_, _>>()?;
+            if let (Some(best), Some(first)) = (&mut self.best, measured.first()) {
+                best.offer(*first, engine.model());
+            }
+            if let Some(average) = &mut self.average {
+                average.swap(engine.model_mut())?;
+            }
+        }
+        self.curve.0.push(Epoch {
+            perplexity: report.perplexity(),
+            tokens_per_second: report.tokens_per_second(),
+            seconds: self.curve.0.last().map_or(0.0, |epoch| epoch.seconds) + report.seconds,
+            measured,
+        });
         Ok(())
     }
 }

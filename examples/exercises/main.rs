@@ -10,10 +10,13 @@ mod authors;
 mod book_table;
 mod cells;
 mod corpus;
+mod ensemble;
+mod hour;
 mod known;
 mod lab;
 mod learn;
 mod picture;
+mod recipe;
 mod scratch;
 mod table;
 mod texts;
@@ -30,6 +33,7 @@ fn main() -> ExitCode {
         What::Table(common) => book_table::run(&common),
         What::Cells(common) => cells::run(&common),
         What::Corpus(common) => corpus::run(&common),
+        What::Hour(common) => hour::run(&common),
         What::Authors(common) => authors::run(&common),
         What::Adding(common) => known::adding::run(&common),
         What::Copying(common) => known::copying::run(&common),

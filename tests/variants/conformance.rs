@@ -11,7 +11,7 @@ use crate::norm_lstm::NormLstm;
 /// D and H: ordinary, the least there is, and around the 16 units that are computed side by side.
 const SIZES: [(usize, usize); 4] = [(3, 18), (3, 5), (1, 1), (2, 16)];
 
-/// Alone, in a box, so that the checks are compiled once; and inside a boxed stack, both ways, from tokens, zoned out.
+/// Alone, in a box, so that the checks are compiled once; and inside a boxed stack, both ways (in full), from tokens, zoned out.
 fn holds<P: RowCell + 'static>(what: &str, spec: &GatedSpec<f64, P>) {
     holds_from(3, what, spec);
 }
@@ -33,8 +33,9 @@ fn holds_from<P: RowCell + 'static>(seed: u64, what: &str, spec: &GatedSpec<f64,
             Zoneout::new(cell, &[0.2, 0.3][..arrays])
         }
     };
-    let net =
-        Network::<f64>::builder(4).embedding(3).bi(zoned).layer(spec.clone()).linear(2).seed(seed).build().unwrap();
+    let net = Network::<f64>::builder(4).embedding(3);
+    let net = if deep(true, false) { net.bi(zoned) } else { net.layer(zoned) };
+    let net = net.layer(spec.clone()).linear(2).seed(seed).build().unwrap();
     let report = gradcheck::check_layer(&net).unwrap_or_else(|violation| panic!("{what} in a network: {violation}"));
     println!("{what}: {} differences", differences + report.coordinates);
 }

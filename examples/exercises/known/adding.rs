@@ -9,8 +9,8 @@ use super::numbers::{Numbers, Rows};
 use super::training::Descent;
 use crate::args::Common;
 use crate::lab::{Lab, Outcome, Run, Watch};
-use crate::learn::Kind;
 use crate::picture::{Curve, Titles, curves};
+use crate::recipe::Kind;
 use crate::table::{Table, count, median, spread};
 
 /// Steps of the sequences that are trained on, and of longer ones that are not.

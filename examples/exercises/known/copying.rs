@@ -12,8 +12,8 @@ use super::series::right;
 use super::training::Descent;
 use crate::args::Common;
 use crate::lab::{Lab, Outcome, Run, Watch};
-use crate::learn::Kind;
 use crate::picture::{Curve, Titles, curves};
+use crate::recipe::Kind;
 use crate::table::{Table, count, median, spread};
 
 /// How many symbols are to be said again, and of how many kinds.

@@ -12,8 +12,8 @@ use super::series::{Series, right};
 use super::training::Descent;
 use crate::args::Common;
 use crate::lab::{Lab, Outcome, Run, Watch};
-use crate::learn::Kind;
 use crate::picture::{Titles, dots};
+use crate::recipe::Kind;
 use crate::table::{Table, spread};
 
 const FILE: &str = "digits.csv";

@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 
 use crate::args::Common;
 use crate::lab::{Lab, Outcome, Run, Watch, duration};
-use crate::learn::{Engine, Model, perplexity};
+use crate::learn::{Engine, perplexity};
 use crate::picture::{Curve, Titles, curves};
+use crate::recipe::Model;
 use crate::table::{Table, spread};
 use crate::texts::VARIABLE;
 

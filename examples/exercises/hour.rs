@@ -1,0 +1,184 @@
+//! Exercise 3, its second half: how low the perplexity on the end of a book goes in an hour on two cores.
+
+use std::time::Instant;
+
+use deep_rnn::custom::Params;
+use deep_rnn::text::Corpus;
+use serde_json::{Value, json};
+
+use crate::args::Common;
+use crate::ensemble::{self, Dynamic};
+use crate::lab::{Lab, Outcome, Run, Watch};
+use crate::learn::{Learned, Lesson, Measures, learn};
+use crate::picture::{Curve, Titles, curves};
+use crate::recipe::{Kind, Method, Recipe};
+use crate::table::Table;
+use crate::texts::{BOOKS, Texts};
+
+/// Networks whose probabilities are averaged. Each learns on a thread of its own.
+const MEMBERS: u64 = 2;
+/// How often they go through all books, and then through those of the author whose end is held out: the first so many.
+const EPOCHS_OF_ALL: usize = 4;
+const EPOCHS_OF_OWN: usize = 12;
+const OWN: usize = 2;
+/// η and λ of dynamic evaluation that are tried on the validation part.
+const RULES: [(f32, f32); 4] = [(0.01, 0.0), (0.02, 0.0), (0.02, 0.01), (0.04, 0.01)];
+
+/// Networks that learn the same, and are then tested as one.
+struct One {
+    recipes: Vec<Recipe>,
+    lessons: Vec<Lesson>,
+    /// The tenth of the book that is validated on, and the one that is tested on.
+    parts: [Corpus; 2],
+    at_a_time: usize,
+}
+
+impl Run for One {
+    fn name(&self) -> String {
+        let epochs: Vec<String> = self.lessons.iter().map(|l| format!("{} x {}", l.epochs, l.text.len())).collect();
+        let recipes: Vec<String> = self.recipes.iter().map(Recipe::name).collect();
+        format!("{}; {}", epochs.join(" then "), recipes.join("; "))
+    }
+
+    fn seconds(&self) -> Outcome<f64> {
+        let tokens: usize = self.lessons.iter().map(|lesson| lesson.text.len() * lesson.epochs).sum();
+        let rounds = self.recipes.len().div_ceil(self.at_a_time);
+        Ok(self.recipes[0].seconds_a_token(self.lessons[0].text.vocab().len())? * (tokens * rounds) as f64)
+    }
+
+    fn make(&self, watch: &Watch<'_>) -> Outcome<Option<Value>> {
+        let start = Instant::now();
+        let Some(members) = self.members(watch)? else { return Ok(None) };
+        let seconds = start.elapsed().as_secs_f64();
+        let each = |part: &Corpus| -> Outcome<Vec<Vec<f64>>> {
+            members.iter().map(|member| Ok(ensemble::still(&member.model, part)?)).collect()
+        };
+        let [validation, test] = [each(&self.parts[0])?, each(&self.parts[1])?];
+        Ok(Some(json!({
+            "seconds": seconds,
+            "members": validation.iter().zip(&test).zip(&members).map(|((v, t), member)| json!({
+                "validation": ensemble::perplexity(std::slice::from_ref(v)),
+                "test": ensemble::perplexity(std::slice::from_ref(t)),
+                "curve": member.epochs.iter().map(|epoch| json!([epoch.seconds, epoch.measured])).collect::<Vec<_>>(),
+            })).collect::<Vec<_>>(),
+            "validation": ensemble::perplexity(&validation),
+            "test": ensemble::perplexity(&test),
+            "dynamic": self.dynamic(&members)?,
+        })))
+    }
+}
+
+impl One {
+    /// The networks, each with the weights that were best on the validation part.
+    fn members(&self, watch: &Watch<'_>) -> Outcome<Option<Vec<Learned>>> {
+        let measures = Measures { texts: self.parts.to_vec(), every: 1, choose: true };
+        let numbered: Vec<(usize, &Recipe)> = self.recipes.iter().enumerate().collect();
+        let mut members = Vec::new();
+        for (round, recipes) in numbered.chunks(self.at_a_time).enumerate() {
+            let share = 1.0 / numbered.len().div_ceil(self.at_a_time) as f64;
+            let learn = |(i, recipe): &(usize, &Recipe)| {
+                let part = watch.part(&i.to_string(), round as f64 * share, share);
+                learn(recipe, &self.lessons, &measures, &part).map_err(|error| error.to_string())
+            };
+            let learned: Vec<_> = std::thread::scope(|scope| {
+                let threads: Vec<_> = recipes.iter().map(|recipe| scope.spawn(move || learn(recipe))).collect();
+                threads
+                    .into_iter()
+                    .map(|thread| thread.join().unwrap_or_else(|_| Err("a thread panicked".into())))
+                    .collect()
+            });
+            for member in learned {
+                let Some(member) = member? else { return Ok(None) };
+                members.push(member);
+            }
+        }
+        Ok(Some(members))
+    }
+
+    /// With weights that go on learning from the text they are tested on; by the rule that is best on the validation part.
+    fn dynamic(&self, members: &[Learned]) -> Outcome<Value> {
+        let mut prepared = Vec::new();
+        for (member, recipe) in members.iter().zip(&self.recipes) {
+            let last = &self.lessons[self.lessons.len() - 1];
+            prepared.push(Dynamic::new(recipe, &member.model, &last.text)?);
+        }
+        let on = |rule: (f32, f32), part: &Corpus| -> Outcome<f64> {
+            let each: Result<Vec<_>, _> =
+                prepared.iter().map(|dynamic| dynamic.probabilities(rule.0, rule.1, part)).collect();
+            Ok(ensemble::perplexity(&each?))
+        };
+        let mut tried = Vec::new();
+        for rule in RULES {
+            tried.push((on(rule, &self.parts[0])?, rule));
+        }
+        let best = tried.iter().min_by(|a, b| a.0.total_cmp(&b.0)).ok_or("no rule was tried")?;
+        Ok(json!({ "tried": tried, "rule": best.1, "validation": best.0, "test": on(best.1, &self.parts[1])? }))
+    }
+}
+
+pub(crate) fn run(common: &Common) -> Outcome<()> {
+    let texts = Texts::open(common.texts.as_deref(), &BOOKS)?;
+    texts.say();
+    let (rest, test) = texts.all[0].corpus.split(0.1)?;
+    let (training, validation) = rest.split(1.0 / 9.0)?;
+    let joined = |books: usize| Corpus::join(texts.all[1..books].iter().map(|text| &text.corpus).chain([&training]));
+    let lessons = vec![
+        Lesson { text: joined(texts.all.len())?, epochs: common.epochs.unwrap_or(EPOCHS_OF_ALL) },
+        Lesson { text: joined(OWN)?, epochs: common.epochs.unwrap_or(EPOCHS_OF_OWN) },
+    ];
+    let recipes: Vec<Recipe> = common
+        .seeds(MEMBERS)
+        .map(|seed| Recipe {
+            hidden: common.hidden.unwrap_or(512),
+            embedding: 64,
+            dropout: 0.2,
+            average: 0.998,
+            method: Method::Adam { lr: 2e-3 },
+            rows: 16,
+            steps: 50,
+            ..Recipe::of_the_book(Kind::Gru, 2, 0.0, seed, 1)
+        })
+        .collect();
+    let about = format!(
+        "{}, {} parameters each",
+        recipes.iter().map(Recipe::network_name).collect::<Vec<_>>().join(" and "),
+        recipes[0].model(training.vocab().len())?.num_params()
+    );
+    let mut lab = Lab::open(&common.folder("hour"))?;
+    let parts = [validation, test];
+    let Some(results) = lab.all(&[One { recipes, lessons, parts, at_a_time: common.threads }])? else { return Ok(()) };
+    let result = &results[0];
+
+    let minutes = result["seconds"].as_f64().unwrap_or(f64::NAN) / 60.0;
+    println!("The last tenth of {}; {about}, trained for {minutes:.1} min, {}\n", texts.all[0].name, common.machine(1));
+    let mut table = Table::new(["", "perplexity on the tenth before", "on the last tenth", "bits a character"]);
+    let mut row = |name: String, of: &Value| {
+        let [validation, test] = ["validation", "test"].map(|part| of[part].as_f64().unwrap_or(f64::NAN));
+        table.row([name, format!("{validation:.3}"), format!("{test:.3}"), format!("{:.3}", test.log2())]);
+    };
+    let members = result["members"].as_array().cloned().unwrap_or_default();
+    for (i, member) in members.iter().enumerate() {
+        row(format!("network {}", i + 1), member);
+    }
+    row("the mean of their probabilities".into(), result);
+    let rule = &result["dynamic"]["rule"];
+    row(format!("and learning while it is tested (rate {}, back {})", rule[0], rule[1]), &result["dynamic"]);
+    println!("{table}");
+    println!(
+        "All choices are by the tenth before the last: the weights of the best epoch, and how fast they go on learning.\n"
+    );
+
+    let mut all = Vec::new();
+    for (i, member) in members.iter().enumerate() {
+        for (j, part) in ["the tenth before", "the last tenth"].into_iter().enumerate() {
+            let points = member["curve"].as_array().into_iter().flatten();
+            let points = points.filter_map(|point| Some((point[0].as_f64()? / 60.0, point[1][j].as_f64()?))).collect();
+            all.push(Curve { name: format!("network {}, {part}", i + 1), points });
+        }
+    }
+    let picture = lab.file("hour.svg");
+    let titles = Titles { title: "Perplexity by minutes of training", x: "minutes", y: "perplexity", log: true };
+    curves(&picture, &titles, &all)?;
+    println!("picture: {}", picture.display());
+    Ok(())
+}
