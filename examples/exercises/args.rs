@@ -27,6 +27,8 @@ pub(crate) enum What {
     Cells(Common),
     /// Exercise 3: more books
     Corpus(Common),
+    /// Exercise 3: what each choice gives, one at a time
+    Choices(Common),
     /// Exercise 3: how low in an hour
     Hour(Common),
     /// Exercise 4: two authors, apart and mixed

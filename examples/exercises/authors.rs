@@ -8,7 +8,7 @@ use crate::args::Common;
 use crate::lab::{Lab, Outcome, Run, Watch};
 use crate::learn::{Engine, Lesson, Measures, learn, perplexity};
 use crate::picture::{Titles, dots};
-use crate::recipe::{Kind, Method, Model, Recipe};
+use crate::recipe::{Model, Recipe};
 use crate::table::{Table, spread};
 use crate::texts::Texts;
 
@@ -171,13 +171,11 @@ pub(crate) fn run(common: &Common) -> Outcome<()> {
     };
     let authors = [author(0)?, author(1)?];
     let mut lab = Lab::open(&common.folder("authors"))?;
-    let epochs = common.epochs.unwrap_or(8);
+    let epochs = common.epochs.unwrap_or(6);
     let runs: Vec<One> = common
         .seeds(3)
         .map(|seed| {
-            let mut recipe = Recipe::of_the_book(Kind::Lstm, 2, 0.0, seed, common.threads);
-            (recipe.method, recipe.dropout) = (Method::Adam { lr: 4e-3 }, 0.2);
-            recipe.hidden = common.hidden.unwrap_or(recipe.hidden);
+            let recipe = Recipe::for_new_text(common.hidden.unwrap_or(256), seed, common.threads);
             One { recipe, epochs, authors: authors.clone() }
         })
         .collect();

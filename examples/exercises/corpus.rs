@@ -7,7 +7,7 @@ use crate::args::Common;
 use crate::lab::{Lab, Outcome, Run, Watch};
 use crate::learn::{Lesson, Measures, learn};
 use crate::picture::{Titles, dots};
-use crate::recipe::{Kind, Method, Recipe};
+use crate::recipe::Recipe;
 use crate::table::{Table, spread};
 use crate::texts::{BOOKS, Texts};
 
@@ -78,9 +78,7 @@ pub(crate) fn run(common: &Common) -> Outcome<()> {
         lessons.push(Lesson { text: own, epochs });
         let all: usize = lessons.iter().map(|lesson| lesson.epochs).sum();
         for seed in common.seeds(3) {
-            let mut recipe = Recipe::of_the_book(Kind::Lstm, 2, 0.0, seed, common.threads);
-            (recipe.method, recipe.dropout) = (Method::Adam { lr: 4e-3 }, 0.3);
-            recipe.hidden = common.hidden.unwrap_or(recipe.hidden);
+            let recipe = Recipe::for_new_text(common.hidden.unwrap_or(256), seed, common.threads);
             let measures = Measures {
                 texts: vec![validation.clone(), test.clone()],
                 every: all.div_ceil(MEASURED),

@@ -56,7 +56,7 @@ pub(crate) struct Dynamic {
 impl Dynamic {
     /// Looks at gradients on `text`, which `model` was trained on.
     pub(crate) fn new(recipe: &Recipe, model: &Model, text: &Corpus) -> Result<Self, Error> {
-        let mut trained = Recipe { dropout: 0.0, ..recipe.clone() }.model(model.vocabulary())?;
+        let mut trained = Recipe { dropout: 0.0, weight_drop: 0.0, ..recipe.clone() }.model(model.vocabulary())?;
         let mut weights = Vec::new();
         model.visit(&mut |_, view| weights.push(view));
         let mut weights = weights.into_iter();
@@ -84,8 +84,8 @@ impl Dynamic {
     }
 
     /// As [`still`], by weights that follow what they read.
-    pub(crate) fn probabilities(&self, eta: f32, lambda: f32, text: &Corpus) -> Result<Vec<f64>, Error> {
-        let rule = Rule { about: self, eta, lambda };
+    pub(crate) fn probabilities(&self, eta: f64, lambda: f64, text: &Corpus) -> Result<Vec<f64>, Error> {
+        let rule = Rule { about: self, eta: eta as f32, lambda: lambda as f32 };
         let mut engine = Bptt::builder(self.trained.clone()).optimizer(rule).build()?;
         let mut all = Vec::with_capacity(text.len());
         for batch in windows(text.tokens(), STEPS) {

@@ -173,9 +173,17 @@ fn append(path: &Path, line: &str) -> Outcome<()> {
     written.map_err(|error| format!("{}: {error}", path.display()).into())
 }
 
-/// A name that can be one of a folder.
+/// A name that can be one of a folder: with a sum of the rest of it (FNV-1a) where it is longer than one may be.
 fn file_name(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
+    const LONGEST: usize = 200;
+    let short = name.chars().take(LONGEST).map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    if name.chars().count() <= LONGEST {
+        return short;
+    }
+    let sum = name.bytes().fold(0xcbf2_9ce4_8422_2325, |sum: u64, byte| {
+        (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3) // as the sum is defined
+    });
+    format!("{short}-{sum:016x}")
 }
 
 /// In words: `40 s`, `12 min`, `2 h 05 min`.

@@ -55,34 +55,20 @@ pub(crate) fn learn(
     watch: &Watch<'_>,
 ) -> Outcome<Option<Learned>> {
     let model = recipe.model(lessons[0].text.vocab().len())?;
-    match recipe.method {
-        Method::Sgd { lr } => {
-            let engine = Bptt::builder(model).optimizer(Sgd::new(lr));
-            train(
-                recipe,
-                lessons,
-                measures,
-                watch,
-                engine.clip_norm(1.0).seed(recipe.seed).threads(recipe.threads).build()?,
-            )
-        }
-        Method::Adam { lr } => {
-            let mut updates = 0;
-            for lesson in lessons {
-                updates +=
-                    lesson.epochs * lesson.text.sequential(recipe.rows, recipe.steps, 0)?.batches_per_epoch().end();
-            }
-            let rate = Schedule::cosine(lr, updates as u64).warm_up(50.min(updates as u64 / 10));
-            let engine = Bptt::builder(model).optimizer(Adam::new(lr)).schedule(move |n, adam| adam.set_lr(rate.at(n)));
-            train(
-                recipe,
-                lessons,
-                measures,
-                watch,
-                engine.clip_norm(1.0).seed(recipe.seed).threads(recipe.threads).build()?,
-            )
-        }
+    let mut updates = 0;
+    for lesson in lessons {
+        updates +=
+            (lesson.epochs * lesson.text.sequential(recipe.rows, recipe.steps, 0)?.batches_per_epoch().end()) as u64;
     }
+    let warm_up = 50.min(updates / 10);
+    let engine = Bptt::builder(model).clip_norm(1.0).seed(recipe.seed).threads(recipe.threads);
+    let adam = |rate: Schedule| (Adam::new(rate.at(0)), move |n, adam: &mut Adam<Model>| adam.set_lr(rate.at(n)));
+    let (adam, schedule) = match recipe.method {
+        Method::Sgd { lr } => return train(recipe, lessons, measures, watch, engine.optimizer(Sgd::new(lr)).build()?),
+        Method::Adam { lr } => adam(Schedule::cosine(lr, updates).warm_up(warm_up)),
+        Method::SteadyAdam { lr } => adam(Schedule::constant(lr).warm_up(warm_up)),
+    };
+    train(recipe, lessons, measures, watch, engine.optimizer(adam).schedule(schedule).build()?)
 }
 
 pub(crate) type Engine<O> = Bptt<Model, CrossEntropy, O>;

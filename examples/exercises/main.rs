@@ -9,6 +9,7 @@ mod args;
 mod authors;
 mod book_table;
 mod cells;
+mod choices;
 mod corpus;
 mod ensemble;
 mod hour;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         What::Table(common) => book_table::run(&common),
         What::Cells(common) => cells::run(&common),
         What::Corpus(common) => corpus::run(&common),
+        What::Choices(common) => choices::run(&common),
         What::Hour(common) => hour::run(&common),
         What::Authors(common) => authors::run(&common),
         What::Adding(common) => known::adding::run(&common),
