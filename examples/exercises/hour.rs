@@ -1,7 +1,6 @@
 //! Exercise 3, its second half: how low the perplexity on the end of a book goes in an hour on two cores.
 
 use std::path::PathBuf;
-use std::time::Instant;
 
 use deep_rnn::custom::Params;
 use deep_rnn::files::save;
@@ -53,16 +52,13 @@ impl Run for One {
     }
 
     fn make(&self, watch: &Watch<'_>) -> Outcome<Option<Value>> {
-        let start = Instant::now();
         let Some(members) = self.members(watch)? else { return Ok(None) };
-        let seconds = start.elapsed().as_secs_f64();
         for (i, member) in members.iter().enumerate() {
             save(&member.model, self.folder.join(format!("network-{}.safetensors", i + 1)))?;
         }
         let on = |part: &Corpus| self.each(|i| Ok(ensemble::still(&members[i].model, part)?));
         let [validation, test] = [on(&self.parts[0])?, on(&self.parts[1])?];
         Ok(Some(json!({
-            "seconds": seconds,
             "members": validation.iter().zip(&test).zip(&members).map(|((v, t), member)| json!({
                 "validation": ensemble::perplexity(std::slice::from_ref(v)),
                 "test": ensemble::perplexity(std::slice::from_ref(t)),
@@ -154,20 +150,23 @@ pub(crate) fn run(common: &Common) -> Outcome<()> {
     };
     let result = &results[0];
 
-    let minutes = result["seconds"].as_f64().unwrap_or(f64::NAN) / 60.0;
-    println!("The last tenth of {}; {about}, trained for {minutes:.1} min, {}\n", texts.all[0].name, common.machine(1));
-    let mut table = Table::new(["", "perplexity on the tenth before", "on the last tenth", "bits a character"]);
-    let mut row = |name: String, of: &Value| {
+    println!("The last tenth of {}; {about}, {}\n", texts.all[0].name, common.machine(1));
+    let head = ["", "minutes of training", "perplexity on the tenth before", "on the last tenth", "bits a character"];
+    let mut table = Table::new(head);
+    let mut row = |name: String, seconds: Option<f64>, of: &Value| {
+        let minutes = seconds.map_or("-".into(), |seconds| format!("{:.1}", seconds / 60.0));
         let [validation, test] = ["validation", "test"].map(|part| of[part].as_f64().unwrap_or(f64::NAN));
-        table.row([name, format!("{validation:.3}"), format!("{test:.3}"), format!("{:.3}", test.log2())]);
+        table.row([name, minutes, format!("{validation:.3}"), format!("{test:.3}"), format!("{:.3}", test.log2())]);
     };
     let members = result["members"].as_array().cloned().unwrap_or_default();
     for (i, member) in members.iter().enumerate() {
-        row(format!("network {}, dropout {}", i + 1, DROPOUTS[i % DROPOUTS.len()]), member);
+        let seconds = member["curve"].as_array().and_then(|curve| curve.last()?[0].as_f64());
+        row(format!("network {}, dropout {}", i + 1, DROPOUTS[i % DROPOUTS.len()]), seconds, member);
     }
-    row("the mean of their probabilities".into(), result);
+    row("the mean of their probabilities".into(), None, result);
     let rule = &result["dynamic"]["rule"];
-    row(format!("and learning while it is tested (rate {}, back {})", rule[0], rule[1]), &result["dynamic"]);
+    let name = format!("and learning while it is tested (rate {}, back {})", rule[0], rule[1]);
+    row(name, None, &result["dynamic"]);
     println!("{table}");
     println!(
         "All choices are by the tenth before the last: the weights of the best epoch, and how fast they go on learning.\n"
