@@ -197,8 +197,7 @@ pub(crate) fn run(common: &Common) -> Outcome<()> {
         };
         table.row([plan.name(&authors), spread(&of(0), 3), spread(&of(1), 3)]);
         for (j, author) in authors.iter().enumerate() {
-            let read = ["own 1", "own 2", "mixed", "tuned 1", "tuned 2"][i];
-            categories.push((format!("{read}: {}", author.name.chars().take(5).collect::<String>()), of(j)));
+            categories.push((format!("{}: on {}", plan.name(&authors), author.name), of(j)));
         }
     }
     println!("{table}");

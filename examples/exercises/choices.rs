@@ -45,7 +45,7 @@ const CHANGES: [(&str, Change); 18] = [
     ("no dropout", |r, _| r.dropout = 0.0),
     ("weight drop 0.2", |r, _| r.weight_drop = 0.2),
     ("the author's own not last", |_, plan| plan.own_last = false),
-    ("the book itself no oftener", |_, plan| plan.twice = false),
+    ("the book itself no more often", |_, plan| plan.twice = false),
     ("Shakespeare too", |_, plan| plan.books = 4),
 ];
 

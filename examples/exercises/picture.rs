@@ -68,37 +68,37 @@ pub(crate) fn curves(path: &Path, titles: &Titles<'_>, curves: &[Curve]) -> Draw
     })
 }
 
-/// For each category a dot for each seed, and a bar at their median.
+/// For each category, from the top down, a dot for each seed and a bar at their median; `titles.y` says what is measured.
 pub(crate) fn dots(path: &Path, titles: &Titles<'_>, categories: &[(String, Vec<f64>)]) -> Drawn {
     on(path, |area| {
-        let y_axis = Axis::of(categories.iter().flat_map(|(_, values)| values.iter().copied()), titles.log)?;
-        let places = Range {
-            ends: (-0.5, categories.len() as f64 - 0.5),
-            ticks: (0..categories.len()).map(|i| i as f64).collect(),
-        };
-        let mut chart = chart(area, titles).build_cartesian_2d(places, y_axis.range())?;
+        let axis = Axis::of(categories.iter().flat_map(|(_, values)| values.iter().copied()), titles.log)?;
+        let lowest = categories.len() as f64 - 1.0;
+        let places = Range { ends: (-0.5, lowest + 0.5), ticks: (0..categories.len()).map(|i| i as f64).collect() };
+        let longest = categories.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0) as u32;
+        let mut builder = chart(area, titles);
+        builder.y_label_area_size((9 * longest + 20).clamp(60, SIZE.0 / 2));
+        let mut chart = builder.build_cartesian_2d(axis.range(), places)?;
         let mut mesh = chart.configure_mesh();
-        // Many names have less room each.
-        let size = if categories.len() > 6 { 12 } else { 16 };
-        mesh.x_desc(titles.x).y_desc(titles.y).axis_desc_style((FONT, 20).into_font().color(&INK));
-        mesh.label_style((FONT, size).into_font().color(&INK)).axis_style(INK);
+        mesh.x_desc(titles.y).axis_desc_style((FONT, 20).into_font().color(&INK));
+        mesh.label_style((FONT, 16).into_font().color(&INK)).axis_style(INK);
         mesh.bold_line_style(BLACK.mix(0.12)).light_line_style(TRANSPARENT);
-        let name = |x: &f64| categories.get(x.round() as usize).map_or(String::new(), |(name, _)| name.clone());
-        mesh.x_label_formatter(&name).y_label_formatter(&|y| number(y_axis.back(*y))).draw()?;
+        let name =
+            |y: &f64| categories.get((lowest - y).round() as usize).map_or(String::new(), |(name, _)| name.clone());
+        mesh.x_label_formatter(&|x| number(axis.back(*x))).y_label_formatter(&name).draw()?;
         for (i, (_, values)) in categories.iter().enumerate() {
-            let color = COLORS[i % COLORS.len()];
+            let (color, row) = (COLORS[i % COLORS.len()], lowest - i as f64);
             let seeds = values.len() as f64;
             for (seed, value) in values.iter().enumerate() {
-                // Side by side, so that equal ones are seen.
-                let x = i as f64 + ((seed as f64 + 0.5) / seeds - 0.5) * 0.5;
-                let y = y_axis.place(*value);
-                if y.is_finite() {
+                // One below the other, so that equal ones are seen.
+                let y = row - ((seed as f64 + 0.5) / seeds - 0.5) * 0.5;
+                let x = axis.place(*value);
+                if x.is_finite() {
                     chart.draw_series([Circle::new((x, y), 4, color.mix(0.7).filled())])?;
                 }
             }
-            let middle = y_axis.place(crate::table::median(values));
-            let ends = [(i as f64 - 0.32, middle), (i as f64 + 0.32, middle)];
-            chart.draw_series([PathElement::new(ends, color.stroke_width(3))])?;
+            let middle = axis.place(crate::table::median(values));
+            chart
+                .draw_series([PathElement::new([(middle, row - 0.32), (middle, row + 0.32)], color.stroke_width(3))])?;
         }
         Ok(())
     })

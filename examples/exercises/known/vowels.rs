@@ -268,8 +268,7 @@ pub(crate) fn run(common: &Common) -> Outcome<()> {
     categories.push(("test set".to_owned(), all(&results, "accuracy")));
     let picture = lab.file("vowels.svg");
     let title = format!("Speakers known by their vowels; test set: {}", FORMS[best].short_name());
-    let titles =
-        Titles { title: &title, x: "cell, dropout of the inputs; a dot a part, or a seed", y: "right, %", log: false };
+    let titles = Titles { title: &title, x: "", y: "right, %; a dot a part, of the test set a seed", log: false };
     dots(&picture, &titles, &categories)?;
     println!("picture: {}", picture.display());
     Ok(())
