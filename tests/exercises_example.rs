@@ -88,7 +88,7 @@ fn what_is_stopped_goes_on_with_the_same_bits() {
 
 #[cfg(unix)]
 #[test]
-fn means_of_weights_and_the_best_of_them_go_on_with_the_same_bits() {
+fn means_of_weights_go_on_with_the_same_bits() {
     use std::time::Duration;
 
     let folder = folder("exercises_hour");

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::args::Common;
 use crate::lab::{Lab, Outcome, Run, Watch};
-use crate::learn::{Engine, Lesson, Measures, learn, perplexity};
+use crate::learn::{Engine, Lesson, Measures, characters, learn, perplexity};
 use crate::picture::{Titles, dots};
 use crate::recipe::{Model, Recipe};
 use crate::table::{Table, spread};
@@ -93,7 +93,7 @@ impl Run for One {
     fn seconds(&self) -> Outcome<f64> {
         let mut tokens = 0;
         for plan in PLANS {
-            tokens += plan.lessons(&self.authors, self.epochs)?.iter().map(|l| l.text.len() * l.epochs).sum::<usize>();
+            tokens += characters(&plan.lessons(&self.authors, self.epochs)?);
         }
         Ok(self.recipe.seconds_a_token(self.authors[0].training.vocab().len())? * tokens as f64)
     }

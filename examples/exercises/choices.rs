@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::args::Common;
 use crate::lab::{Lab, Outcome, Run, Watch};
-use crate::learn::{Lesson, Measures, learn};
+use crate::learn::{Lesson, Measures, characters, learn, plan};
 use crate::picture::{Titles, dots};
 use crate::recipe::{Kind, Method, Recipe};
 use crate::table::{Table, spread};
@@ -57,8 +57,7 @@ struct One {
 
 impl Run for One {
     fn name(&self) -> String {
-        let epochs: Vec<String> = self.lessons.iter().map(|l| format!("{} x {}", l.epochs, l.text.len())).collect();
-        format!("{}, {}", epochs.join(" then "), self.recipe.name())
+        format!("{}, {}", plan(&self.lessons), self.recipe.name())
     }
     fn seconds(&self) -> Outcome<f64> {
         Ok(self.recipe.seconds_a_token(self.lessons[0].text.vocab().len())? * characters(&self.lessons) as f64)
@@ -74,10 +73,6 @@ impl Run for One {
             "seconds": last.seconds,
         })))
     }
-}
-
-fn characters(lessons: &[Lesson]) -> usize {
-    lessons.iter().map(|lesson| lesson.text.len() * lesson.epochs).sum()
 }
 
 /// About as many characters for every plan.
@@ -101,8 +96,7 @@ fn lessons(plan: Plan, texts: &[Text], training: &Corpus, epochs: usize) -> Outc
 pub(crate) fn run(common: &Common) -> Outcome<()> {
     let texts = Texts::open(common.texts.as_deref(), &BOOKS)?;
     texts.say();
-    let (rest, test) = texts.all[0].corpus.split(0.1)?;
-    let (training, validation) = rest.split(1.0 / 9.0)?;
+    let [training, validation, test] = texts.all[0].parts()?;
     let measures = Measures { texts: vec![validation, test], every: usize::MAX, choose: false };
     let mut lab = Lab::open(&common.folder("choices"))?;
     let mut runs = Vec::new();

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::args::Common;
 use crate::lab::{Lab, Outcome, Run, Watch};
-use crate::learn::{Lesson, Measures, learn};
+use crate::learn::{Lesson, Measures, characters, learn, plan};
 use crate::picture::{Titles, dots};
 use crate::recipe::Recipe;
 use crate::table::{Table, spread};
@@ -32,12 +32,10 @@ struct One {
 
 impl Run for One {
     fn name(&self) -> String {
-        let epochs: Vec<String> = self.lessons.iter().map(|l| format!("{} x {}", l.epochs, l.text.len())).collect();
-        format!("{}, {} books, {}, {}", self.name, self.books, epochs.join(" then "), self.recipe.name())
+        format!("{}, {} books, {}, {}", self.name, self.books, plan(&self.lessons), self.recipe.name())
     }
     fn seconds(&self) -> Outcome<f64> {
-        let tokens: usize = self.lessons.iter().map(|lesson| lesson.text.len() * lesson.epochs).sum();
-        Ok(self.recipe.seconds_a_token(self.lessons[0].text.vocab().len())? * tokens as f64)
+        Ok(self.recipe.seconds_a_token(self.lessons[0].text.vocab().len())? * characters(&self.lessons) as f64)
     }
     fn make(&self, watch: &Watch<'_>) -> Outcome<Option<Value>> {
         let Some(learned) = learn(&self.recipe, &self.lessons, &self.measures, watch)? else { return Ok(None) };
@@ -54,9 +52,7 @@ impl Run for One {
 pub(crate) fn run(common: &Common) -> Outcome<()> {
     let texts = Texts::open(common.texts.as_deref(), &BOOKS)?;
     texts.say();
-    // The last tenth is tested on, the one before it validated on.
-    let (rest, test) = texts.all[0].corpus.split(0.1)?;
-    let (training, validation) = rest.split(1.0 / 9.0)?;
+    let [training, validation, test] = texts.all[0].parts()?;
     let mut lab = Lab::open(&common.folder("corpus"))?;
     let mut runs = Vec::new();
     for books in 1..=texts.all.len() {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::args::Common;
 use crate::ensemble::{self, Dynamic};
 use crate::lab::{Lab, Outcome, Run, Watch};
-use crate::learn::{Learned, Lesson, Measures, learn};
+use crate::learn::{Learned, Lesson, Measures, characters, learn, plan};
 use crate::picture::{Curve, Titles, curves};
 use crate::recipe::Recipe;
 use crate::table::Table;
@@ -18,7 +18,7 @@ use crate::texts::{BOOKS, Texts};
 
 /// The dropout of each of the networks whose probabilities are averaged. Each learns on a thread of its own.
 const DROPOUTS: [f64; 2] = [0.25, 0.35];
-/// The first so many books are read: Shakespeare's verse costs more time than it brings.
+/// The first so many books are read: all but Shakespeare.
 const READ: usize = 3;
 /// Those of the author whose end is held out: they are read last, the book itself twice as often as the other.
 const OWN: usize = 2;
@@ -40,15 +40,14 @@ struct One {
 
 impl Run for One {
     fn name(&self) -> String {
-        let epochs: Vec<String> = self.lessons.iter().map(|l| format!("{} x {}", l.epochs, l.text.len())).collect();
         let recipes: Vec<String> = self.recipes.iter().map(Recipe::name).collect();
-        format!("{}; {}", epochs.join(" then "), recipes.join("; "))
+        format!("{}; {}", plan(&self.lessons), recipes.join("; "))
     }
 
     fn seconds(&self) -> Outcome<f64> {
-        let tokens: usize = self.lessons.iter().map(|lesson| lesson.text.len() * lesson.epochs).sum();
         let rounds = self.recipes.len().div_ceil(self.at_a_time);
-        Ok(self.recipes[0].seconds_a_token(self.lessons[0].text.vocab().len())? * (tokens * rounds) as f64)
+        Ok(self.recipes[0].seconds_a_token(self.lessons[0].text.vocab().len())?
+            * (characters(&self.lessons) * rounds) as f64)
     }
 
     fn make(&self, watch: &Watch<'_>) -> Outcome<Option<Value>> {
@@ -120,8 +119,7 @@ impl One {
 pub(crate) fn run(common: &Common) -> Outcome<()> {
     let texts = Texts::open(common.texts.as_deref(), &BOOKS)?;
     texts.say();
-    let (rest, test) = texts.all[0].corpus.split(0.1)?;
-    let (training, validation) = rest.split(1.0 / 9.0)?;
+    let [training, validation, test] = texts.all[0].parts()?;
     let others = |books: usize| texts.all[1..books].iter().map(|text| &text.corpus);
     let lesson = |parts: Vec<&Corpus>, epochs| -> Outcome<Lesson> {
         Ok(Lesson { text: Corpus::join(parts)?, epochs: common.epochs.unwrap_or(epochs) })

@@ -19,6 +19,17 @@ pub(crate) struct Lesson {
     pub(crate) epochs: usize,
 }
 
+/// How many characters are read in all.
+pub(crate) fn characters(lessons: &[Lesson]) -> usize {
+    lessons.iter().map(|lesson| lesson.epochs * lesson.text.len()).sum()
+}
+
+/// For the name of a run: `2 x 1000 then 1 x 500`.
+pub(crate) fn plan(lessons: &[Lesson]) -> String {
+    let each: Vec<String> = lessons.iter().map(|l| format!("{} x {}", l.epochs, l.text.len())).collect();
+    each.join(" then ")
+}
+
 /// What is measured on the way.
 #[derive(Clone, Default)]
 pub(crate) struct Measures {
@@ -87,7 +98,7 @@ fn train<O: Optimizer<Model>>(
         so_far.restore(&found)?;
     }
     let all: usize = lessons.iter().map(|lesson| lesson.epochs).sum();
-    let tokens = |lessons: &[Lesson]| lessons.iter().map(|l| l.epochs * l.text.len()).sum::<usize>() as f64;
+    let in_all = characters(lessons) as f64;
     let mut last_kept = Instant::now();
     let mut before = 0;
     for (i, lesson) in lessons.iter().enumerate() {
@@ -97,14 +108,14 @@ fn train<O: Optimizer<Model>>(
         let goes_on = so_far.report.tokens > 0 && done < lesson.epochs;
         let mut in_hand = if goes_on { Some(batches.from(&so_far.place)?) } else { None };
         for epoch in before + done..before + lesson.epochs {
-            let read = tokens(&lessons[..i]) + ((epoch - before) * lesson.text.len()) as f64;
+            let read = characters(&lessons[..i]) + (epoch - before) * lesson.text.len();
             let mut windows = in_hand.take().unwrap_or_else(|| batches.epoch());
             while let Some(batch) = windows.next() {
                 so_far.report += engine.train_batch(&batch)?;
                 if let Some(average) = &mut so_far.average {
                     average.add(engine.model())?;
                 }
-                watch.is_at((read + so_far.report.tokens as f64) / tokens(lessons), || {
+                watch.is_at((read + so_far.report.tokens) as f64 / in_all, || {
                     format!("epoch {} of {all}, perplexity {:.3}", epoch + 1, so_far.report.perplexity())
                 });
                 let stopped = watch.is_stopped();

@@ -80,8 +80,7 @@ impl Recipe {
         }
     }
 
-    /// Two layers that are to be good on text they have not seen: with small batches, which takes as long and learns several times as
-    /// much of a text as 64 rows of 100 steps do.
+    /// Two layers that are to be good on text they have not seen; in small batches, as there is not much to read.
     pub(crate) fn for_new_text(hidden: usize, seed: u64, threads: usize) -> Self {
         Recipe {
             hidden,

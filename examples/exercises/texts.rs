@@ -15,6 +15,15 @@ pub(crate) struct Text {
     pub(crate) corpus: Corpus,
 }
 
+impl Text {
+    /// What is trained on, the tenth that is validated on, and the last one, which is tested on.
+    pub(crate) fn parts(&self) -> Outcome<[Corpus; 3]> {
+        let (rest, test) = self.corpus.split(0.1)?;
+        let (training, validation) = rest.split(1.0 / 9.0)?;
+        Ok([training, validation, test])
+    }
+}
+
 /// The texts of an exercise, all with the vocabulary of the first.
 pub(crate) struct Texts {
     pub(crate) all: Vec<Text>,
