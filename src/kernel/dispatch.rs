@@ -71,6 +71,17 @@ fn level() -> Level {
     *LEVEL.get_or_init(|| best().min(allowed(std::env::var("DEEP_RNN_SIMD").ok().as_deref())))
 }
 
+/// Whether there are 32 registers of 64 bytes.
+pub(super) fn is_wide() -> bool {
+    match level() {
+        Level::Baseline => false,
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        Level::Avx2 => false,
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        Level::Avx512 => true,
+    }
+}
+
 /// Whether a lower level was asked for than the best there is.
 #[cfg(feature = "amx")]
 pub(crate) fn is_lowered() -> bool {

@@ -184,11 +184,11 @@ impl<T: Tiled> Job for AtLevel<T> {
         // Columns of a tile: 4 registers of 64 bytes, 2 of 32, or 2 of 16.
         match (size_of::<T::Elem>(), WIDE, FUSED) {
             (4, true, _) => self.0.tiled::<64, 64, 6, FUSED>(),
-            (4, false, true) => self.0.tiled::<16, 64, 6, FUSED>(),
-            (4, false, false) => self.0.tiled::<8, 64, 4, FUSED>(),
+            (4, false, true) => self.0.tiled::<16, 16, 6, FUSED>(),
+            (4, false, false) => self.0.tiled::<8, 16, 4, FUSED>(),
             (_, true, _) => self.0.tiled::<32, 32, 6, FUSED>(),
-            (_, false, true) => self.0.tiled::<8, 32, 6, FUSED>(),
-            (_, false, false) => self.0.tiled::<4, 32, 4, FUSED>(),
+            (_, false, true) => self.0.tiled::<8, 8, 6, FUSED>(),
+            (_, false, false) => self.0.tiled::<4, 8, 4, FUSED>(),
         }
     }
 }

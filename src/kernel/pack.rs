@@ -1,20 +1,20 @@
-//! The right operand of a product, packed: cut into panels of 256 bytes of columns, each stored as one run of memory.
+//! The right operand of a product, packed: cut into panels of some columns, each stored as one run of memory.
 
 use std::ops::Range;
 
-use super::dispatch::{Job, dispatch};
+use super::dispatch::{Job, dispatch, is_wide};
 use super::matmul::round;
 use super::operands::Operands;
 use super::threads::{self, Divisible, divide};
 use crate::Float;
 
-/// Columns of a panel.
-const fn panel_width<F>() -> usize {
-    256 / size_of::<F>()
+/// Columns of a panel: those of a tile, since a part of a wider one would lie a line in so many, which fall into a part of L1 only.
+fn panel_width<F>() -> usize {
+    if is_wide() { 256 / size_of::<F>() } else { 64 / size_of::<F>() }
 }
 
 /// The length of the memory for a packed `[k, n]` operand.
-pub(crate) const fn packed_len<F>(k: usize, n: usize) -> usize {
+pub(crate) fn packed_len<F>(k: usize, n: usize) -> usize {
     n.div_ceil(panel_width::<F>()).saturating_mul(panel_width::<F>()).saturating_mul(k)
 }
 
@@ -185,7 +185,12 @@ impl<F: Float> Job for &mut Pack<'_, F> {
     type Output = ();
     #[inline(always)]
     fn run<const FUSED: bool, const WIDE: bool>(self) {
-        if size_of::<F>() == 4 { self.fill::<64>() } else { self.fill::<32>() }
+        match (size_of::<F>(), WIDE) {
+            (4, true) => self.fill::<64>(),
+            (4, false) => self.fill::<16>(),
+            (_, true) => self.fill::<32>(),
+            (_, false) => self.fill::<8>(),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The order in which a product goes over its operands: blocks of the inner dimension, panels, columns of a tile, rows.
 
-use super::tile::{Ahead, edge, prefetch};
+use super::tile::{Ahead, edge, line, prefetch};
 use crate::Float;
 
 /// The inner dimension is done in blocks of this: a panel's block stays in L2.
@@ -101,10 +101,9 @@ pub(super) fn block<
                 // The panel after this one, a quarter with each tile; and the rows of C that come next.
                 let ahead = &next[tile.min(3) * (depth * WIDTH / 4)..][..depth * WIDTH / 4];
                 for i in 0..ROWS {
-                    for to_come in
-                        c.get((rows + i) * ldc..).unwrap_or_default().chunks(WIDTH / 4).take(COLS * 4 / WIDTH)
-                    {
-                        prefetch(&to_come[0]);
+                    let to_come = c.get((rows + i) * ldc..).unwrap_or_default();
+                    for line in to_come.chunks(line::<F>()).take(COLS.div_ceil(line::<F>())) {
+                        prefetch(&line[0]);
                     }
                 }
                 let b = Ahead { panel, from: column - j * WIDTH, soon, next: ahead };

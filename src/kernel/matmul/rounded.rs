@@ -9,7 +9,7 @@ use super::super::dispatch::{Job, dispatch};
 use super::super::pack::Packed;
 use super::blocks::{DEPTH, PACKED_ROWS, pack_left, rows_of_tile};
 use super::terms::{Block, Blocks, TERMS};
-use super::tile::prefetch;
+use super::tile::{line, prefetch};
 use super::{AtLevel, Product, Tiled, Transposed};
 use crate::Float;
 
@@ -17,17 +17,13 @@ use crate::Float;
 const ROWS: usize = 3;
 /// Rows of the result that go through all terms of a panel together.
 const TOGETHER: usize = 48;
-/// Columns of a panel.
-const WIDTH: usize = 64;
-/// Numbers of a cache line.
-const LINE: usize = 16;
 
 /// Operands nearer to 0 count as 0: 2⁻⁵⁵. Products of the others are multiples of 2⁻¹²⁴, and so are their sums, none of which can
 /// then be denormal.
 const SMALLEST: u32 = (127 - 55) << 23;
 
 /// 32 terms of a panel, two by two.
-type Terms = [[[f32; WIDTH]; 2]; TERMS / 2];
+type Terms<const WIDTH: usize> = [[[f32; WIDTH]; 2]; TERMS / 2];
 
 /// The nearest bfloat16 number, of two equally near ones the even one; NaN stays.
 #[inline(always)]
@@ -65,7 +61,7 @@ struct Rounded<T>(T);
 impl Tiled for Rounded<Product<'_, f32>> {
     type Elem = f32;
     #[inline(always)]
-    fn tiled<const COLS: usize, const W: usize, const R: usize, const FUSED: bool>(self) {
+    fn tiled<const COLS: usize, const WIDTH: usize, const R: usize, const FUSED: bool>(self) {
         let Product { start, c, ldc, a, lda, m, b } = self.0;
         // All rows panel by panel, since a panel fits L2 and all of them may not.
         for column in (0..b.n).step_by(WIDTH) {
@@ -79,7 +75,7 @@ impl Tiled for Rounded<Product<'_, f32>> {
                     }
                 }
                 let rows = Rows { numbers: &a[top * lda..], apart: lda };
-                add_panel::<_, COLS, FUSED, false>(Part { c, ldc, used }, m, &rows, b, column, (0, b.k));
+                add_panel::<_, COLS, WIDTH, FUSED, false>(Part { c, ldc, used }, m, &rows, b, column, (0, b.k));
             }
         }
     }
@@ -89,7 +85,7 @@ impl Tiled for Rounded<Transposed<'_, f32>> {
     type Elem = f32;
     /// The terms are taken from the end, 32 by 32.
     #[inline(always)]
-    fn tiled<const COLS: usize, const W: usize, const R: usize, const FUSED: bool>(self) {
+    fn tiled<const COLS: usize, const WIDTH: usize, const R: usize, const FUSED: bool>(self) {
         let Transposed(Product { c, ldc, a, lda, m, b, .. }, memory) = self.0;
         for top in (0..m).step_by(PACKED_ROWS) {
             let m = PACKED_ROWS.min(m - top);
@@ -103,7 +99,7 @@ impl Tiled for Rounded<Transposed<'_, f32>> {
                 for column in (0..b.n).step_by(WIDTH) {
                     let c = &mut c[top * ldc + column..];
                     let part = Part { c, ldc, used: WIDTH.min(b.n - column) };
-                    add_panel::<_, COLS, FUSED, true>(part, m, &left, b, column, (first, depth));
+                    add_panel::<_, COLS, WIDTH, FUSED, true>(part, m, &left, b, column, (first, depth));
                 }
                 end = first;
             }
@@ -154,7 +150,7 @@ impl Left for Rows<'_> {
     fn ask<const R: usize>(&self, row: usize, last: Block) {
         for i in 0..R {
             let next = self.numbers.get((row + i) * self.apart + last.term + TERMS..).unwrap_or_default();
-            for line in next.chunks(LINE).take(2 * TERMS / LINE) {
+            for line in next.chunks(line::<f32>()).take(2 * TERMS / line::<f32>()) {
                 prefetch(&line[0]);
             }
         }
@@ -210,7 +206,7 @@ struct Part<'a> {
 
 /// Adds to `m` rows what `depth` terms, from row `from` of the right operand on, give to the columns of the panel at `column`.
 #[inline(always)]
-fn add_panel<A: Left, const COLS: usize, const FUSED: bool, const BACK: bool>(
+fn add_panel<A: Left, const COLS: usize, const WIDTH: usize, const FUSED: bool, const BACK: bool>(
     mut part: Part<'_>,
     m: usize,
     left: &A,
@@ -225,7 +221,7 @@ fn add_panel<A: Left, const COLS: usize, const FUSED: bool, const BACK: bool>(
         let block = blocks.get(i);
         if !block.is_full() {
             let padded = pad(panel, block);
-            add_blocks::<A, COLS, FUSED, _>(&mut part, m, left, [(block, &padded)], &[]);
+            add_blocks::<A, COLS, WIDTH, FUSED, _>(&mut part, m, left, [(block, &padded)], &[]);
             i += 1;
             continue;
         }
@@ -237,11 +233,11 @@ fn add_panel<A: Left, const COLS: usize, const FUSED: bool, const BACK: bool>(
         let ahead = &ahead[..ahead.len().min(2 * TERMS * WIDTH)];
         match (terms[0].first_chunk(), terms[1].first_chunk()) {
             (Some(one), Some(other)) if i + 1 < blocks.len() && next.is_full() => {
-                add_blocks::<A, COLS, FUSED, _>(&mut part, m, left, [(block, one), (next, other)], ahead);
+                add_blocks::<A, COLS, WIDTH, FUSED, _>(&mut part, m, left, [(block, one), (next, other)], ahead);
                 i += 2;
             }
             (Some(one), _) => {
-                add_blocks::<A, COLS, FUSED, _>(&mut part, m, left, [(block, one)], ahead);
+                add_blocks::<A, COLS, WIDTH, FUSED, _>(&mut part, m, left, [(block, one)], ahead);
                 i += 1;
             }
             (None, _) => unreachable!("a full block has all its rows"),
@@ -251,17 +247,17 @@ fn add_panel<A: Left, const COLS: usize, const FUSED: bool, const BACK: bool>(
 
 /// Adds one block of terms, or two in turn while the tile is in L1, to `m` rows, and asks for the numbers `ahead`.
 #[inline(always)]
-fn add_blocks<A: Left, const COLS: usize, const FUSED: bool, const N: usize>(
+fn add_blocks<A: Left, const COLS: usize, const WIDTH: usize, const FUSED: bool, const N: usize>(
     part: &mut Part<'_>,
     m: usize,
     left: &A,
-    blocks: [(Block, &Terms); N],
+    blocks: [(Block, &Terms<WIDTH>); N],
     ahead: &[f32],
 ) {
     let (tiles, mut row) = (m.div_ceil(ROWS), 0);
     let mut ahead = ahead.chunks((ahead.len() / tiles).max(1));
     for tile in 0..tiles {
-        for line in ahead.next().unwrap_or_default().chunks(LINE) {
+        for line in ahead.next().unwrap_or_default().chunks(line::<f32>()) {
             prefetch(&line[0]);
         }
         let rows = rows_of_tile(m, tiles, tile);
@@ -269,7 +265,7 @@ fn add_blocks<A: Left, const COLS: usize, const FUSED: bool, const N: usize>(
         for (block, terms) in blocks {
             macro_rules! tile {
                 ($($r:literal)*) => { match rows {
-                    $( $r => part.add::<$r, COLS, FUSED, _>(row, &left.columns::<$r>(row, block), terms), )*
+                    $( $r => part.add::<$r, COLS, WIDTH, FUSED, _>(row, &left.columns::<$r>(row, block), terms), )*
                     _ => unreachable!("a tile has 1 to 3 rows"),
                 } };
             }
@@ -281,7 +277,7 @@ fn add_blocks<A: Left, const COLS: usize, const FUSED: bool, const N: usize>(
 
 /// The rows of a block, then zeros.
 #[inline(never)]
-fn pad(panel: &[f32], block: Block) -> Terms {
+fn pad<const WIDTH: usize>(panel: &[f32], block: Block) -> Terms<WIDTH> {
     let mut terms = [[[0.0; WIDTH]; 2]; TERMS / 2];
     let rows = 2 * block.pairs * WIDTH;
     let numbers = &panel[block.row * WIDTH..];
@@ -293,15 +289,15 @@ fn pad(panel: &[f32], block: Block) -> Terms {
 impl Part<'_> {
     /// Adds the terms to `R` rows, some columns at a time.
     #[inline(always)]
-    fn add<const R: usize, const COLS: usize, const FUSED: bool, A: Columns<R>>(
+    fn add<const R: usize, const COLS: usize, const WIDTH: usize, const FUSED: bool, A: Columns<R>>(
         &mut self,
         row: usize,
         a: &A,
-        terms: &Terms,
+        terms: &Terms<WIDTH>,
     ) {
         let Part { c, ldc, used } = self;
         for from in (0..*used).step_by(COLS) {
-            let sums = sums::<R, COLS, FUSED, A>(a, terms, from / COLS);
+            let sums = sums::<R, COLS, WIDTH, FUSED, A>(a, terms, from / COLS);
             for (i, sums) in sums.iter().enumerate() {
                 let c = &mut c[(row + i) * *ldc + from..];
                 if *used - from >= COLS {
@@ -316,21 +312,21 @@ impl Part<'_> {
 
 /// The sums of the even terms plus those of the odd ones.
 #[inline(always)]
-fn sums<const R: usize, const COLS: usize, const FUSED: bool, A: Columns<R>>(
+fn sums<const R: usize, const COLS: usize, const WIDTH: usize, const FUSED: bool, A: Columns<R>>(
     a: &A,
-    terms: &Terms,
+    terms: &Terms<WIDTH>,
     group: usize,
 ) -> [[f32; COLS]; R] {
     let (mut even, mut odd) = ([[0.0; COLS]; R], [[0.0; COLS]; R]);
     for (pair, b) in terms.iter().enumerate() {
-        term::<R, COLS, FUSED>(&mut even, a.column(pair, 0), &b[0], group);
-        term::<R, COLS, FUSED>(&mut odd, a.column(pair, 1), &b[1], group);
+        term::<R, COLS, WIDTH, FUSED>(&mut even, a.column(pair, 0), &b[0], group);
+        term::<R, COLS, WIDTH, FUSED>(&mut odd, a.column(pair, 1), &b[1], group);
     }
     std::array::from_fn(|i| std::array::from_fn(|j| even[i][j] + odd[i][j]))
 }
 
 #[inline(always)]
-fn term<const R: usize, const COLS: usize, const FUSED: bool>(
+fn term<const R: usize, const COLS: usize, const WIDTH: usize, const FUSED: bool>(
     sums: &mut [[f32; COLS]; R],
     a: [f32; R],
     b: &[f32; WIDTH],

@@ -45,6 +45,11 @@ pub(super) fn edge<
     }
 }
 
+/// Numbers of a cache line.
+pub(super) const fn line<F>() -> usize {
+    64 / size_of::<F>()
+}
+
 /// Asks for the cache line of `number`, to be in L2 when it is needed. Processors read ahead by themselves, but stop at
 /// the end of each page, and of an operand larger than L2 they do so too late.
 #[inline(always)]
@@ -124,9 +129,12 @@ fn step<F: Float, const R: usize, const COLS: usize, const FUSED: bool>(
     next: &[F],
 ) {
     let (b, soon) = (&b[..COLS], &soon[..COLS]);
-    prefetch(&next[0]);
-    for line in soon.chunks(64 / size_of::<F>()) {
-        prefetch_near(&line[0]);
+    // Of a panel of single lines, the processor reads ahead by itself.
+    if COLS > line::<F>() {
+        prefetch(&next[0]);
+        for line in soon.chunks(line::<F>()) {
+            prefetch_near(&line[0]);
+        }
     }
     for i in 0..R {
         for j in 0..COLS {
