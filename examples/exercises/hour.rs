@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use deep_rnn::Error;
 use deep_rnn::custom::Params;
 use deep_rnn::files::save;
 use deep_rnn::text::Corpus;
@@ -10,26 +11,24 @@ use serde_json::{Value, json};
 use crate::args::Common;
 use crate::ensemble::{self, Dynamic};
 use crate::lab::{Lab, Outcome, Run, Watch};
-use crate::learn::{Learned, Lesson, Measures, characters, learn, plan};
+use crate::learn::{Learned, Lesson, Measures, characters, learn, learn_on, plan};
 use crate::picture::{Curve, Titles, curves};
-use crate::recipe::{Kind, Method, Recipe};
+use crate::recipe::{Method, Recipe};
 use crate::table::Table;
 use crate::texts::{BOOKS, Texts};
 
-/// The networks whose probabilities are averaged. Each learns on a thread of its own.
-const CELLS: [Kind; 2] = [Kind::Gru, Kind::Lstm];
-const DROPOUT: f64 = 0.3;
-/// Larger batches than for less to read: what small ones gain in updates is gone after some millions of characters.
-const ROWS: usize = 64;
-const STEPS: usize = 100;
-const RATE: f64 = 3e-3;
+/// Networks whose probabilities are averaged. Each learns on a thread of its own.
+const NETWORKS: u64 = 2;
+const DROPOUT: f64 = 0.25;
 const AVERAGE: f64 = 0.998;
-/// The first so many books are read.
-const READ: usize = 4;
+/// The first so many books are read: all but Shakespeare.
+const READ: usize = 3;
 /// Those of the author whose end is held out: they are read last, the book itself twice as often as the other.
 const OWN: usize = 2;
-const EPOCHS_OF_ALL: usize = 4;
-const EPOCHS_OF_OWN: usize = 9;
+const EPOCHS_OF_ALL: usize = 7;
+const EPOCHS_OF_OWN: usize = 5;
+/// For what is read when nothing is left to choose.
+const RATE_AT_LAST: f64 = 5e-4;
 /// η and λ of dynamic evaluation that are tried on the validation part.
 const RULES: [(f64, f64); 4] = [(0.05, 0.0), (0.1, 0.0), (0.1, 0.003), (0.2, 0.003)];
 
@@ -37,6 +36,8 @@ const RULES: [(f64, f64); 4] = [(0.05, 0.0), (0.1, 0.0), (0.1, 0.003), (0.2, 0.0
 struct One {
     recipes: Vec<Recipe>,
     lessons: Vec<Lesson>,
+    /// What is read when nothing is left to choose: as the last lesson, with the tenth that was validated on.
+    at_last: Lesson,
     /// The tenth of the book that is validated on, and the one that is tested on.
     parts: [Corpus; 2],
     at_a_time: usize,
@@ -44,20 +45,28 @@ struct One {
     folder: PathBuf,
 }
 
+/// A network as it was chosen, and when it has read on.
+struct Member {
+    chosen: Learned,
+    at_last: Learned,
+}
+
 impl Run for One {
     fn name(&self) -> String {
         let recipes: Vec<String> = self.recipes.iter().map(Recipe::name).collect();
-        format!("{}; {}", plan(&self.lessons), recipes.join("; "))
+        let all = [&self.lessons[..], std::slice::from_ref(&self.at_last)].concat();
+        format!("{}, Adam {RATE_AT_LAST}; {}", plan(&all), recipes.join("; "))
     }
 
     fn seconds(&self) -> Outcome<f64> {
+        let all = characters(&self.lessons) + characters(std::slice::from_ref(&self.at_last));
         let mut seconds = 0.0;
         for round in self.recipes.chunks(self.at_a_time) {
             let mut slowest: f64 = 0.0;
             for recipe in round {
                 slowest = slowest.max(recipe.seconds_a_token(self.lessons[0].text.vocab().len())?);
             }
-            seconds += slowest * characters(&self.lessons) as f64;
+            seconds += slowest * all as f64;
         }
         Ok(seconds)
     }
@@ -65,34 +74,54 @@ impl Run for One {
     fn make(&self, watch: &Watch<'_>) -> Outcome<Option<Value>> {
         let Some(members) = self.members(watch)? else { return Ok(None) };
         for (i, member) in members.iter().enumerate() {
-            save(&member.model, self.folder.join(format!("network-{}.safetensors", i + 1)))?;
+            save(&member.at_last.model, self.folder.join(format!("network-{}.safetensors", i + 1)))?;
         }
-        let on = |part: &Corpus| self.each(|i| Ok(ensemble::still(&members[i].model, part)?));
-        let [validation, test] = [on(&self.parts[0])?, on(&self.parts[1])?];
+        let on = |pick: fn(&Member) -> &Learned, part: &Corpus| {
+            self.each(|i| Ok(ensemble::still(&pick(&members[i]).model, part)?))
+        };
+        let [validation, test] = &self.parts;
+        let (validation, test) =
+            (on(|m| &m.chosen, validation)?, [on(|m| &m.chosen, test)?, on(|m| &m.at_last, test)?]);
+        let alone = |probabilities: &Vec<f64>| ensemble::perplexity(std::slice::from_ref(probabilities));
+        let member = |i: usize| {
+            let Member { chosen, at_last } = &members[i];
+            let seconds = |learned: &Learned| learned.epochs.last().map_or(0.0, |epoch| epoch.seconds);
+            json!({
+                "validation": alone(&validation[i]),
+                "test": alone(&test[0][i]),
+                "at last": alone(&test[1][i]),
+                "seconds": seconds(chosen) + seconds(at_last),
+                "curve": chosen.epochs.iter().map(|epoch| json!([epoch.seconds, epoch.measured])).collect::<Vec<_>>(),
+            })
+        };
         Ok(Some(json!({
-            "members": validation.iter().zip(&test).zip(&members).map(|((v, t), member)| json!({
-                "validation": ensemble::perplexity(std::slice::from_ref(v)),
-                "test": ensemble::perplexity(std::slice::from_ref(t)),
-                "curve": member.epochs.iter().map(|epoch| json!([epoch.seconds, epoch.measured])).collect::<Vec<_>>(),
-            })).collect::<Vec<_>>(),
+            "members": (0..members.len()).map(member).collect::<Vec<_>>(),
             "validation": ensemble::perplexity(&validation),
-            "test": ensemble::perplexity(&test),
+            "test": ensemble::perplexity(&test[0]),
+            "at last": ensemble::perplexity(&test[1]),
             "dynamic": self.dynamic(&members)?,
         })))
     }
 }
 
 impl One {
-    /// The networks, each with the weights that were best on the validation part.
-    fn members(&self, watch: &Watch<'_>) -> Outcome<Option<Vec<Learned>>> {
+    /// The networks, first each with the weights that were best on the validation part.
+    fn members(&self, watch: &Watch<'_>) -> Outcome<Option<Vec<Member>>> {
         let measures = Measures { texts: self.parts.to_vec(), every: 1, choose: true };
-        let rounds = self.recipes.len().div_ceil(self.at_a_time);
-        let learned = self.each(|i| {
-            let (share, round) = (1.0 / rounds as f64, i / self.at_a_time);
-            let part = watch.part(&i.to_string(), round as f64 * share, share);
-            learn(&self.recipes[i], &self.lessons, &measures, &part)
+        let rounds = self.recipes.len().div_ceil(self.at_a_time) as f64;
+        let chars = [characters(&self.lessons), characters(std::slice::from_ref(&self.at_last))].map(|n| n as f64);
+        let first = chars[0] / (chars[0] + chars[1]);
+        let members = self.each(|i| {
+            let from = (i / self.at_a_time) as f64 / rounds;
+            let (recipe, part) = (&self.recipes[i], watch.part(&i.to_string(), from, first / rounds));
+            let Some(chosen) = learn(recipe, &self.lessons, &measures, &part)? else { return Ok(None) };
+            let slow = Recipe { method: Method::Adam { lr: RATE_AT_LAST }, average: 0.0, ..recipe.clone() };
+            let part = watch.part(&format!("{i}, at last"), from + first / rounds, (1.0 - first) / rounds);
+            let lesson = std::slice::from_ref(&self.at_last);
+            let at_last = learn_on(chosen.model.clone(), &slow, lesson, &Measures::default(), &part)?;
+            Ok(at_last.map(|at_last| Member { chosen, at_last }))
         })?;
-        Ok(learned.into_iter().collect())
+        Ok(members.into_iter().collect())
     }
 
     /// For each network, as many at a time as there are threads.
@@ -112,26 +141,26 @@ impl One {
         Ok(all)
     }
 
-    /// With weights that go on learning from the text they are tested on, by the rule that is best on the validation part; on the test part
-    /// after they have read that.
-    fn dynamic(&self, members: &[Learned]) -> Outcome<Value> {
+    /// With weights that go on learning from the text they are tested on, by the rule that is best on the validation part for networks that
+    /// have not read it.
+    fn dynamic(&self, members: &[Member]) -> Outcome<Value> {
         let last = &self.lessons[self.lessons.len() - 1];
-        let prepared = self.each(|i| Ok(Dynamic::new(&self.recipes[i], &members[i].model, &last.text)?))?;
-        // Of the last so many characters of a text.
-        let on = |(eta, lambda): (f64, f64), text: &Corpus, last: usize| -> Outcome<f64> {
-            Ok(ensemble::perplexity(&self.each(|i| {
-                let mut probabilities = prepared[i].probabilities(eta, lambda, text)?;
-                Ok(probabilities.split_off(probabilities.len() - last))
-            })?))
+        let prepare = |pick: fn(&Member) -> &Learned| {
+            self.each(|i| Ok(Dynamic::new(&self.recipes[i], &pick(&members[i]).model, &last.text)?))
+        };
+        let [chosen, at_last] = [prepare(|m| &m.chosen)?, prepare(|m| &m.at_last)?];
+        let on = |prepared: &[Dynamic], (eta, lambda): (f64, f64), part: &Corpus| -> Outcome<f64> {
+            Ok(ensemble::perplexity(&self.each(|i| Ok(prepared[i].probabilities(eta, lambda, part)?))?))
         };
         let [validation, test] = &self.parts;
         let mut tried = Vec::new();
         for rule in RULES {
-            tried.push((on(rule, validation, validation.len() - 1)?, rule));
+            tried.push((on(&chosen, rule, validation)?, rule));
         }
-        let both = Corpus::join([validation, test])?;
         let best = tried.iter().min_by(|a, b| a.0.total_cmp(&b.0)).ok_or("no rule was tried")?;
-        Ok(json!({ "tried": tried, "rule": best.1, "validation": best.0, "test": on(best.1, &both, test.len() - 1)? }))
+        let (validation, rule) = *best;
+        let test = [on(&chosen, rule, test)?, on(&at_last, rule, test)?];
+        Ok(json!({ "tried": tried, "rule": rule, "validation": validation, "test": test[0], "at last": test[1] }))
     }
 }
 
@@ -139,55 +168,54 @@ pub(crate) fn run(common: &Common) -> Outcome<()> {
     let texts = Texts::open(common.texts.as_deref(), &BOOKS)?;
     texts.say();
     let [training, validation, test] = texts.all[0].parts()?;
-    let others = |books: usize| texts.all[1..books].iter().map(|text| &text.corpus);
-    let lesson = |parts: Vec<&Corpus>, epochs| -> Outcome<Lesson> {
-        Ok(Lesson { text: Corpus::join(parts)?, epochs: common.epochs.unwrap_or(epochs) })
+    let with = |books: usize, book: &[&Corpus]| {
+        Corpus::join(texts.all[1..books].iter().map(|text| &text.corpus).chain(book.iter().copied()))
     };
-    let lessons = vec![
-        lesson(others(READ).chain([&training]).collect(), EPOCHS_OF_ALL)?,
-        lesson(others(OWN).chain([&training, &training]).collect(), EPOCHS_OF_OWN)?,
-    ];
-    let recipe = |(seed, kind)| Recipe {
-        kind,
+    let lesson = |text: Corpus, epochs| Lesson { text, epochs: common.epochs.unwrap_or(epochs) };
+    let lessons =
+        vec![lesson(with(READ, &[&training])?, EPOCHS_OF_ALL), lesson(with(OWN, &[&training; 2])?, EPOCHS_OF_OWN)];
+    let at_last = lesson(with(OWN, &[&training, &validation, &training, &validation])?, 1);
+    let recipe = |seed| Recipe {
         dropout: DROPOUT,
         average: AVERAGE,
-        method: Method::Adam { lr: RATE },
-        rows: ROWS,
-        steps: STEPS,
         ..Recipe::for_new_text(common.hidden.unwrap_or(512), seed, 1)
     };
-    let recipes: Vec<Recipe> = common.seeds(CELLS.len() as u64).zip(CELLS.into_iter().cycle()).map(recipe).collect();
-    let mut networks = Vec::new();
-    for recipe in &recipes {
-        let parameters = recipe.model(training.vocab().len())?.num_params();
-        networks.push(format!("{}, {parameters} parameters", recipe.network_name()));
-    }
-    let mut lab = Lab::open(&common.folder("hour"))?;
-    let parts = [validation, test];
-    let folder = common.folder("hour");
-    let Some(results) = lab.all(&[One { recipes, lessons, parts, at_a_time: common.threads, folder }])? else {
-        return Ok(());
+    let recipes: Vec<Recipe> = common.seeds(NETWORKS).map(recipe).collect();
+    let vocabulary = training.vocab().len();
+    let name = |recipe: &Recipe| {
+        let parameters = recipe.model(vocabulary)?.num_params();
+        Ok::<_, Error>(format!("{}, {parameters} parameters, seed {}", recipe.network_name(), recipe.seed))
     };
+    let networks = recipes.iter().map(name).collect::<Result<Vec<_>, _>>()?;
+    let (folder, parts) = (common.folder("hour"), [validation, test]);
+    let mut lab = Lab::open(&folder)?;
+    let one = One { recipes, lessons, at_last, parts, at_a_time: common.threads, folder };
+    let Some(results) = lab.all(&[one])? else { return Ok(()) };
     let result = &results[0];
 
-    println!("The last tenth of {}; {}\n", texts.all[0].name, common.machine(1));
-    let head = ["", "minutes of training", "perplexity on the tenth before", "on the last tenth", "bits a character"];
+    println!("The last tenth of {}; {}\n", texts.all[0].name, common.machine(networks.len()));
+    let head = [
+        "",
+        "minutes of training",
+        "perplexity on the tenth before",
+        "on the last tenth",
+        "having read the tenth before too",
+        "bits a character",
+    ];
     let mut table = Table::new(head);
-    let mut row = |name: String, seconds: Option<f64>, of: &Value| {
-        let minutes = seconds.map_or("-".into(), |seconds| format!("{:.1}", seconds / 60.0));
-        let [validation, test] = ["validation", "test"].map(|part| of[part].as_f64().unwrap_or(f64::NAN));
-        table.row([name, minutes, format!("{validation:.3}"), format!("{test:.3}"), format!("{:.3}", test.log2())]);
+    let mut row = |name: String, of: &Value| {
+        let minutes = of["seconds"].as_f64().map_or("-".into(), |seconds| format!("{:.1}", seconds / 60.0));
+        let figures = ["validation", "test", "at last"].map(|part| of[part].as_f64().unwrap_or(f64::NAN));
+        let bits = format!("{:.3}", figures[2].log2());
+        table.row([name, minutes].into_iter().chain(figures.map(|figure| format!("{figure:.3}"))).chain([bits]));
     };
     let members = result["members"].as_array().cloned().unwrap_or_default();
-    for (i, member) in members.iter().enumerate() {
-        let seconds = member["curve"].as_array().and_then(|curve| curve.last()?[0].as_f64());
-        row(networks[i].clone(), seconds, member);
+    for (name, member) in networks.into_iter().zip(&members) {
+        row(name, member);
     }
-    row("the mean of their probabilities".into(), None, result);
+    row("the mean of their probabilities".into(), result);
     let rule = &result["dynamic"]["rule"];
-    let name =
-        format!("and learning from the tenth before, and while it is tested (rate {}, back {})", rule[0], rule[1]);
-    row(name, None, &result["dynamic"]);
+    row(format!("and learning while it is tested (rate {}, back {})", rule[0], rule[1]), &result["dynamic"]);
     println!("{table}");
     println!(
         "All choices are by the tenth before the last: the weights of the best epoch, and how fast they go on learning.\n"
@@ -198,7 +226,7 @@ pub(crate) fn run(common: &Common) -> Outcome<()> {
         for (j, part) in ["the tenth before", "the last tenth"].into_iter().enumerate() {
             let points = member["curve"].as_array().into_iter().flatten();
             let points = points.filter_map(|point| Some((point[0].as_f64()? / 60.0, point[1][j].as_f64()?))).collect();
-            all.push(Curve { name: format!("{}, {part}", CELLS[i % CELLS.len()].name()), points });
+            all.push(Curve { name: format!("network {}, {part}", i + 1), points });
         }
     }
     let picture = lab.file("hour.svg");

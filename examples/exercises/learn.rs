@@ -58,14 +58,24 @@ pub(crate) struct Learned {
     pub(crate) epochs: Vec<Epoch>,
 }
 
-/// Trains; nothing, if it was stopped.
+/// Trains a new network; nothing, if it was stopped.
 pub(crate) fn learn(
     recipe: &Recipe,
     lessons: &[Lesson],
     measures: &Measures,
     watch: &Watch<'_>,
 ) -> Outcome<Option<Learned>> {
-    let model = recipe.model(lessons[0].text.vocab().len())?;
+    learn_on(recipe.model(lessons[0].text.vocab().len())?, recipe, lessons, measures, watch)
+}
+
+/// As [`learn`], from these weights on.
+pub(crate) fn learn_on(
+    model: Model,
+    recipe: &Recipe,
+    lessons: &[Lesson],
+    measures: &Measures,
+    watch: &Watch<'_>,
+) -> Outcome<Option<Learned>> {
     let mut updates = 0;
     for lesson in lessons {
         updates +=
