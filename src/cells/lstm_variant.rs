@@ -328,7 +328,7 @@ impl<K: LstmForm> PerUnit for LstmVariant<K> {
     }
 
     #[inline(always)]
-    fn forward_block<F: Float, const FUSED: bool>(
+    fn forward_block<F: Float, const UNITS: usize, const FUSED: bool>(
         &self,
         weights: &<K::Weights<F> as Lanes<F>>::Block,
         x: &<K::X<F> as Lanes<F>>::Block,

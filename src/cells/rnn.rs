@@ -95,7 +95,7 @@ impl Pointwise for RnnGates {
     }
 
     #[inline(always)]
-    fn forward_block<F: Float, const FUSED: bool>(
+    fn forward_block<F: Float, const UNITS: usize, const FUSED: bool>(
         &self,
         x: &[[F; 16]; 1],
         u: &[[F; 16]; 1],

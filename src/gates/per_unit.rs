@@ -138,7 +138,7 @@ pub trait PerUnit: Clone + Debug + Send + Sync {
 
     /// As [`Pointwise::forward_block`].
     #[inline(always)]
-    fn forward_block<F: Float, const FUSED: bool>(
+    fn forward_block<F: Float, const UNITS: usize, const FUSED: bool>(
         &self,
         weights: &<Self::Weights<F> as Lanes<F>>::Block,
         x: &<Self::X<F> as Lanes<F>>::Block,
@@ -146,7 +146,7 @@ pub trait PerUnit: Clone + Debug + Send + Sync {
         state: &mut <Self::State<F> as Lanes<F>>::Block,
         saved: &mut <Self::Saved<F> as Lanes<F>>::Block,
     ) {
-        for unit in 0..BLOCK {
+        for unit in 0..UNITS {
             let (weights, before) = (Self::Weights::get(weights, unit), Self::State::get(state, unit));
             let (x, u) = (Self::X::get(x, unit), Self::H::get(u, unit));
             let (after, keep) = self.forward_if::<F, FUSED>(weights, x, u, before);
@@ -233,7 +233,7 @@ impl<P: Pointwise> PerUnit for P {
         Pointwise::forward_if::<F, FUSED>(self, x, u, before)
     }
     #[inline(always)]
-    fn forward_block<F: Float, const FUSED: bool>(
+    fn forward_block<F: Float, const UNITS: usize, const FUSED: bool>(
         &self,
         _: &[[F; BLOCK]; 0],
         x: &<P::X<F> as Lanes<F>>::Block,
@@ -241,7 +241,7 @@ impl<P: Pointwise> PerUnit for P {
         state: &mut <P::State<F> as Lanes<F>>::Block,
         saved: &mut <P::Saved<F> as Lanes<F>>::Block,
     ) {
-        Pointwise::forward_block::<F, FUSED>(self, x, u, state, saved);
+        Pointwise::forward_block::<F, UNITS, FUSED>(self, x, u, state, saved);
     }
     #[inline(always)]
     fn backward<F: Float>(

@@ -118,18 +118,18 @@ pub trait Pointwise: Clone + Debug + Send + Sync {
         self.forward(x, u, before)
     }
 
-    /// [`forward`](Pointwise::forward) for a block of units side by side. Override it only to take a choice that is the same
-    /// for all units out of the loop over them, as [`RnnGates`](crate::cells::RnnGates) does. `FUSED` says that the processor has an
-    /// operation for a product and a sum.
+    /// [`forward`](Pointwise::forward) for the first `UNITS` of a block of units side by side; what becomes of the others does not matter.
+    /// Override it only to take a choice that is the same for all units out of the loop over them, as
+    /// [`RnnGates`](crate::cells::RnnGates) does. `FUSED` says that the processor has an operation for a product and a sum.
     #[inline(always)]
-    fn forward_block<F: Float, const FUSED: bool>(
+    fn forward_block<F: Float, const UNITS: usize, const FUSED: bool>(
         &self,
         x: &<Self::X<F> as Lanes<F>>::Block,
         u: &<Self::H<F> as Lanes<F>>::Block,
         state: &mut <Self::State<F> as Lanes<F>>::Block,
         saved: &mut <Self::Saved<F> as Lanes<F>>::Block,
     ) {
-        for unit in 0..BLOCK {
+        for unit in 0..UNITS {
             let before = Self::State::get(state, unit);
             let (x, u) = (Self::X::get(x, unit), Self::H::get(u, unit));
             let (after, keep) = self.forward_if::<F, FUSED>(x, u, before);

@@ -117,7 +117,7 @@ impl<F: Float, P: PerUnit> Job for At<'_, P, Forward<'_, F>> {
                 if !before.is_empty() {
                     store(others, before, units, unit, width);
                 }
-                gates.forward_block::<F, FUSED>(&w, &xs, &us, &mut state, &mut keep);
+                gates.forward_block::<F, BLOCK, FUSED>(&w, &xs, &us, &mut state, &mut keep);
                 // Unit by unit, as the gates are computed: lane by lane it would not become vector code here.
                 for i in 0..BLOCK {
                     P::State::get(&state, i).flush().put(&mut state, i);

@@ -76,10 +76,13 @@ impl<'a, F: Float, P: PerUnit, S: AsMut<[&'a mut [F]]>, W: Stored<F>> Job for Ru
             let (x, h) = (<P::X<F> as Lanes<F>>::N, <P::H<F> as Lanes<F>>::N);
             if x > h { x } else { h }
         };
-        match abreast::<F>(lanes, FUSED, WIDE) {
-            4 => self.0.blocks::<4, FUSED>(),
-            2 => self.0.blocks::<2, FUSED>(),
-            _ => self.0.blocks::<1, FUSED>(),
+        match (abreast::<F>(lanes, FUSED, WIDE), At::<F, P, S, W>::halves(FUSED, WIDE)) {
+            (4, true) => self.0.blocks::<4, HALF, FUSED>(),
+            (2, true) => self.0.blocks::<2, HALF, FUSED>(),
+            (_, true) => self.0.blocks::<1, HALF, FUSED>(),
+            (4, false) => self.0.blocks::<4, BLOCK, FUSED>(),
+            (2, false) => self.0.blocks::<2, BLOCK, FUSED>(),
+            (_, false) => self.0.blocks::<1, BLOCK, FUSED>(),
         }
     }
 }
@@ -88,35 +91,42 @@ impl<'a, F: Float, P: PerUnit, S: AsMut<[&'a mut [F]]>, W: Stored<F>> At<'_, 'a,
     /// Full precision, which small cells stay with: what is there for their speed is not compiled for the others.
     const WORDS_ARE_NUMBERS: bool = W::ROWS == 1 && !W::SCALED;
 
+    /// Whether the gates of half a block are compiled apart: where they take half of the time.
+    const fn halves(fused: bool, wide: bool) -> bool {
+        let register = if wide { 64 } else { 32 };
+        Self::WORDS_ARE_NUMBERS && fused && BLOCK * size_of::<F>() > register
+    }
+
     /// `MOST` rows of a block at a time; of the rows that are left over, some blocks at a time: the sums of one wait for each other.
+    /// `LAST` units of a last block that is half a one are computed.
     #[inline(always)]
-    fn blocks<const MOST: usize, const FUSED: bool>(&mut self) {
+    fn blocks<const MOST: usize, const LAST: usize, const FUSED: bool>(&mut self) {
         let rows = rows_of(self.step.y.len(), self.step.units);
         let many = if MOST > 1 { rows / MOST * MOST } else { 0 };
         if many > 0 {
-            self.together::<MOST, FUSED>(many);
+            self.together::<MOST, LAST, FUSED>(many);
         }
         for r in many..rows {
             match self.step.units {
-                ..=BLOCK if Self::WORDS_ARE_NUMBERS => self.block::<FUSED>(r),
-                _ => self.row::<MOST, FUSED>(r),
+                ..=BLOCK if Self::WORDS_ARE_NUMBERS => self.block::<LAST, FUSED>(r),
+                _ => self.row::<MOST, LAST, FUSED>(r),
             }
         }
     }
 
     /// Row `r`, where there is one block: its sums never leave the registers.
     #[inline(always)]
-    fn block<const FUSED: bool>(&mut self, r: usize) {
+    fn block<const LAST: usize, const FUSED: bool>(&mut self, r: usize) {
         let ([[x]], [[u]]) = match self.step.units {
             ..=HALF => self.sums::<1, 1, true, FUSED>(r, 0),
             _ => self.sums::<1, 1, false, FUSED>(r, 0),
         };
-        self.gates::<FUSED>(&x, &u, r, 0);
+        self.gates::<LAST, FUSED>(&x, &u, r, 0);
     }
 
     /// The first `many` rows, all of them for a block while its weights are near.
     #[inline(always)]
-    fn together<const R: usize, const FUSED: bool>(&mut self, many: usize) {
+    fn together<const R: usize, const LAST: usize, const FUSED: bool>(&mut self, many: usize) {
         let (blocks, whole) = (self.step.units.div_ceil(BLOCK), padded(self.step.units) / BLOCK);
         for q in 0..blocks {
             for r in (0..many).step_by(R) {
@@ -125,7 +135,7 @@ impl<'a, F: Float, P: PerUnit, S: AsMut<[&'a mut [F]]>, W: Stored<F>> At<'_, 'a,
                     false => self.sums::<R, 1, true, FUSED>(r, q),
                 };
                 for i in 0..R {
-                    self.gates::<FUSED>(&xs[i][0], &us[i][0], r + i, q);
+                    self.gates::<LAST, FUSED>(&xs[i][0], &us[i][0], r + i, q);
                 }
             }
         }
@@ -133,7 +143,7 @@ impl<'a, F: Float, P: PerUnit, S: AsMut<[&'a mut [F]]>, W: Stored<F>> At<'_, 'a,
 
     /// Row `r`, up to `MOST` or 3 blocks at a time.
     #[inline(always)]
-    fn row<const MOST: usize, const FUSED: bool>(&mut self, r: usize) {
+    fn row<const MOST: usize, const LAST: usize, const FUSED: bool>(&mut self, r: usize) {
         let (blocks, whole) = (self.step.units.div_ceil(BLOCK), padded(self.step.units) / BLOCK);
         let (mut xs, mut us) = ([P::X::<F>::block(); 3], [P::H::<F>::block(); 3]);
         let mut q = 0;
@@ -156,7 +166,7 @@ impl<'a, F: Float, P: PerUnit, S: AsMut<[&'a mut [F]]>, W: Stored<F>> At<'_, 'a,
                 _ => sums!(1, false),
             };
             for i in 0..count {
-                self.gates::<FUSED>(&xs[i], &us[i], r, q + i);
+                self.gates::<LAST, FUSED>(&xs[i], &us[i], r, q + i);
             }
             q += count;
         }
@@ -193,7 +203,13 @@ impl<'a, F: Float, P: PerUnit, S: AsMut<[&'a mut [F]]>, W: Stored<F>> At<'_, 'a,
 
     /// The gates of block `q` of row `r`.
     #[inline(always)]
-    fn gates<const FUSED: bool>(&mut self, xs: &XBlock<F, P>, us: &HBlock<F, P>, r: usize, q: usize) {
+    fn gates<const LAST: usize, const FUSED: bool>(
+        &mut self,
+        xs: &XBlock<F, P>,
+        us: &HBlock<F, P>,
+        r: usize,
+        q: usize,
+    ) {
         let zeros = P::H::<F>::block();
         let us = if P::SUMMED { &zeros } else { us };
         let (units, state) = (self.step.units, self.step.state.as_mut());
@@ -211,7 +227,11 @@ impl<'a, F: Float, P: PerUnit, S: AsMut<[&'a mut [F]]>, W: Stored<F>> At<'_, 'a,
         if <P::Weights<F> as Lanes<F>>::N > 0 {
             start(weights.as_mut(), self.step.weights, q, width_of(units, q));
         }
-        self.gates.forward_block::<F, FUSED>(&weights, xs, us, &mut block, &mut saved);
+        if LAST < BLOCK && width <= LAST {
+            self.gates.forward_block::<F, LAST, FUSED>(&weights, xs, us, &mut block, &mut saved);
+        } else {
+            self.gates.forward_block::<F, BLOCK, FUSED>(&weights, xs, us, &mut block, &mut saved);
+        }
         for lane in block.as_mut() {
             for x in lane {
                 *x = x.flush();
