@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use super::lanes::{BLOCK, Lanes};
+use super::lanes::Lanes;
 use crate::{Describe, Error, Float};
 
 /// The gate maths of one unit. [`Gated<F, P>`](crate::cells::Gated) makes a whole cell of it: matrix products, biases, batches,
