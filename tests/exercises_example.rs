@@ -13,7 +13,7 @@ use example::{folder, run};
 fn kept(folder: &Path) -> BTreeMap<String, String> {
     let text = fs::read_to_string(folder.join("results.jsonl")).unwrap_or_default();
     let lines = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let figures = ["perplexity", "validation", "test", "dynamic"];
+    let figures = ["perplexity", "validation", "test", "at last", "dynamic"];
     lines
         .map(|line| (line["name"].to_string(), figures.map(|name| line["result"][name].to_string()).join(" ")))
         .collect()
